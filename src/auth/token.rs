@@ -1,0 +1,265 @@
+//! Keys of people and platforms: made once, shown once, stored as a digest (design.md D8).
+
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use sqlx::FromRow;
+
+use crate::clock::{UnixMs, random_bytes, random_hex};
+use crate::error::{Error, Result};
+use crate::secret::{Secret, Vault};
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::User;
+
+/// The number of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct TokenId(pub i64);
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// A person's own token.
+    Token,
+    /// A platform key of one tenant and one user.
+    Platform,
+    /// A key of the academy server v1, `aea_<scope>_…`.
+    Aea,
+    /// A key of the academy server v2, `sk_mcp_live_…`.
+    Mcp,
+}
+
+/// Whether a key sees live or sandbox data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Environment {
+    /// The real data.
+    Live,
+    /// The sandbox, reset daily.
+    Test,
+}
+
+macro_rules! words {
+    ($type:ty, $what:literal, $(($variant:path, $word:literal)),+) => {
+        impl $type {
+            /// The stored word.
+            pub fn as_str(self) -> &'static str {
+                match self { $($variant => $word),+ }
+            }
+        }
+        impl FromStr for $type {
+            type Err = String;
+            fn from_str(word: &str) -> Result<Self, String> {
+                match word { $($word => Ok($variant),)+ _ => Err(format!("{word:?} is not {}", $what)) }
+            }
+        }
+        impl TryFrom<String> for $type {
+            type Error = String;
+            fn try_from(word: String) -> Result<Self, String> {
+                word.parse()
+            }
+        }
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words!(
+    TokenKind,
+    "a kind of token (token, platform, aea, mcp)",
+    (TokenKind::Token, "token"),
+    (TokenKind::Platform, "platform"),
+    (TokenKind::Aea, "aea"),
+    (TokenKind::Mcp, "mcp")
+);
+words!(
+    Environment,
+    "an environment (live, test)",
+    (Environment::Live, "live"),
+    (Environment::Test, "test")
+);
+
+/// A stored key, without the key.
+#[derive(Debug, Clone, FromRow)]
+pub struct Token {
+    /// Its number.
+    pub id: TokenId,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// The user it speaks for.
+    pub user_id: crate::tenant::user::UserId,
+    /// That user's name.
+    pub username: String,
+    /// What it is for.
+    #[sqlx(try_from = "String")]
+    pub kind: TokenKind,
+    /// Live or sandbox.
+    #[sqlx(try_from = "String")]
+    pub environment: Environment,
+    /// Its last four characters, to recognise it by.
+    pub last4: String,
+    /// What it was granted, a JSON array.
+    pub scopes: String,
+    /// From where it may be used, a JSON array of CIDR texts; empty means anywhere.
+    pub allow_ips: String,
+    /// When it stops working by itself.
+    pub expires_at: Option<UnixMs>,
+    /// When it was revoked.
+    pub revoked_at: Option<UnixMs>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<UnixMs>,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone)]
+pub struct NewToken<'a> {
+    /// The user it speaks for.
+    pub user: &'a User,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// Live or sandbox.
+    pub environment: Environment,
+    /// What it is granted.
+    pub scopes: &'a [String],
+    /// From where it may be used; empty means anywhere.
+    pub allow_ips: &'a [IpNet],
+    /// When it stops working by itself.
+    pub expires_at: Option<UnixMs>,
+}
+
+/// Makes a key of at least 160 random bits and returns it; it cannot be shown again.
+///
+/// # Errors
+/// `Invalid` if the scopes do not fit the kind.
+pub async fn create(
+    tx: &mut Tx,
+    vault: &Vault,
+    new: &NewToken<'_>,
+    now: UnixMs,
+) -> Result<(TokenId, Secret)> {
+    let text = text_of(new)?;
+    let last4 = &text[text.len() - 4..];
+    let secret = Secret::new(text.clone());
+    let allow_ips: Vec<String> = new.allow_ips.iter().map(ToString::to_string).collect();
+    let id = sql!(
+        tx,
+        scalar as TokenId,
+        "INSERT INTO tokens (tenant_id, user_id, kind, environment, digest, last4, scopes, allow_ips, expires_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id",
+        new.user.tenant_id,
+        new.user.id,
+        new.kind.as_str(),
+        new.environment.as_str(),
+        vault.digest(&secret),
+        last4,
+        serde_json::to_string(new.scopes).map_err(Error::internal)?,
+        serde_json::to_string(&allow_ips).map_err(Error::internal)?,
+        new.expires_at,
+        now
+    )?;
+    Ok((id, secret))
+}
+
+/// Scopes of the academy server v1, weakest first; the key's text names the strongest.
+const AEA_SCOPES: [&str; 3] = ["learner", "instructor", "admin"];
+
+fn text_of(new: &NewToken<'_>) -> Result<String> {
+    Ok(match new.kind {
+        TokenKind::Token | TokenKind::Platform => random_hex::<32>(),
+        TokenKind::Aea => {
+            let strongest = AEA_SCOPES
+                .iter()
+                .rev()
+                .find(|scope| new.scopes.iter().any(|held| held == *scope));
+            let scope = strongest.ok_or_else(|| {
+                Error::field(
+                    "scope",
+                    "An aea key has the scope learner, instructor or admin.",
+                )
+            })?;
+            format!("aea_{scope}_{}", random_alphanumeric())
+        }
+        TokenKind::Mcp => format!("sk_mcp_{}_{}", new.environment, random_alphanumeric()),
+    })
+}
+
+/// 32 characters of base 62: 190 bits.
+fn random_alphanumeric() -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut text = String::with_capacity(32);
+    while text.len() < 32 {
+        for byte in random_bytes::<32>() {
+            // Bytes from 248 on would favour the first letters of the alphabet.
+            if byte < 248 && text.len() < 32 {
+                text.push(char::from(ALPHABET[usize::from(byte % 62)]));
+            }
+        }
+    }
+    text
+}
+
+/// The keys of a tenant, newest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Token>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Token,
+        "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id
+         WHERE t.tenant_id = $1 ORDER BY t.id DESC",
+        tenant
+    )?)
+}
+
+/// The stored key with this digest, if there is one, whatever its state.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_by_digest(tx: &mut Tx, digest: &str) -> Result<Option<Token>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Token,
+        "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1",
+        digest
+    )?)
+}
+
+/// Revokes a key at once.
+///
+/// # Errors
+/// `NotFound` if there is no such key that still works.
+pub async fn revoke(tx: &mut Tx, id: TokenId, now: UnixMs) -> Result<()> {
+    let changed = sql!(
+        tx,
+        execute,
+        "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL",
+        id,
+        now
+    )?;
+    if changed == 0 {
+        Err(Error::NotFound("token"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Remembers that a key was used.
+///
+/// # Errors
+/// If the database fails.
+pub async fn touch(tx: &mut Tx, id: TokenId, now: UnixMs) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE tokens SET last_used_at = $2 WHERE id = $1",
+        id,
+        now
+    )?;
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! Why a request failed, in product words.
+//! Knows no wire: status codes and JSON-RPC codes are chosen in `http` and `mcp`, each in one file.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt;
+
+/// The outcome of everything below the wires.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request was refused or failed, by who must act.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No credential was presented: the caller must send one.
+    #[error("authentication credentials were not provided")]
+    NoCredentials,
+    /// The credential is unknown, expired, revoked or of another tenant.
+    #[error("invalid token")]
+    InvalidCredentials,
+    /// The caller is known, but the role or right is too weak inside their own tenant.
+    #[error("permission denied: {0}")]
+    Forbidden(&'static str),
+    /// No such thing, or one of another tenant: both answer the same.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// One or more fields are wrong; all of them are reported together.
+    #[error("invalid input: {0}")]
+    Invalid(FieldErrors),
+    /// The request itself is malformed; nothing of it was understood.
+    #[error("malformed request: {0}")]
+    Malformed(String),
+    /// The body is larger than the named limit.
+    #[error("the request body is larger than {max_bytes} bytes")]
+    TooLarge {
+        /// The limit that was passed, in bytes.
+        max_bytes: usize,
+    },
+    /// The body's media type is not one that this endpoint reads.
+    #[error("unsupported media type {0:?}")]
+    UnsupportedMediaType(String),
+    /// The thing exists already, or changed meanwhile.
+    #[error("conflict: {0}")]
+    Conflict(String),
+    /// The caller used up an allowance and may come back later.
+    #[error("rate limited; retry after {retry_after_s} s")]
+    RateLimited {
+        /// Seconds until the next attempt can succeed.
+        retry_after_s: u64,
+    },
+    /// No credential could be resolved for a server that needs one.
+    #[error("no connection to server {server:?}: {reason}")]
+    NoConnection {
+        /// The server's name.
+        server: String,
+        /// A sentence that a mentor can say.
+        reason: String,
+    },
+    /// The upstream MCP server failed; its operator must act.
+    #[error("{0}")]
+    Upstream(UpstreamFailure),
+    /// A part of ours that the call needs (database, audit) does not answer now.
+    #[error("temporarily unavailable: {0}")]
+    Unavailable(&'static str),
+    /// Our own fault. The source is for the log and never shown.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// Wraps a failure that no caller can do anything about.
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// One field, one message.
+    pub fn field(name: &str, message: impl Into<String>) -> Self {
+        let mut errors = FieldErrors::default();
+        errors.add(name, message);
+        Self::Invalid(errors)
+    }
+
+    /// The whole chain of causes, for the log.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
+
+/// How an upstream failed, in words fit for the caller: no address, no upstream text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamFailure {
+    /// The server's name.
+    pub server: String,
+    /// What happened.
+    pub kind: UpstreamFailureKind,
+    /// Whether the request may have reached the upstream and been executed there.
+    pub may_have_executed: bool,
+}
+
+/// What happened to an upstream exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UpstreamFailureKind {
+    /// The address is not one that we may dial.
+    Refused,
+    /// No connection could be made.
+    Unreachable,
+    /// The answer did not come within the deadline.
+    Timeout,
+    /// The connection ended before the answer was complete.
+    Closed,
+    /// The answer breaks the protocol.
+    Protocol,
+    /// The answer is larger than the named limit.
+    TooLarge,
+    /// The upstream refused the credential (HTTP 401 or 403).
+    Unauthorized,
+    /// The upstream answered with an HTTP error or a redirect.
+    Http(u16),
+    /// The breaker is open: it failed too often lately and is left alone for a while.
+    BreakerOpen,
+    /// The server record is switched off.
+    Disabled,
+}
+
+impl UpstreamFailureKind {
+    /// A stable word for logs, audit rows and `error.data.kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+            Self::TooLarge => "too_large",
+            Self::Unauthorized => "unauthorized",
+            Self::Http(_) => "http",
+            Self::BreakerOpen => "breaker_open",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+impl fmt::Display for UpstreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let server = &self.server;
+        match self.kind {
+            UpstreamFailureKind::Refused => {
+                write!(f, "server {server:?} has an address that is not allowed")
+            }
+            UpstreamFailureKind::Unreachable => write!(f, "server {server:?} cannot be reached"),
+            UpstreamFailureKind::Timeout => write!(f, "server {server:?} did not answer in time"),
+            UpstreamFailureKind::Closed => write!(
+                f,
+                "server {server:?} closed the connection before its answer was complete"
+            ),
+            UpstreamFailureKind::Protocol => write!(f, "server {server:?} broke the protocol"),
+            UpstreamFailureKind::TooLarge => {
+                write!(f, "the answer of server {server:?} is too large")
+            }
+            UpstreamFailureKind::Unauthorized => {
+                write!(f, "server {server:?} refused the credential")
+            }
+            UpstreamFailureKind::Http(status) => {
+                write!(f, "server {server:?} answered HTTP {status}")
+            }
+            UpstreamFailureKind::BreakerOpen => write!(
+                f,
+                "server {server:?} failed repeatedly and is not called for a while"
+            ),
+            UpstreamFailureKind::Disabled => write!(f, "server {server:?} is disabled"),
+        }?;
+        if self.may_have_executed {
+            f.write_str("; the call may have executed")?;
+        }
+        Ok(())
+    }
+}
+
+/// Messages by field, in the order of the field names.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct FieldErrors(BTreeMap<String, Vec<String>>);
+
+impl FieldErrors {
+    /// Adds one message to a field.
+    pub fn add(&mut self, field: &str, message: impl Into<String>) {
+        self.0
+            .entry(field.to_owned())
+            .or_default()
+            .push(message.into());
+    }
+
+    /// Whether a field has a message already.
+    pub fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
+    /// The messages by field.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.0
+            .iter()
+            .map(|(field, messages)| (field.as_str(), messages.as_slice()))
+    }
+
+    /// `Ok` if nothing was added.
+    ///
+    /// # Errors
+    /// `Invalid` with every message that was added.
+    pub fn into_result(self) -> Result<()> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self))
+        }
+    }
+}
+
+impl fmt::Display for FieldErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (field, messages)) in self.0.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{field}: {}", messages.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+impl From<FieldErrors> for Error {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Invalid(errors)
+    }
+}

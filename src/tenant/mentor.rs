@@ -1,0 +1,163 @@
+//! Mentors: who they are, whether they may use tools, and which servers are attached.
+
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use super::TenantId;
+use crate::clock::{UnixMs, random_uuid};
+use crate::error::{Error, Result};
+use crate::sql;
+use crate::storage::Tx;
+
+/// The number of a mentor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct MentorId(pub i64);
+
+/// The slugs under which clients know the one MCP tool (contract.md section 7).
+pub const MCP_TOOL_SLUGS: [&str; 2] = ["mcp-tool", "mcp"];
+
+/// An AI mentor of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Mentor {
+    /// Its number.
+    pub id: MentorId,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// Its UUID, as text.
+    pub unique_id: String,
+    /// Its name in paths, unique in the tenant.
+    pub slug: String,
+    /// Its display name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The username of who made it.
+    pub created_by: String,
+    /// Enabled tools' slugs, a JSON array.
+    pub tools: String,
+    /// The master switch of its tools.
+    pub can_use_tools: bool,
+    /// Every other setting that was written, a JSON object.
+    pub settings: String,
+    /// Whether it was deleted; a deleted mentor is found nowhere.
+    pub is_deleted: bool,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+impl Mentor {
+    /// The slugs of its enabled tools in the spelling that was set.
+    pub fn tool_slugs(&self) -> Vec<String> {
+        serde_json::from_str(&self.tools).unwrap_or_default()
+    }
+
+    /// Whether it may call MCP tools at all: the master switch is on and the MCP tool is enabled.
+    pub fn may_use_mcp(&self) -> bool {
+        self.can_use_tools
+            && self
+                .tool_slugs()
+                .iter()
+                .any(|slug| MCP_TOOL_SLUGS.contains(&slug.as_str()))
+    }
+}
+
+/// Longest name of a mentor, in characters.
+pub const NAME_CHARACTERS_MAX: usize = 255;
+
+/// Creates a mentor with no tools and no servers; its slug derives from the name.
+///
+/// # Errors
+/// `Invalid` if the name is empty or too long.
+pub async fn create(
+    tx: &mut Tx,
+    tenant: TenantId,
+    name: &str,
+    created_by: &str,
+    now: UnixMs,
+) -> Result<Mentor> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(Error::field("name", "This field may not be blank."));
+    }
+    if name.chars().count() > NAME_CHARACTERS_MAX {
+        return Err(Error::field(
+            "name",
+            "Ensure this field has no more than 255 characters.",
+        ));
+    }
+    let unique_id = random_uuid();
+    let slug = free_slug(tx, tenant, name, unique_id).await?;
+    Ok(sql!(
+        tx,
+        fetch_one as Mentor,
+        "INSERT INTO mentors (tenant_id, unique_id, slug, name, description, created_by, tools, can_use_tools,
+                              settings, is_deleted, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, '', $5, '[]', TRUE, '{}', FALSE, $6, $6) RETURNING *",
+        tenant,
+        unique_id.to_string(),
+        slug,
+        name,
+        created_by,
+        now
+    )?)
+}
+
+async fn free_slug(tx: &mut Tx, tenant: TenantId, name: &str, unique_id: Uuid) -> Result<String> {
+    let slug = slugify(name);
+    let taken = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM mentors WHERE tenant_id = $1 AND slug = $2",
+        tenant,
+        &slug
+    )?;
+    let suffix = &unique_id.simple().to_string()[..8];
+    Ok(match (slug.is_empty(), taken) {
+        (false, 0) => slug,
+        (false, _) => format!("{slug}-{suffix}"),
+        (true, _) => format!("mentor-{suffix}"),
+    })
+}
+
+/// Lower-case letters, digits and single hyphens: `Finance Mentor!` becomes `finance-mentor`.
+pub fn slugify(name: &str) -> String {
+    let mut slug = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() {
+            slug.push(c);
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}
+
+/// The mentor that a path segment names: by UUID, then name, then slug (contract.md section 1).
+///
+/// # Errors
+/// If the database fails.
+pub async fn find(tx: &mut Tx, tenant: TenantId, ident: &str) -> Result<Option<Mentor>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Mentor,
+        "SELECT * FROM mentors
+         WHERE tenant_id = $1 AND NOT is_deleted AND (unique_id = $2 OR name = $3 OR slug = $3)
+         ORDER BY CASE WHEN unique_id = $2 THEN 0 WHEN name = $3 THEN 1 ELSE 2 END, id LIMIT 1",
+        tenant,
+        ident.to_lowercase(),
+        ident
+    )?)
+}
+
+/// The mentor that a path segment names.
+///
+/// # Errors
+/// `NotFound` if there is none in this tenant.
+pub async fn get(tx: &mut Tx, tenant: TenantId, ident: &str) -> Result<Mentor> {
+    find(tx, tenant, ident)
+        .await?
+        .ok_or(Error::NotFound("mentor"))
+}
