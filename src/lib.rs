@@ -1,9 +1,13 @@
 //! mentor-gateway
 #![deny(clippy::unwrap_used)]
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 pub mod error;
 pub mod clock;
+pub mod config;
 pub mod secret;
 pub mod storage;
 pub mod tenant;
 pub mod auth;
+pub mod audit;
+pub mod registry;
+pub mod app;

@@ -1,0 +1,94 @@
+//! Everything long-lived, built once from [`Config`] and passed to every handler.
+//! Owns the background tasks; nothing of a request lives here.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::AuditLog;
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::secret::Vault;
+use crate::storage::{Db, StorageError};
+
+/// The parts of a running gateway.
+#[derive(Debug)]
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The source of time.
+    pub clock: Clock,
+    /// The database.
+    pub db: Db,
+    /// The master keys.
+    pub vault: Arc<Vault>,
+    /// From keys to callers.
+    pub auth: Authenticator,
+    /// The audit queue of MCP calls.
+    pub audit: AuditLog,
+    /// Background work that shutdown waits for.
+    pub tasks: Tasks,
+}
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings or keys are not usable.
+    #[error("the configuration cannot be used")]
+    Config(#[from] ConfigError),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Storage(#[from] StorageError),
+}
+
+impl App {
+    /// Opens the database, reads the keys and starts the background tasks.
+    ///
+    /// # Errors
+    /// If the database or the keys cannot be opened.
+    pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
+        let vault = Arc::new(config.vault()?);
+        let db = Db::open(&config.database_url).await?;
+        let (audit, writer) = AuditLog::new(db.clone());
+        let tasks = Tasks::default();
+        tasks.spawn(writer.run(tasks.late.clone()));
+        let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            db,
+            vault,
+            auth,
+            audit,
+            tasks,
+        }))
+    }
+
+    /// Stops the background tasks after their work and closes the database.
+    pub async fn stop(&self) {
+        self.tasks.stop.cancel();
+        self.tasks.late.cancel();
+        self.tasks.tracker.close();
+        self.tasks.tracker.wait().await;
+        self.db.close().await;
+    }
+}
+
+/// Background work: tracked, so that shutdown waits for it, and told when to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    /// Cancelled when the gateway begins to stop.
+    pub stop: CancellationToken,
+    /// Cancelled when every request has ended: for what must outlive them, such as the audit writer.
+    late: CancellationToken,
+}
+
+impl Tasks {
+    /// Starts a task.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(task);
+    }
+}

@@ -1,0 +1,141 @@
+//! The audit rows of MCP calls: queued on the hot path, written in groups.
+//! While writing fails, calls that would use a secret are refused (threats.md, decision D4).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio_util::sync::CancellationToken;
+
+use super::{Entry, record};
+use crate::error::{Error, Result};
+use crate::storage::Db;
+
+/// Entries that wait for the writer at most; a full queue refuses calls.
+const QUEUE_ENTRIES_MAX: usize = 8192;
+/// Entries written in one transaction at most.
+const GROUP_ENTRIES_MAX: usize = 512;
+/// How long the writer gathers before it writes: bounds what a kill can lose of the log.
+const GATHER: Duration = Duration::from_millis(50);
+/// Pause after a failed write before the same group is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The queue in front of the audit table. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    queue: Sender<Entry>,
+    failing: Arc<AtomicBool>,
+}
+
+/// The other end of the queue; [`Writer::run`] empties it.
+#[derive(Debug)]
+pub struct Writer {
+    db: Db,
+    queue: Receiver<Entry>,
+    failing: Arc<AtomicBool>,
+}
+
+impl AuditLog {
+    /// A queue and its writer.
+    pub fn new(db: Db) -> (Self, Writer) {
+        let (sender, receiver) = mpsc::channel(QUEUE_ENTRIES_MAX);
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer {
+            db,
+            queue: receiver,
+            failing: failing.clone(),
+        };
+        (
+            Self {
+                queue: sender,
+                failing,
+            },
+            writer,
+        )
+    }
+
+    /// Whether a call that uses a secret may go out now.
+    ///
+    /// # Errors
+    /// `Unavailable` while rows cannot be written or the queue is full.
+    pub fn admit(&self) -> Result<()> {
+        let full = self.queue.capacity() == 0;
+        if full || self.failing.load(Ordering::Acquire) {
+            Err(Error::Unavailable("audit"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Queues one entry. A full queue drops it, and says so: `admit` refused new calls before that.
+    pub fn push(&self, entry: Entry) {
+        if self.queue.try_send(entry).is_err() {
+            tracing::error!("an audit entry was dropped: the queue is full");
+        }
+    }
+}
+
+impl Writer {
+    /// Writes groups until cancelled, then what is left.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut group = Vec::with_capacity(GROUP_ENTRIES_MAX);
+        loop {
+            tokio::select! {
+                received = self.queue.recv_many(&mut group, GROUP_ENTRIES_MAX) => if received == 0 { return },
+                () = stop.cancelled() => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(GATHER) => {}
+                () = stop.cancelled() => {}
+            }
+            self.fill(&mut group);
+            self.write(&mut group, &stop).await;
+        }
+        self.fill(&mut group);
+        while !group.is_empty() {
+            self.write(&mut group, &stop).await;
+            if self.failing.load(Ordering::Acquire) {
+                tracing::error!(entries = group.len(), "audit entries were lost at shutdown");
+                return;
+            }
+            self.fill(&mut group);
+        }
+    }
+
+    fn fill(&mut self, group: &mut Vec<Entry>) {
+        while group.len() < GROUP_ENTRIES_MAX {
+            match self.queue.try_recv() {
+                Ok(entry) => group.push(entry),
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn write(&self, group: &mut Vec<Entry>, stop: &CancellationToken) {
+        while !group.is_empty() {
+            match self.try_write(group).await {
+                Ok(()) => {
+                    self.failing.store(false, Ordering::Release);
+                    group.clear();
+                }
+                Err(error) => {
+                    self.failing.store(true, Ordering::Release);
+                    tracing::error!(error = %error.chain(), "audit entries cannot be written");
+                    if stop.is_cancelled() {
+                        return;
+                    }
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn try_write(&self, group: &[Entry]) -> Result<()> {
+        let mut tx = self.db.write().await?;
+        for entry in group {
+            record(&mut tx, entry).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,232 @@
+//! One row per REST change and per MCP call: who, what, with which credential step, outcome, how long.
+//! Never an argument's value, never a secret.
+
+mod log;
+
+use sqlx::FromRow;
+
+pub use log::{AuditLog, Writer};
+
+use crate::auth::Caller;
+use crate::clock::UnixMs;
+use crate::error::Result;
+use crate::sql;
+use crate::storage::{Page, PageRequest, Tx};
+use crate::tenant::TenantId;
+
+/// Longest text in one column, in bytes; what is longer is cut.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// What happened, to be written.
+#[derive(Debug, Clone, Default)]
+pub struct Entry {
+    /// When, in Unix ms.
+    pub at: i64,
+    /// The tenant whose log it goes to.
+    pub tenant_id: i64,
+    /// Whose rights were used.
+    pub username: String,
+    /// The key holder, when that was somebody else; else empty.
+    pub actor: String,
+    /// The key.
+    pub token_id: i64,
+    /// A dotted verb: `connection.create`, `tools/call`.
+    pub action: String,
+    /// What it was done to: `connection:21`; empty for a call.
+    pub object: String,
+    /// The mentor's UUID; empty if none.
+    pub mentor: String,
+    /// The server, if one was involved.
+    pub server_id: Option<i64>,
+    /// The tool, prompt or resource; empty if none.
+    pub tool: String,
+    /// The resolution step whose credential was used; empty if none.
+    pub step: String,
+    /// `ok`, or a word for the failure.
+    pub outcome: String,
+    /// How long it took, in µs.
+    pub duration_us: i64,
+    /// The request's id, as in the answer's `X-Request-Id`.
+    pub request_id: String,
+    /// Names of changed fields or arguments, never values.
+    pub detail: String,
+}
+
+impl Entry {
+    /// An entry with the caller filled in.
+    pub fn by(caller: &Caller, action: &str, at: UnixMs) -> Self {
+        let actor = if caller.actor.id == caller.user.id {
+            String::new()
+        } else {
+            caller.actor.username.clone()
+        };
+        Self {
+            at: at.0,
+            tenant_id: caller.tenant.id.0,
+            username: caller.user.username.clone(),
+            actor,
+            token_id: caller.token.0,
+            action: action.to_owned(),
+            outcome: "ok".to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The same entry about an object.
+    #[must_use]
+    pub fn on(mut self, object: impl Into<String>) -> Self {
+        self.object = object.into();
+        self
+    }
+}
+
+/// Writes one entry in the transaction of the change it is about.
+///
+/// # Errors
+/// If the database fails; then the change must not be committed either.
+pub async fn record(tx: &mut Tx, entry: &Entry) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO audit (at, tenant_id, username, actor, token_id, action, object, mentor, server_id, tool,
+                            step, outcome, duration_us, request_id, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        entry.at,
+        entry.tenant_id,
+        cut(&entry.username),
+        cut(&entry.actor),
+        entry.token_id,
+        cut(&entry.action),
+        cut(&entry.object),
+        cut(&entry.mentor),
+        entry.server_id,
+        cut(&entry.tool),
+        cut(&entry.step),
+        cut(&entry.outcome),
+        entry.duration_us,
+        cut(&entry.request_id),
+        cut(&entry.detail)
+    )?;
+    Ok(())
+}
+
+/// PostgreSQL refuses NUL in text, and nobody needs a megabyte of tool name.
+fn cut(text: &str) -> String {
+    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
+    text[..end].replace('\0', "")
+}
+
+/// A written row.
+#[derive(Debug, Clone, FromRow)]
+pub struct Row {
+    /// Its number, ascending.
+    pub id: i64,
+    /// When.
+    pub at: UnixMs,
+    /// Whose rights were used.
+    pub username: String,
+    /// The key holder, when that was somebody else.
+    pub actor: String,
+    /// The key.
+    pub token_id: i64,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub object: String,
+    /// The mentor's UUID.
+    pub mentor: String,
+    /// The server.
+    pub server_id: Option<i64>,
+    /// The tool, prompt or resource.
+    pub tool: String,
+    /// The resolution step.
+    pub step: String,
+    /// `ok` or a failure's word.
+    pub outcome: String,
+    /// In µs.
+    pub duration_us: i64,
+    /// The request.
+    pub request_id: String,
+    /// Names of changed fields.
+    pub detail: String,
+}
+
+/// What a list of audit rows is narrowed to; `None` means any.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Whose rights were used, or who held the key.
+    pub username: Option<String>,
+    /// Exactly this action.
+    pub action: Option<String>,
+    /// Exactly this outcome.
+    pub outcome: Option<String>,
+    /// Exactly this server.
+    pub server_id: Option<i64>,
+    /// Exactly this mentor.
+    pub mentor: Option<String>,
+    /// Not before, in Unix ms.
+    pub since: Option<i64>,
+    /// Before, in Unix ms.
+    pub until: Option<i64>,
+}
+
+/// A page of a tenant's rows, newest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(
+    tx: &mut Tx,
+    tenant: TenantId,
+    filter: &Filter,
+    page: PageRequest,
+) -> Result<Page<Row>> {
+    let total = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM audit WHERE tenant_id = $1
+           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
+           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
+           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)",
+        tenant,
+        filter.username.as_deref(),
+        filter.action.as_deref(),
+        filter.outcome.as_deref(),
+        filter.server_id,
+        filter.mentor.as_deref(),
+        filter.since,
+        filter.until
+    )?;
+    let rows = sql!(
+        tx,
+        fetch_all as Row,
+        "SELECT * FROM audit WHERE tenant_id = $1
+           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
+           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
+           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
+         ORDER BY id DESC LIMIT $9 OFFSET $10",
+        tenant,
+        filter.username.as_deref(),
+        filter.action.as_deref(),
+        filter.outcome.as_deref(),
+        filter.server_id,
+        filter.mentor.as_deref(),
+        filter.since,
+        filter.until,
+        page.size,
+        page.offset()
+    )?;
+    Ok(Page { total, rows })
+}
+
+/// Deletes what is older than `before`. Returns how many rows went.
+///
+/// # Errors
+/// If the database fails.
+pub async fn purge(tx: &mut Tx, before: UnixMs) -> Result<u64> {
+    Ok(sql!(
+        tx,
+        execute,
+        "DELETE FROM audit WHERE at < $1",
+        before
+    )?)
+}

@@ -1,0 +1,294 @@
+//! Every setting: name, unit, default. Read once at start from flags, environment and file, in that order.
+//! The only module that reads the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::secret::Vault;
+use crate::storage::Db;
+
+/// Where the service listens unless told otherwise.
+const DEFAULT_ADDR: &str = "127.0.0.1:8600";
+/// The file of master keys inside the data directory.
+const KEY_FILE: &str = "master.keys";
+
+/// What the operator may set. The same names serve as flags (`--data-dir`), environment
+/// (`GATEWAY_DATA_DIR`) and file (`data_dir = …`); flags beat environment beats file.
+#[derive(Debug, Clone, Default, clap::Args, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// A TOML file with any of these settings
+    #[arg(long, global = true, env = "GATEWAY_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Where the database, the master keys and files live [default: ./data]
+    #[arg(long, global = true, env = "GATEWAY_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// `sqlite:PATH` or `postgres://…` [default: SQLite inside the data directory]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+    /// Address and port to listen on [default: 127.0.0.1:8600]
+    #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
+    pub addr: Option<SocketAddr>,
+    /// The URL under which clients reach the gateway [default: http://ADDR]
+    #[arg(long, global = true, env = "GATEWAY_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// A range that outgoing connections may reach beside public addresses, such as 127.0.0.0/8 (repeatable)
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_EGRESS_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub egress_allow: Vec<IpNet>,
+    /// A file of PEM certificates to trust for outgoing TLS beside the built-in roots
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_EGRESS_CA_FILE",
+        value_name = "FILE"
+    )]
+    pub egress_ca_file: Option<PathBuf>,
+    /// A host name, beside loopback and the public URL's, that requests may carry in `Host` (repeatable)
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_ALLOW_HOST",
+        value_name = "HOST",
+        value_delimiter = ','
+    )]
+    pub allow_host: Vec<String>,
+    /// An origin of browser clients that may call, such as https://app.example (repeatable)
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_ALLOW_ORIGIN",
+        value_name = "ORIGIN",
+        value_delimiter = ','
+    )]
+    pub allow_origin: Vec<String>,
+    /// A proxy in front whose X-Forwarded-For is believed (repeatable)
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_TRUST_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
+    pub trust_proxy: Vec<IpNet>,
+    /// Longest wait for an upstream's answer or next event, in ms [default: 60000]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_UPSTREAM_TIMEOUT_MS",
+        value_name = "MS"
+    )]
+    pub upstream_timeout_ms: Option<u64>,
+    /// Longest wait for open requests at shutdown, in ms [default: 30000]
+    #[arg(long, global = true, env = "GATEWAY_DRAIN_MS", value_name = "MS")]
+    pub drain_ms: Option<u64>,
+    /// Days that audit rows are kept [default: 90]
+    #[arg(long, global = true, env = "GATEWAY_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u32>,
+    /// Master keys in the form of the key file, instead of the file; environment only
+    #[arg(skip)]
+    #[serde(skip)]
+    pub master_keys: Option<String>,
+}
+
+/// What the settings mean: every value present and checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the database, the master keys and files live.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database_url: String,
+    /// Where the service listens.
+    pub addr: SocketAddr,
+    /// The URL under which clients reach the gateway, without a slash at the end; empty: whatever it listens on.
+    pub public_url: Option<String>,
+    /// Ranges that may be dialled beside public addresses.
+    pub egress_allow: Vec<IpNet>,
+    /// Certificates to trust beside the built-in roots.
+    pub egress_ca_file: Option<PathBuf>,
+    /// Hosts that requests may carry beside loopback and the public URL's.
+    pub allow_host: Vec<String>,
+    /// Origins of browser clients that may call.
+    pub allow_origin: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trust_proxy: Vec<IpNet>,
+    /// Longest wait for an upstream's answer or next event.
+    pub upstream_timeout: Duration,
+    /// Longest wait for open requests at shutdown.
+    pub drain: Duration,
+    /// Days that audit rows are kept.
+    pub audit_days: u32,
+    master_keys: Option<String>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML of the documented names.
+    #[error("{path} is not a valid configuration")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A value is out of its range.
+    #[error("{0}")]
+    Value(String),
+    /// The master keys are not usable.
+    #[error("cannot use the master keys")]
+    Keys(#[from] crate::secret::VaultError),
+}
+
+impl Settings {
+    /// Fills in the file's values and the defaults, and checks the result.
+    ///
+    /// # Errors
+    /// If the file is unreadable or wrong, or a value is out of range.
+    pub fn resolve(mut self) -> Result<Config, ConfigError> {
+        let file = self
+            .config
+            .take()
+            .map(|path| read_file(&path))
+            .transpose()?
+            .unwrap_or_default();
+        let data_dir = self
+            .data_dir
+            .or(file.data_dir)
+            .unwrap_or_else(|| "data".into());
+        let default_addr = DEFAULT_ADDR.parse().expect("the default address is valid");
+        let public_url = self
+            .public_url
+            .or(file.public_url)
+            .map(|url| url.trim_end_matches('/').to_owned());
+        if public_url
+            .as_deref()
+            .is_some_and(|url| url::Url::parse(url).is_err())
+        {
+            return Err(ConfigError::Value("--public-url is not a URL".into()));
+        }
+        let ms = |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default));
+        Ok(Config {
+            database_url: self
+                .database_url
+                .or(file.database_url)
+                .unwrap_or_else(|| Db::default_url(&data_dir)),
+            data_dir,
+            addr: self.addr.or(file.addr).unwrap_or(default_addr),
+            public_url,
+            egress_allow: or_list(self.egress_allow, file.egress_allow),
+            egress_ca_file: self.egress_ca_file.or(file.egress_ca_file),
+            allow_host: or_list(self.allow_host, file.allow_host),
+            allow_origin: or_list(self.allow_origin, file.allow_origin),
+            trust_proxy: or_list(self.trust_proxy, file.trust_proxy),
+            upstream_timeout: ms(
+                self.upstream_timeout_ms.or(file.upstream_timeout_ms),
+                60_000,
+            ),
+            drain: ms(self.drain_ms.or(file.drain_ms), 30_000),
+            audit_days: self.audit_days.or(file.audit_days).unwrap_or(90),
+            master_keys: self.master_keys.or_else(master_keys_from_environment),
+        })
+    }
+}
+
+impl Config {
+    /// The master keys: from `GATEWAY_MASTER_KEYS`, else from the key file, which the first start makes.
+    ///
+    /// # Errors
+    /// If the keys are unreadable or malformed, or the file cannot be made.
+    pub fn vault(&self) -> Result<Vault, ConfigError> {
+        if let Some(text) = &self.master_keys {
+            return Ok(Vault::parse(text)?);
+        }
+        let path = self.data_dir.join(KEY_FILE);
+        let read = |source| ConfigError::Read {
+            path: path.clone(),
+            source,
+        };
+        if !path.exists() {
+            std::fs::create_dir_all(&self.data_dir).map_err(read)?;
+            write_private(&path, &Vault::generate_text()).map_err(read)?;
+            tracing::warn!(path = %path.display(), "made new master keys; keep a copy, every stored secret needs them");
+        }
+        Ok(Vault::parse(
+            &std::fs::read_to_string(&path).map_err(read)?,
+        )?)
+    }
+}
+
+fn read_file(path: &Path) -> Result<Settings, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.into(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse {
+        path: path.into(),
+        source: Box::new(source),
+    })
+}
+
+fn or_list<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
+    if first.is_empty() { second } else { first }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+fn master_keys_from_environment() -> Option<String> {
+    std::env::var("GATEWAY_MASTER_KEYS")
+        .ok()
+        .filter(|text| !text.trim().is_empty())
+}
+
+/// The log filter: `GATEWAY_LOG`, default `info`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+pub fn log_filter() -> String {
+    std::env::var("GATEWAY_LOG").unwrap_or_else(|_| "info".into())
+}
+
+/// Creates a file that only its owner can read; fails if it exists.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}

@@ -1,0 +1,87 @@
+//! Connections: an authentication binding of a tenant, a mentor or a user to a server.
+
+use sqlx::FromRow;
+
+use super::server::ServerId;
+use super::{AuthType, Scope};
+use crate::clock::UnixMs;
+use crate::error::Result;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::mentor::MentorId;
+use crate::tenant::user::UserId;
+
+/// The number of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct ConnectionId(pub i64);
+
+/// A credential of one scope for one server.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Connection {
+    /// Its number.
+    pub id: ConnectionId,
+    /// The tenant that owns it (not the server's owner).
+    pub tenant_id: TenantId,
+    /// The server it is for.
+    pub server_id: ServerId,
+    /// For whom it is.
+    #[sqlx(try_from = "String")]
+    pub scope: Scope,
+    /// What it holds.
+    #[sqlx(try_from = "String")]
+    pub auth_type: AuthType,
+    /// The person of a user scope.
+    pub user_id: Option<UserId>,
+    /// The mentor of a mentor scope.
+    pub mentor_id: Option<MentorId>,
+    /// The OAuth grant it points at.
+    pub connected_service_id: Option<i64>,
+    /// The origin that the credential was entered for.
+    pub origin: String,
+    /// The token, sealed; empty if none.
+    pub credentials_sealed: String,
+    /// The word before the token; empty sends the token as it is.
+    pub authorization_scheme: String,
+    /// Headers for every request, a sealed JSON object; empty if none.
+    pub extra_headers_sealed: String,
+    /// Whether it may be used.
+    pub is_active: bool,
+    /// Whether other tenants may fall back to it when the server is featured.
+    pub is_shared: bool,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+impl Connection {
+    /// The record's name for [`crate::secret::Binding`].
+    pub fn record_name(id: ConnectionId) -> String {
+        format!("connection:{}", id.0)
+    }
+}
+
+/// Every connection to a server that belongs to one of two tenants: the caller's and the server owner's.
+/// Resolution chooses among them; the newest first, so that a re-made connection wins over its elder.
+///
+/// # Errors
+/// If the database fails.
+pub async fn candidates(
+    tx: &mut Tx,
+    server: ServerId,
+    tenant: TenantId,
+    owner: TenantId,
+) -> Result<Vec<Connection>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Connection,
+        "SELECT * FROM connections WHERE server_id = $1
+           AND (tenant_id = $2 OR (tenant_id = $3 AND scope = 'platform'))
+         ORDER BY id DESC",
+        server,
+        tenant,
+        owner
+    )?)
+}

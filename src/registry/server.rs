@@ -1,0 +1,103 @@
+//! MCP server records: how an endpoint is reached and what credentials it expects.
+
+use sqlx::FromRow;
+
+use super::{AuthType, Scope, Transport};
+use crate::clock::UnixMs;
+use crate::error::{Error, Result};
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::mentor::MentorId;
+
+/// The number of a server record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct ServerId(pub i64);
+
+/// A registered MCP server.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Server {
+    /// Its number.
+    pub id: ServerId,
+    /// The tenant that owns it.
+    pub tenant_id: TenantId,
+    /// The one mentor it is bound to, if any.
+    pub mentor_id: Option<MentorId>,
+    /// The username of who registered it.
+    pub owner: String,
+    /// Its display name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The endpoint.
+    pub url: String,
+    /// Scheme, host and port of the URL; credentials are bound to it.
+    pub origin: String,
+    /// The media type of its image, if it has one.
+    pub image: Option<String>,
+    /// The wire protocol.
+    #[sqlx(try_from = "String")]
+    pub transport: Transport,
+    /// A full `Authorization` value of the record itself, sealed; empty if none.
+    pub credentials_sealed: String,
+    /// Headers for every request, a sealed JSON object; empty if none.
+    pub extra_headers_sealed: String,
+    /// How calls are authenticated.
+    #[sqlx(try_from = "String")]
+    pub auth_type: AuthType,
+    /// Whose credentials are used.
+    #[sqlx(try_from = "String")]
+    pub auth_scope: Scope,
+    /// The OAuth service of its grants.
+    pub oauth_service_id: Option<i64>,
+    /// Whether other tenants may use it.
+    pub is_featured: bool,
+    /// The hard off switch.
+    pub is_enabled: bool,
+    /// Whether HTML is stripped from tool output.
+    pub clean_output: bool,
+    /// What tool names start with at a mentor's endpoint; empty means no prefix.
+    pub tool_prefix: String,
+    /// When it was registered.
+    pub created_at: UnixMs,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+impl Server {
+    /// The record's name for [`crate::secret::Binding`].
+    pub fn record_name(id: ServerId) -> String {
+        format!("server:{}", id.0)
+    }
+}
+
+/// The server that a tenant may see: its own, or another's featured one.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get_visible(tx: &mut Tx, tenant: TenantId, id: ServerId) -> Result<Server> {
+    sql!(
+        tx,
+        fetch_optional as Server,
+        "SELECT * FROM servers WHERE id = $1 AND (tenant_id = $2 OR is_featured)",
+        id,
+        tenant
+    )?
+    .ok_or(Error::NotFound("server"))
+}
+
+/// The servers attached to a mentor that its tenant may still see, in the order they were attached.
+///
+/// # Errors
+/// If the database fails.
+pub async fn attached_to(tx: &mut Tx, tenant: TenantId, mentor: MentorId) -> Result<Vec<Server>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Server,
+        "SELECT s.* FROM servers s JOIN mentor_servers a ON a.server_id = s.id
+         WHERE a.mentor_id = $2 AND (s.tenant_id = $1 OR s.is_featured) ORDER BY a.position, s.id",
+        tenant,
+        mentor
+    )?)
+}
