@@ -9,5 +9,6 @@ pub mod storage;
 pub mod tenant;
 pub mod auth;
 pub mod audit;
+pub mod mcp;
 pub mod registry;
 pub mod app;

@@ -1,0 +1,13 @@
+//! What MCP itself says: revisions, JSON-RPC envelopes, error codes, header encoding.
+//! Messages are kept as the bytes that came; only what a relay must touch is opened (design.md D1).
+
+pub mod error;
+pub mod headers;
+pub mod message;
+pub mod meta;
+pub mod raw;
+pub mod version;
+
+pub use message::{Message, ParseError};
+pub use raw::RawObject;
+pub use version::Version;
