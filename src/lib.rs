@@ -11,4 +11,5 @@ pub mod auth;
 pub mod audit;
 pub mod mcp;
 pub mod registry;
+pub mod credentials;
 pub mod app;

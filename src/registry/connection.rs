@@ -5,9 +5,6 @@ use sqlx::FromRow;
 use super::server::ServerId;
 use super::{AuthType, Scope};
 use crate::clock::UnixMs;
-use crate::error::Result;
-use crate::sql;
-use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::MentorId;
 use crate::tenant::user::UserId;
@@ -61,27 +58,4 @@ impl Connection {
     pub fn record_name(id: ConnectionId) -> String {
         format!("connection:{}", id.0)
     }
-}
-
-/// Every connection to a server that belongs to one of two tenants: the caller's and the server owner's.
-/// Resolution chooses among them; the newest first, so that a re-made connection wins over its elder.
-///
-/// # Errors
-/// If the database fails.
-pub async fn candidates(
-    tx: &mut Tx,
-    server: ServerId,
-    tenant: TenantId,
-    owner: TenantId,
-) -> Result<Vec<Connection>> {
-    Ok(sql!(
-        tx,
-        fetch_all as Connection,
-        "SELECT * FROM connections WHERE server_id = $1
-           AND (tenant_id = $2 OR (tenant_id = $3 AND scope = 'platform'))
-         ORDER BY id DESC",
-        server,
-        tenant,
-        owner
-    )?)
 }

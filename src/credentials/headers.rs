@@ -1,0 +1,169 @@
+//! What is sent upstream: the server's headers, the connection's over them, the explicit credential over all
+//! (seed 003; contract.md section 15).
+
+use std::collections::BTreeMap;
+
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+
+use super::resolve::{Resolution, Source, Step};
+use crate::error::{Error, Result};
+use crate::registry::connection::Connection;
+use crate::registry::server::Server;
+use crate::secret::{Binding, Secret, Vault};
+
+/// The headers of a resolved credential, and a digest that tells two credentials apart.
+#[derive(Clone)]
+pub struct Outbound {
+    /// Headers for every request; values are marked sensitive.
+    pub headers: HeaderMap,
+    /// Equal for equal headers: what a pool or a catalog may be shared by.
+    pub fingerprint: [u8; 16],
+    /// By which step; `None` if nothing is sent.
+    pub step: Option<Step>,
+    /// Whether the credential is one person's own, so that answers must not be shared.
+    pub is_personal: bool,
+}
+
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbound")
+            .field("step", &self.step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens what was resolved and renders it.
+///
+/// # Errors
+/// `Internal` if a stored secret does not open or is not a header value: the connection is unusable.
+pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result<Option<Outbound>> {
+    let Some((step, source)) = &resolution.used else {
+        return Ok(None);
+    };
+    let mut headers = HeaderMap::new();
+    add_extra(
+        &mut headers,
+        &open_server(vault, server, "extra_headers", &server.extra_headers_sealed)?,
+    )?;
+    match source {
+        Source::Anonymous => {}
+        Source::ServerRecord => {
+            let value = open_server(vault, server, "credentials", &server.credentials_sealed)?;
+            headers.insert(AUTHORIZATION, sensitive(value.expose())?);
+        }
+        Source::Connection(connection, grant) => {
+            add_extra(
+                &mut headers,
+                &open(
+                    vault,
+                    connection,
+                    "extra_headers",
+                    &connection.extra_headers_sealed,
+                )?,
+            )?;
+            let authorization = match grant {
+                Some(grant) => {
+                    let record = format!("connected_service:{}", grant.id);
+                    let token = Binding {
+                        tenant: grant.tenant_id.0,
+                        record: &record,
+                        field: "access_token",
+                        origin: "",
+                    };
+                    let token = vault
+                        .open(&token, &grant.access_token_sealed)
+                        .map_err(Error::internal)?;
+                    with_scheme(&grant.token_type, &token)
+                }
+                None => {
+                    let secret = open(
+                        vault,
+                        connection,
+                        "credentials",
+                        &connection.credentials_sealed,
+                    )?;
+                    with_scheme(&connection.authorization_scheme, &secret)
+                }
+            };
+            if !authorization.is_empty() {
+                headers.insert(AUTHORIZATION, sensitive(authorization.expose())?);
+            }
+        }
+    }
+    Ok(Some(Outbound {
+        fingerprint: fingerprint(&headers),
+        headers,
+        step: *step,
+        is_personal: *step == Some(Step::User),
+    }))
+}
+
+/// `<scheme> <secret>`, or the raw secret without a scheme. OAuth's `bearer` is written as RFC 6750 spells it.
+fn with_scheme(scheme: &str, secret: &Secret) -> Secret {
+    match scheme {
+        _ if secret.is_empty() => Secret::new(""),
+        "" => secret.clone(),
+        scheme if scheme.eq_ignore_ascii_case("bearer") => {
+            Secret::new(format!("Bearer {}", secret.expose()))
+        }
+        scheme => Secret::new(format!("{scheme} {}", secret.expose())),
+    }
+}
+
+fn open_server(vault: &Vault, server: &Server, field: &str, sealed: &str) -> Result<Secret> {
+    if sealed.is_empty() {
+        return Ok(Secret::new(""));
+    }
+    let record = Server::record_name(server.id);
+    let binding = Binding {
+        tenant: server.tenant_id.0,
+        record: &record,
+        field,
+        origin: &server.origin,
+    };
+    vault.open(&binding, sealed).map_err(Error::internal)
+}
+
+fn open(vault: &Vault, connection: &Connection, field: &str, sealed: &str) -> Result<Secret> {
+    if sealed.is_empty() {
+        return Ok(Secret::new(""));
+    }
+    let record = Connection::record_name(connection.id);
+    let binding = Binding {
+        tenant: connection.tenant_id.0,
+        record: &record,
+        field,
+        origin: &connection.origin,
+    };
+    vault.open(&binding, sealed).map_err(Error::internal)
+}
+
+fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {
+    if json.is_empty() {
+        return Ok(());
+    }
+    let extra: BTreeMap<String, String> =
+        serde_json::from_str(json.expose()).map_err(Error::internal)?;
+    for (name, value) in extra {
+        headers.insert(
+            HeaderName::try_from(name).map_err(Error::internal)?,
+            sensitive(&value)?,
+        );
+    }
+    Ok(())
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(Error::internal)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn fingerprint(headers: &HeaderMap) -> [u8; 16] {
+    let mut lines: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}:{}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    lines.sort_unstable();
+    Secret::new(lines.join("\n")).fingerprint()
+}

@@ -1,0 +1,8 @@
+//! Whose credential a call travels with, and what is sent upstream for it.
+//! The only module besides `oauth` that reads a stored secret in the clear.
+
+pub mod headers;
+pub mod resolve;
+
+pub use headers::Outbound;
+pub use resolve::{Resolution, Subject, resolve};
