@@ -1,6 +1,12 @@
 //! The only way out to the network: who may be dialled, and how much of an answer is read.
 //! No other module opens an outbound socket (the database aside); this one never follows a redirect.
 
+mod policy;
+mod refused;
+mod destination;
 mod address;
 
 pub use address::is_global;
+pub use destination::Destination;
+pub use policy::{ADDRESSES_MAX, Policy, URL_BYTES_MAX};
+pub use refused::{Reason, Refused};
