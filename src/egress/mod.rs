@@ -1,6 +1,9 @@
 //! The only way out to the network: who may be dialled, and how much of an answer is read.
 //! No other module opens an outbound socket (the database aside); this one never follows a redirect.
 
+mod client;
+mod body;
+mod sse;
 mod failure;
 mod connect;
 mod wire;
@@ -12,10 +15,13 @@ mod destination;
 mod address;
 
 pub use address::is_global;
+pub use body::{Body, CappedBody};
+pub use client::{Egress, HEAD_BYTES_MAX, IDLE_CONNECTION_TIME, IDLE_CONNECTIONS_MAX, Limits};
 pub use connect::{CONNECT_DEADLINE, CONNECTIONS_MAX, RESOLVE_DEADLINE};
 pub use destination::Destination;
 pub use failure::{Cause, Failure, Sent};
 pub use policy::{ADDRESSES_MAX, Policy, URL_BYTES_MAX};
 pub use refused::{Reason, Refused};
 pub use resolver::{Resolver, SystemResolver};
+pub use sse::{EVENT_BYTES_MAX, Event, EventStream};
 pub use tls::SetupError;
