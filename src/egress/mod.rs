@@ -4,6 +4,7 @@
 mod client;
 mod body;
 mod sse;
+mod websocket;
 mod failure;
 mod connect;
 mod wire;
@@ -25,3 +26,4 @@ pub use refused::{Reason, Refused};
 pub use resolver::{Resolver, SystemResolver};
 pub use sse::{EVENT_BYTES_MAX, Event, EventStream};
 pub use tls::SetupError;
+pub use websocket::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, Message, SUBPROTOCOL, WebSocket};
