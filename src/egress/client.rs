@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response};
-use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::timeout;
@@ -17,6 +16,7 @@ use super::body::Body;
 use super::connect::Connector;
 use super::destination::Destination;
 use super::failure::Failure;
+use super::outgoing::{Begun, Outgoing};
 use super::policy::Policy;
 use super::refused::Refused;
 use super::resolver::{Resolver, SystemResolver};
@@ -62,7 +62,7 @@ pub struct Egress {
 struct Inner {
     policy: Arc<Policy>,
     connector: Connector,
-    client: Client<Connector, Full<Bytes>>,
+    client: Client<Connector, Outgoing>,
 }
 
 impl Egress {
@@ -122,14 +122,22 @@ impl Egress {
         request: Request<Bytes>,
         limits: &Limits,
     ) -> Result<Response<Body>, Failure> {
-        let mut request = request.map(Full::new);
+        let begun = Begun::default();
+        let mut request = request.map(|bytes| Outgoing::new(bytes, begun.clone()));
         own_headers(request.headers_mut());
-        let answer = timeout(limits.headers, self.inner.client.request(request))
-            .await
-            .map_err(|_| Failure::HeadersTimeout {
-                after: limits.headers,
-            })?
-            .map_err(Failure::from_client)?;
+        let answer = match timeout(limits.headers, self.inner.client.request(request)).await {
+            Ok(answer) => answer.map_err(|error| Failure::from_client(error, begun.get()))?,
+            Err(_) if begun.get() => {
+                return Err(Failure::HeadersTimeout {
+                    after: limits.headers,
+                });
+            }
+            Err(_) => {
+                return Err(Failure::ConnectTimeout {
+                    after: limits.headers,
+                });
+            }
+        };
         if answer.status().is_redirection() {
             return Err(Failure::Redirected {
                 status: answer.status(),

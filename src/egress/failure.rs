@@ -28,7 +28,7 @@ pub enum Failure {
     /// The handshake failed; above all a certificate that is not believed.
     #[error("no TLS connection could be made")]
     Tls(#[source] Cause),
-    /// Resolving, dialling and TLS together took too long.
+    /// Resolving, dialling and TLS together took too long, or the headers' deadline came before their end.
     #[error("not connected within {after:?}")]
     ConnectTimeout {
         /// The deadline.
@@ -96,7 +96,7 @@ impl Failure {
     /// Returns whether the request may have left.
     ///
     /// `Never` is a proof: it covers the time before a connection exists, and a connection that was gone
-    /// before it took the request. The headers' deadline counts as `Maybe` even if it fires while dialling.
+    /// before it began to send.
     pub fn sent(&self) -> Sent {
         match self {
             Self::Refused(_)
@@ -116,12 +116,11 @@ impl Failure {
         }
     }
 
-    /// Sorts an error of the pooled client.
+    /// Sorts an error of the pooled client; `has_begun` tells whether a connection took the request.
     ///
-    /// hyper 1.12 says `canceled` (`client/dispatch.rs`, `proto/h1/dispatch.rs`) and `closed` only of a
-    /// request that it gives back unwritten. hyper-util sends such a request again on another connection
-    /// if this one came from the pool, which is safe; what arrives here is the one that ran out of luck.
-    pub(super) fn from_client(error: legacy::Error) -> Self {
+    /// hyper-util sends a request again by itself if a pooled connection gives it back unsent, which is
+    /// safe; what arrives here has run out of luck.
+    pub(super) fn from_client(error: legacy::Error, has_begun: bool) -> Self {
         let Some(source) = error.source() else {
             // The URI has no scheme or no host; nothing was dialled.
             return Self::Refused(Reason::Malformed.into());
@@ -129,20 +128,12 @@ impl Failure {
         if let Some(failure) = source.downcast_ref::<Self>() {
             return failure.clone();
         }
-        let Some(cause) = source.downcast_ref::<hyper::Error>() else {
-            return if error.is_connect() {
-                Self::Connect(Arc::new(error))
-            } else {
-                Self::Closed(Arc::new(error))
-            };
-        };
-        if error.is_connect() || cause.is_canceled() || cause.is_closed() {
+        if !has_begun {
             return Self::Connect(Arc::new(error));
         }
-        if cause.is_parse() {
-            Self::Protocol(Arc::new(error))
-        } else {
-            Self::Closed(Arc::new(error))
+        match source.downcast_ref::<hyper::Error>() {
+            Some(cause) if cause.is_parse() => Self::Protocol(Arc::new(error)),
+            _ => Self::Closed(Arc::new(error)),
         }
     }
 

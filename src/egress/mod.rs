@@ -2,6 +2,7 @@
 //! No other module opens an outbound socket (the database aside); this one never follows a redirect.
 
 mod client;
+mod outgoing;
 mod body;
 mod sse;
 mod websocket;
