@@ -15,6 +15,8 @@ mod policy;
 mod refused;
 mod destination;
 mod address;
+#[cfg(test)]
+mod tests;
 
 pub use address::is_global;
 pub use body::{Body, CappedBody};
