@@ -13,4 +13,6 @@ pub mod audit;
 pub mod mcp;
 pub mod registry;
 pub mod credentials;
+pub mod upstream;
+pub mod gateway;
 pub mod app;

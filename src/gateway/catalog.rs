@@ -1,0 +1,389 @@
+//! What each upstream offers, held per server and credential (design.md D12): lists are answered from here,
+//! so a dead or hanging upstream never slows one.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use moka::future::Cache;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use super::fetch;
+use crate::app::Tasks;
+use crate::credentials::Outbound;
+use crate::registry::server::ServerId;
+use crate::upstream::{CallFailure, Change, Upstream, Upstreams};
+
+/// Catalogs held at once, and how long an unused one is.
+const CELLS_MAX: u64 = 20_000;
+const CELL_IDLE: Duration = Duration::from_secs(1800);
+/// A catalog is looked at again after this, unless the upstream names another time within the bounds.
+const FRESH_FOR: Duration = Duration::from_secs(60);
+const FRESH_FOR_MIN: Duration = Duration::from_secs(5);
+const FRESH_FOR_MAX: Duration = Duration::from_secs(600);
+/// A failed look is repeated after this, and no earlier (threats.md H05: one refresh in five seconds).
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Announced changes that a slow listener may be behind.
+const CHANGES_MAX: usize = 1024;
+
+/// Which list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum List {
+    /// `tools/list`.
+    Tools,
+    /// `prompts/list`.
+    Prompts,
+    /// `resources/list`.
+    Resources,
+    /// `resources/templates/list`.
+    Templates,
+}
+
+impl List {
+    /// Every list.
+    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+
+    /// The method that asks for it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Tools => "tools/list",
+            Self::Prompts => "prompts/list",
+            Self::Resources => "resources/list",
+            Self::Templates => "resources/templates/list",
+        }
+    }
+
+    /// The member of the result that holds the items.
+    pub fn member(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resourceTemplates",
+        }
+    }
+
+    /// The member of an item that names it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+
+    /// The capability of servers that have it.
+    pub fn capability(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources | Self::Templates => "resources",
+        }
+    }
+
+    /// The list that a method asks for.
+    pub fn of_method(method: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|list| list.method() == method)
+    }
+}
+
+/// One tool, prompt, resource or template.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its name or URI at the upstream.
+    pub key: String,
+    /// The object as it came.
+    pub json: Bytes,
+    /// Parameters that travel as headers too (tools of modern HTTP upstreams).
+    pub param_headers: Arc<[ParamHeader]>,
+    /// Whether carrying it out twice does no harm (annotations of tools).
+    pub is_idempotent: bool,
+}
+
+/// A tool parameter that is mirrored into a header (2026-07-28, `x-mcp-header`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamHeader {
+    /// The header.
+    pub header: HeaderName,
+    /// Where the value stands in the arguments.
+    pub path: Vec<String>,
+}
+
+impl ParamHeader {
+    /// The header with the value that the arguments have for it; none if they have none.
+    pub fn of(&self, arguments: &serde_json::Value) -> Option<(HeaderName, HeaderValue)> {
+        let value = self
+            .path
+            .iter()
+            .try_fold(arguments, |value, step| value.get(step))?;
+        let text = match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Bool(flag) => flag.to_string(),
+            serde_json::Value::Number(number) => number.to_string(),
+            serde_json::Value::Null
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => return None,
+        };
+        Some((self.header.clone(), crate::mcp::headers::encode(&text)))
+    }
+}
+
+/// What an upstream offered when it was last asked.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Grows with every change of content; 0 before the first look.
+    pub version: u64,
+    /// The items of each list, in the upstream's order; indexed by [`List`] as `usize`.
+    pub items: [Arc<[Item]>; 4],
+    /// What it says about itself.
+    pub instructions: Option<String>,
+    /// How long the upstream lets answers be kept, in ms; `None` if it does not say.
+    pub ttl_ms: Option<u64>,
+    /// Why the last look failed, if it did; the items are those of the last good one.
+    pub failure: Option<CallFailure>,
+    /// Parts that were left out of the last look and why, for `_meta` and the log.
+    pub left_out: Arc<[String]>,
+}
+
+impl Snapshot {
+    /// The items of a list.
+    pub fn list(&self, list: List) -> &[Item] {
+        &self.items[list as usize]
+    }
+
+    /// An item by its key.
+    pub fn find(&self, list: List, key: &str) -> Option<&Item> {
+        self.list(list).iter().find(|item| item.key == key)
+    }
+
+    /// A word for the state: `ok`, `pending` or the failure's.
+    pub fn state(&self) -> &'static str {
+        match (&self.failure, self.version) {
+            (Some(failure), _) => failure.kind.as_str(),
+            (None, 0) => "pending",
+            (None, _) => "ok",
+        }
+    }
+}
+
+/// The catalog of one server for one credential.
+#[derive(Debug)]
+pub struct Cell {
+    upstream: Arc<Upstream>,
+    credential: Outbound,
+    snapshot: RwLock<Arc<Snapshot>>,
+    is_refreshing: AtomicBool,
+    /// When the next look is due.
+    due: RwLock<Option<Instant>>,
+    /// A change was announced; the next look may come as soon as `RETRY_AFTER` allows.
+    is_stale: AtomicBool,
+    looks: watch::Sender<u64>,
+    versions: Arc<AtomicU64>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Every catalog in use.
+#[derive(Debug, Clone)]
+pub struct Catalogs {
+    cells: Cache<(ServerId, usize, [u8; 16]), Arc<Cell>>,
+    tasks: Tasks,
+    versions: Arc<AtomicU64>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Catalogs {
+    /// No catalog yet. Listens to what upstreams say of changes.
+    pub fn new(upstreams: Upstreams, tasks: Tasks) -> Self {
+        let cells = Cache::builder()
+            .max_capacity(CELLS_MAX)
+            .time_to_idle(CELL_IDLE)
+            .build();
+        let (changes, _) = broadcast::channel(CHANGES_MAX);
+        let catalogs = Self {
+            cells,
+            tasks: tasks.clone(),
+            versions: Arc::default(),
+            changes,
+        };
+        let listener = catalogs.clone();
+        let stop = tasks.stop.clone();
+        tasks.spawn(async move {
+            let mut announced = upstreams.changes();
+            loop {
+                let change = tokio::select! {
+                    () = stop.cancelled() => return,
+                    change = announced.recv() => change,
+                };
+                match change {
+                    Ok(change) => listener.mark_stale(Some(change.server)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => listener.mark_stale(None),
+                    Err(broadcast::error::RecvError::Closed) => return,
+                }
+            }
+        });
+        catalogs
+    }
+
+    /// The catalog of an upstream for a credential; a look begins if one is due.
+    pub async fn cell(&self, upstream: &Arc<Upstream>, credential: &Outbound) -> Arc<Cell> {
+        let key = (
+            upstream.id,
+            Arc::as_ptr(upstream) as usize,
+            credential.fingerprint,
+        );
+        let cell = self
+            .cells
+            .get_with(key, async {
+                Arc::new(Cell {
+                    upstream: upstream.clone(),
+                    credential: credential.clone(),
+                    snapshot: RwLock::default(),
+                    is_refreshing: AtomicBool::new(false),
+                    due: RwLock::new(None),
+                    is_stale: AtomicBool::new(false),
+                    looks: watch::channel(0).0,
+                    versions: self.versions.clone(),
+                    changes: self.changes.clone(),
+                })
+            })
+            .await;
+        self.revalidate(&cell);
+        cell
+    }
+
+    /// Lists whose content changed, after the new content can be read.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    fn mark_stale(&self, server: Option<ServerId>) {
+        for (key, cell) in &self.cells {
+            if server.is_none_or(|server| server == key.0) {
+                cell.is_stale.store(true, Ordering::Release);
+                self.revalidate(&cell);
+            }
+        }
+    }
+
+    /// Starts a look in the background if one is due and none is under way.
+    fn revalidate(&self, cell: &Arc<Cell>) {
+        if !cell.is_due() || cell.is_refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (cell, catalogs) = (cell.clone(), self.clone());
+        self.tasks.spawn(async move {
+            cell.look().await;
+            cell.is_refreshing.store(false, Ordering::Release);
+            // A change that was announced during the look has not been seen by it.
+            if cell.is_stale.load(Ordering::Acquire) {
+                tokio::select! {
+                    () = tokio::time::sleep(RETRY_AFTER) => catalogs.revalidate(&cell),
+                    () = catalogs.tasks.stop.cancelled() => {}
+                }
+            }
+        });
+    }
+}
+
+impl Cell {
+    /// What was seen last.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What was seen last, or will be seen by the first look if that ends within `patience`.
+    pub async fn first_snapshot(&self, patience: Duration) -> Arc<Snapshot> {
+        let mut looks = self.looks.subscribe();
+        if *looks.borrow() == 0 {
+            let _ = tokio::time::timeout(patience, looks.wait_for(|looks| *looks > 0)).await;
+        }
+        self.snapshot()
+    }
+
+    fn is_due(&self) -> bool {
+        let due = *self
+            .due
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.is_stale.load(Ordering::Acquire) || due.is_none_or(|due| Instant::now() >= due)
+    }
+
+    async fn look(&self) {
+        self.is_stale.store(false, Ordering::Release);
+        let seen = fetch::everything(&self.upstream, &self.credential).await;
+        let before = self.snapshot();
+        let (next, wait) = match seen {
+            Ok(mut fresh) => {
+                let same = before.version > 0 && same_content(&before, &fresh);
+                fresh.version = if same {
+                    before.version
+                } else {
+                    self.versions.fetch_add(1, Ordering::AcqRel) + 1
+                };
+                let wait = fresh
+                    .ttl_ms
+                    .map_or(FRESH_FOR, Duration::from_millis)
+                    .clamp(FRESH_FOR_MIN, FRESH_FOR_MAX);
+                (fresh, wait)
+            }
+            Err(failure) => {
+                tracing::warn!(
+                    server.id = self.upstream.id.0,
+                    kind = failure.kind.as_str(),
+                    "the lists of a server cannot be read"
+                );
+                (
+                    Snapshot {
+                        failure: Some(failure),
+                        ..Snapshot::clone(&before)
+                    },
+                    RETRY_AFTER,
+                )
+            }
+        };
+        let next = Arc::new(next);
+        *self
+            .snapshot
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = next.clone();
+        *self
+            .due
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now() + wait);
+        self.looks.send_modify(|looks| *looks += 1);
+        self.announce(&before, &next);
+    }
+
+    fn announce(&self, before: &Snapshot, next: &Snapshot) {
+        if before.version == 0 || before.version == next.version {
+            return;
+        }
+        for list in List::ALL {
+            if !same_items(before.list(list), next.list(list)) {
+                // Nobody listening is no failure.
+                let _ = self.changes.send(Change {
+                    server: self.upstream.id,
+                    list: list.capability(),
+                });
+            }
+        }
+    }
+}
+
+fn same_content(a: &Snapshot, b: &Snapshot) -> bool {
+    a.instructions == b.instructions
+        && a.left_out == b.left_out
+        && List::ALL
+            .into_iter()
+            .all(|list| same_items(a.list(list), b.list(list)))
+}
+
+fn same_items(a: &[Item], b: &[Item]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.json == b.json)
+}

@@ -1,0 +1,233 @@
+//! Sessions of clients whose revision has them. Bound to the caller who opened it: for anybody else it does
+//! not exist (design.md D2).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::future::Cache;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::Target;
+use crate::auth::Caller;
+use crate::clock::random_hex;
+use crate::credentials::Outbound;
+use crate::mcp::message::{self, Kind};
+use crate::mcp::{Message, RawObject, Version};
+use crate::upstream::{Ask, Client, Inbox, Lane, Unsolicited, Upstream};
+
+/// Sessions open at once.
+const SESSIONS_MAX: u64 = 100_000;
+/// A session that is not used for this long ends.
+const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// Longest wait for a client's answer to an upstream's request.
+const ASK_DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// A client's session.
+#[derive(Debug)]
+pub struct ClientSession {
+    /// What the client shows: 256 random bits.
+    pub id: Arc<str>,
+    /// The revision that was agreed.
+    pub version: Version,
+    /// Where upstream sessions of this session put what belongs to no call.
+    pub inbox: Inbox,
+    owner: (i64, i64),
+    target: Target,
+    client: Mutex<Client>,
+    unsolicited: Mutex<Option<mpsc::Receiver<Unsolicited>>>,
+    asked: Mutex<HashMap<u64, oneshot::Sender<Message>>>,
+    next_ask: AtomicU64,
+    calls: Mutex<HashMap<Bytes, CancellationToken>>,
+    upstreams: Mutex<Vec<(Arc<Upstream>, Outbound)>>,
+    /// Cancelled when the session ends.
+    pub closed: CancellationToken,
+}
+
+impl ClientSession {
+    /// A new session of this caller.
+    pub fn new(caller: &Caller, target: Target, version: Version, client: Client) -> Arc<Self> {
+        let (inbox, unsolicited) = Inbox::new();
+        Arc::new(Self {
+            id: random_hex::<32>().into(),
+            version,
+            inbox,
+            owner: (caller.tenant.id.0, caller.user.id.0),
+            target,
+            client: Mutex::new(client),
+            unsolicited: Mutex::new(Some(unsolicited)),
+            asked: Mutex::default(),
+            next_ask: AtomicU64::new(1),
+            calls: Mutex::default(),
+            upstreams: Mutex::default(),
+            closed: CancellationToken::new(),
+        })
+    }
+
+    /// Whether this caller may use it at this endpoint.
+    pub fn belongs_to(&self, caller: &Caller, target: &Target) -> bool {
+        self.owner == (caller.tenant.id.0, caller.user.id.0) && self.target == *target
+    }
+
+    /// The client as it described itself.
+    pub fn client(&self) -> Client {
+        lock(&self.client).clone()
+    }
+
+    /// Sets the log level that `logging/setLevel` asked for.
+    pub fn set_log_level(&self, level: Bytes) {
+        lock(&self.client).log_level = Some(level);
+    }
+
+    /// The messages that belong to no call, for the one stream that may read them; `None` if one does.
+    pub fn take_unsolicited(&self) -> Option<mpsc::Receiver<Unsolicited>> {
+        let taken = lock(&self.unsolicited).take();
+        if taken.is_some() {
+            self.inbox.set_read(true);
+        }
+        taken
+    }
+
+    /// Gives the reading end back when its stream has ended.
+    pub fn give_back_unsolicited(&self, receiver: mpsc::Receiver<Unsolicited>) {
+        self.inbox.set_read(false);
+        *lock(&self.unsolicited) = Some(receiver);
+    }
+
+    /// Hands an upstream's request on to the client: returns the message to send; the client's response
+    /// goes back by itself.
+    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::app::Tasks) -> Bytes {
+        let number = self.next_ask.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        lock(&self.asked).insert(number, sender);
+        let id = number.to_string();
+        let method = ask.message.method.as_deref().unwrap_or_default();
+        let text = message::request(id.as_bytes(), method, ask.message.params_or_empty());
+        let session = self.clone();
+        tasks.spawn(async move {
+            let response = tokio::select! {
+                response = tokio::time::timeout(ASK_DEADLINE, receiver) => response.ok().and_then(Result::ok),
+                () = session.closed.cancelled() => None,
+            };
+            lock(&session.asked).remove(&number);
+            match response {
+                Some(response) => {
+                    if let Err(failure) = ask.answer(&response).await {
+                        tracing::debug!(kind = failure.kind.as_str(), "a client's response was not delivered");
+                    }
+                }
+                None => ask.refuse(),
+            }
+        });
+        text.into()
+    }
+
+    /// Takes a response of the client. `false` if nothing waits for it.
+    pub fn respond(&self, response: Message) -> bool {
+        debug_assert_eq!(response.kind(), Kind::Response);
+        let number = response
+            .id
+            .as_deref()
+            .and_then(|id| std::str::from_utf8(id).ok()?.parse().ok());
+        let waiting = number.and_then(|number: u64| lock(&self.asked).remove(&number));
+        waiting.is_some_and(|waiting| waiting.send(response).is_ok())
+    }
+
+    /// Notes a call under way, so that `notifications/cancelled` finds it.
+    pub fn begin_call(&self, id: &Bytes) -> CancellationToken {
+        let token = self.closed.child_token();
+        lock(&self.calls).insert(id.clone(), token.clone());
+        token
+    }
+
+    /// Forgets a call that ended.
+    pub fn end_call(&self, id: &Bytes) {
+        lock(&self.calls).remove(id);
+    }
+
+    /// Cancels the call that a `notifications/cancelled` names.
+    pub fn cancel_call(&self, params: &[u8]) {
+        let params = RawObject::parse(params).unwrap_or_default();
+        let call = params
+            .get("requestId")
+            .and_then(|id| lock(&self.calls).remove(id));
+        if let Some(call) = call {
+            call.cancel();
+        }
+    }
+
+    /// Notes an upstream where this session has a session of its own.
+    pub fn uses(&self, upstream: &Arc<Upstream>, credential: &Outbound) {
+        let mut used = lock(&self.upstreams);
+        let known = |(u, c): &(Arc<Upstream>, Outbound)| {
+            Arc::ptr_eq(u, upstream) && c.fingerprint == credential.fingerprint
+        };
+        if !used.iter().any(known) {
+            used.push((upstream.clone(), credential.clone()));
+        }
+    }
+
+    /// Ends the session and those it has upstream.
+    pub async fn close(&self, mentor: i64) {
+        self.closed.cancel();
+        let used = std::mem::take(&mut *lock(&self.upstreams));
+        let lane = Lane {
+            principal: self.owner.1,
+            mentor,
+            session: Some(self.id.clone()),
+            inbox: None,
+        };
+        for (upstream, credential) in used {
+            upstream.end_session(&lane, &credential).await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Every open session.
+#[derive(Debug, Clone)]
+pub struct ClientSessions(Cache<Arc<str>, Arc<ClientSession>>);
+
+impl Default for ClientSessions {
+    fn default() -> Self {
+        let cache = Cache::builder()
+            .max_capacity(SESSIONS_MAX)
+            .time_to_idle(SESSION_IDLE)
+            .eviction_listener(|_, session: Arc<ClientSession>, _| session.closed.cancel())
+            .build();
+        Self(cache)
+    }
+}
+
+impl ClientSessions {
+    /// Adds a session.
+    pub async fn insert(&self, session: Arc<ClientSession>) {
+        self.0.insert(session.id.clone(), session).await;
+    }
+
+    /// The session with this id, if it is this caller's at this endpoint.
+    pub async fn find(
+        &self,
+        id: &str,
+        caller: &Caller,
+        target: &Target,
+    ) -> Option<Arc<ClientSession>> {
+        self.0
+            .get(id)
+            .await
+            .filter(|session| session.belongs_to(caller, target))
+    }
+
+    /// Removes a session.
+    pub async fn remove(&self, id: &str) {
+        self.0.invalidate(id).await;
+    }
+}

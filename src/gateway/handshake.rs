@@ -1,0 +1,215 @@
+//! `initialize` and `server/discover`: what an endpoint of ours says about itself.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::view::View;
+use super::{Gateway, Refusal, Request, lists};
+use crate::mcp::raw::string;
+use crate::mcp::{RawObject, Version, meta};
+use crate::upstream::Session;
+
+/// How long a client may keep what `server/discover` said, in ms.
+const DISCOVER_TTL_MS: u64 = 10_000;
+
+/// The result of `initialize` for the revision that was agreed.
+pub(super) async fn initialize(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    view: &View,
+) -> Result<Vec<u8>, Refusal> {
+    let described = describe(gateway, request, view).await?;
+    let mut result = RawObject::default();
+    result.set("protocolVersion", string(request.version.as_str()));
+    result.set("capabilities", described.capabilities);
+    result.set("serverInfo", described.server_info);
+    if let Some(instructions) = described.instructions {
+        result.set("instructions", instructions);
+    }
+    for (name, value) in described.rest {
+        result.0.push((name.into(), value.into()));
+    }
+    Ok(result.to_json())
+}
+
+/// The result of `server/discover`.
+pub(super) async fn discover(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    view: &View,
+) -> Result<Vec<u8>, Refusal> {
+    let described = describe(gateway, request, view).await?;
+    let versions: Vec<&str> = Version::ALL
+        .iter()
+        .map(|version| version.as_str())
+        .collect();
+    let mut metadata = described
+        .metadata
+        .as_deref()
+        .and_then(|m| RawObject::parse(m).ok())
+        .unwrap_or_default();
+    metadata.set(meta::SERVER_INFO, &described.server_info[..]);
+    let mut result = RawObject::default();
+    result.set("resultType", &b"\"complete\""[..]);
+    result.set(
+        "supportedVersions",
+        json!(versions).to_string().into_bytes(),
+    );
+    result.set("capabilities", &described.capabilities[..]);
+    if let Some(instructions) = &described.instructions {
+        result.set("instructions", &instructions[..]);
+    }
+    result.set("ttlMs", DISCOVER_TTL_MS.to_string().into_bytes());
+    result.set("cacheScope", &b"\"private\""[..]);
+    result.set("_meta", metadata.to_json());
+    for (name, value) in &described.rest {
+        result.0.push((name.clone().into(), value.clone().into()));
+    }
+    Ok(result.to_json())
+}
+
+struct Description {
+    capabilities: Vec<u8>,
+    server_info: Vec<u8>,
+    instructions: Option<Vec<u8>>,
+    metadata: Option<Vec<u8>>,
+    /// Members that we know nothing of.
+    rest: Vec<(String, Vec<u8>)>,
+}
+
+async fn describe(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    view: &View,
+) -> Result<Description, Refusal> {
+    if view.mentor.is_some() {
+        return Ok(of_mentor(view));
+    }
+    let member = view.only()?;
+    let open = member.open()?;
+    gateway.audit.admit()?;
+    let session = open
+        .upstream
+        .session(&view.lane(request), &open.credential, &request.client)
+        .await;
+    let session = session.map_err(|failure| failure.into_error(&member.server.name))?;
+    if let Some(client_session) = &request.session {
+        client_session.uses(&open.upstream, &open.credential);
+    }
+    Ok(of_server(&session, request.version))
+}
+
+/// A single server speaks for itself; only what its era alone knows is left out.
+fn of_server(session: &Session, client: Version) -> Description {
+    let handshake = session.handshake();
+    let object = RawObject::parse(&handshake).unwrap_or_default();
+    let metadata = object.get("_meta").map(<[u8]>::to_vec);
+    let info_in_meta = metadata
+        .as_deref()
+        .and_then(|m| RawObject::parse(m).ok())
+        .and_then(|m| m.get(meta::SERVER_INFO).map(<[u8]>::to_vec));
+    let own = object.get("serverInfo").map(<[u8]>::to_vec);
+    let known = [
+        "protocolVersion",
+        "supportedVersions",
+        "capabilities",
+        "serverInfo",
+        "instructions",
+        "resultType",
+        "ttlMs",
+        "cacheScope",
+        "_meta",
+    ];
+    let rest = object
+        .0
+        .iter()
+        .filter(|(name, _)| !known.contains(&&**name));
+    let mut rest: Vec<_> = rest
+        .map(|(name, value)| (name.to_string(), value.to_vec()))
+        .collect();
+    if !client.is_modern()
+        && let Some(metadata) = &metadata
+        && !session.version().is_modern()
+    {
+        rest.push(("_meta".to_owned(), metadata.clone()));
+    }
+    Description {
+        capabilities: object.get("capabilities").unwrap_or(b"{}").to_vec(),
+        server_info: own
+            .or(info_in_meta)
+            .unwrap_or_else(|| our_info("mentor-gateway")),
+        instructions: object.get("instructions").map(<[u8]>::to_vec),
+        metadata,
+        rest,
+    }
+}
+
+fn of_mentor(view: &View) -> Description {
+    let name = view
+        .mentor
+        .as_ref()
+        .map_or("mentor-gateway", |mentor| mentor.name.as_str());
+    let capabilities = json!({
+        "tools": { "listChanged": true },
+        "prompts": { "listChanged": true },
+        "resources": { "listChanged": true, "subscribe": true },
+        "completions": {},
+        "logging": {},
+    });
+    Description {
+        capabilities: capabilities.to_string().into_bytes(),
+        server_info: our_info(name),
+        instructions: instructions(view).map(|text| string(&text)),
+        metadata: Some(
+            json!({ lists::SERVERS_META: lists::states(view) })
+                .to_string()
+                .into_bytes(),
+        ),
+        rest: Vec::new(),
+    }
+}
+
+fn our_info(title: &str) -> Vec<u8> {
+    json!({ "name": "mentor-gateway", "title": title, "version": env!("CARGO_PKG_VERSION") })
+        .to_string()
+        .into_bytes()
+}
+
+/// What each server says about itself, and a sentence for each that cannot be used now.
+fn instructions(view: &View) -> Option<String> {
+    let mut parts: Vec<String> = view.note.iter().cloned().collect();
+    for member in &view.members {
+        let name = &member.server.name;
+        match member.ready() {
+            None => parts.extend(member.open().err().map(|error| sentence_of(&error))),
+            Some(open) => {
+                let snapshot = open.cell.snapshot();
+                if let Some(failure) = &snapshot.failure {
+                    parts.push(format!("{}.", failure.clone().into_error(name)));
+                }
+                if let Some(own) = &snapshot.instructions {
+                    parts.push(format!("{name}: {own}"));
+                }
+            }
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
+fn sentence_of(error: &crate::error::Error) -> String {
+    match error {
+        crate::error::Error::NoConnection { reason, .. } => reason.clone(),
+        other => format!("{other}."),
+    }
+}
+
+/// A JSON value for an empty result in either era.
+pub(super) fn empty(version: Version) -> Vec<u8> {
+    let result: Value = if version.is_modern() {
+        json!({ "resultType": "complete" })
+    } else {
+        json!({})
+    };
+    result.to_string().into_bytes()
+}

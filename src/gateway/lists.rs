@@ -1,0 +1,334 @@
+//! Lists of a mentor's endpoint: the union of its servers' items under their names, in a stable order,
+//! with every server's state beside them (design.md D12, D14).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use moka::sync::Cache;
+use serde_json::json;
+
+use super::catalog::{Item, List, Snapshot};
+use super::names::{Prefix, expose_all};
+use super::view::{Access, View};
+use crate::mcp::error::{INVALID_PARAMS, RpcError};
+use crate::mcp::raw::{string, write_string};
+use crate::mcp::{RawObject, Version};
+
+/// Items in a page.
+const PAGE_ITEMS: usize = 1000;
+/// How long the first look at a server may hold up the first list; later ones never wait.
+const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
+/// Listings held at once, and how long an unused one is.
+const LISTINGS_MAX: u64 = 2_000;
+const LISTING_IDLE: Duration = Duration::from_secs(600);
+/// Longest `ttlMs` that we pass on, in ms: a changed attachment is felt within it.
+const TTL_MS_MAX: u64 = 60_000;
+/// The `_meta` key under which each server's state is reported.
+pub const SERVERS_META: &str = "mentor-gateway/servers";
+
+/// One list of a view, ready to be sent.
+#[derive(Debug)]
+pub struct Listing {
+    /// Sorted by exposed name, so that a cursor means the same while servers come and go.
+    entries: Vec<Entry>,
+    index: HashMap<String, usize>,
+    /// The array of all entries, when they fit a page.
+    whole: Option<Bytes>,
+    clashes: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    exposed: String,
+    json: Bytes,
+    member: usize,
+    item: Item,
+}
+
+/// An entry of a listing: which member has it, and what it is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// The index of the member in its view.
+    pub member: usize,
+    /// The item.
+    pub item: &'a Item,
+}
+
+impl Listing {
+    /// What is shown under a name.
+    pub fn find(&self, exposed: &str) -> Option<Found<'_>> {
+        let entry = &self.entries[*self.index.get(exposed)?];
+        Some(Found {
+            member: entry.member,
+            item: &entry.item,
+        })
+    }
+
+    /// Everything in it.
+    pub fn all(&self) -> impl Iterator<Item = (&str, Found<'_>)> {
+        self.entries.iter().map(|entry| {
+            (
+                entry.exposed.as_str(),
+                Found {
+                    member: entry.member,
+                    item: &entry.item,
+                },
+            )
+        })
+    }
+}
+
+static LISTINGS: LazyLock<Cache<[u64; 2], Arc<Listing>>> = LazyLock::new(|| {
+    Cache::builder()
+        .max_capacity(LISTINGS_MAX)
+        .time_to_idle(LISTING_IDLE)
+        .build()
+});
+static HASHERS: LazyLock<[RandomState; 2]> =
+    LazyLock::new(|| [RandomState::new(), RandomState::new()]);
+
+/// The list of a view as the catalogs have it now.
+pub fn listing(view: &View, list: List) -> Arc<Listing> {
+    let snapshots: Vec<Option<Arc<Snapshot>>> = view
+        .members
+        .iter()
+        .map(|member| member.ready().map(|open| open.cell.snapshot()))
+        .collect();
+    let identity: Vec<(&Prefix, u64)> = view
+        .members
+        .iter()
+        .zip(&snapshots)
+        .map(|(member, snapshot)| (&member.prefix, snapshot.as_ref().map_or(0, |s| s.version)))
+        .collect();
+    // Snapshot versions are unique in the process, so two views with equal identities show equal items.
+    let key = [
+        HASHERS[0].hash_one((list, &identity)),
+        HASHERS[1].hash_one((list, &identity)),
+    ];
+    LISTINGS.get_with(key, || Arc::new(build(view, &snapshots, list)))
+}
+
+fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listing {
+    let mut items: Vec<(usize, &Item)> = Vec::new();
+    for (member, snapshot) in snapshots.iter().enumerate() {
+        items.extend(
+            snapshot
+                .iter()
+                .flat_map(|s| s.list(list))
+                .map(|item| (member, item)),
+        );
+    }
+    let keyed: Vec<(&Prefix, &str)> = items
+        .iter()
+        .map(|(member, item)| (&view.members[*member].prefix, item.key.as_str()))
+        .collect();
+    let (names, clashes) = match list {
+        List::Tools | List::Prompts => expose_all(&keyed),
+        List::Resources | List::Templates => expose_uris(&keyed),
+    };
+    if !clashes.is_empty() {
+        tracing::warn!(
+            list = list.method(),
+            ?clashes,
+            "two servers of a mentor share names; both are shown with their number"
+        );
+    }
+    let mut entries: Vec<Entry> = items
+        .into_iter()
+        .zip(names)
+        .map(|((member, item), exposed)| Entry {
+            json: renamed(item, list, &exposed),
+            exposed,
+            member,
+            item: item.clone(),
+        })
+        .collect();
+    entries.sort_by(|a, b| a.exposed.cmp(&b.exposed));
+    let index = entries
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| (entry.exposed.clone(), i))
+        .collect();
+    let whole = (entries.len() <= PAGE_ITEMS).then(|| array(&entries).into());
+    Listing {
+        entries,
+        index,
+        whole,
+        clashes,
+    }
+}
+
+/// URIs stay as they are; one that two servers have gets its server's slug as a further scheme.
+fn expose_uris(keyed: &[(&Prefix, &str)]) -> (Vec<String>, Vec<String>) {
+    let mut seen: HashMap<&str, usize> = HashMap::new();
+    for (_, uri) in keyed {
+        *seen.entry(*uri).or_default() += 1;
+    }
+    let mut clashes: Vec<String> = seen
+        .iter()
+        .filter(|(_, n)| **n > 1)
+        .map(|(uri, _)| (*uri).to_owned())
+        .collect();
+    clashes.sort_unstable();
+    let names = keyed
+        .iter()
+        .map(|(prefix, uri)| {
+            if seen[uri] > 1 {
+                prefix.expose_uri(uri)
+            } else {
+                (*uri).to_owned()
+            }
+        })
+        .collect();
+    (names, clashes)
+}
+
+fn renamed(item: &Item, list: List, exposed: &str) -> Bytes {
+    if item.key == exposed {
+        return item.json.clone();
+    }
+    match RawObject::parse(&item.json) {
+        Ok(mut object) => {
+            object.set(list.key(), string(exposed));
+            object.to_json().into()
+        }
+        Err(_) => item.json.clone(),
+    }
+}
+
+fn array(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(entries.iter().map(|e| e.json.len() + 1).sum::<usize>() + 2);
+    out.push(b'[');
+    for (i, entry) in entries.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(&entry.json);
+    }
+    out.push(b']');
+    out
+}
+
+/// Waits, a little, for the first look at each server that was never looked at.
+pub async fn first_looks(view: &View) {
+    let waiting = view.members.iter().filter_map(|member| member.ready());
+    let waiting = waiting.filter(|open| open.cell.snapshot().state() == "pending");
+    join_all(waiting.map(|open| open.cell.first_snapshot(FIRST_LOOK_PATIENCE))).await;
+}
+
+/// The result of a list request.
+///
+/// # Errors
+/// -32602 for a cursor that we did not make.
+pub async fn answer(
+    view: &View,
+    list: List,
+    params: &[u8],
+    version: Version,
+) -> Result<Vec<u8>, RpcError> {
+    first_looks(view).await;
+    let listing = listing(view, list);
+    let cursor = RawObject::parse(params)
+        .ok()
+        .and_then(|params| params.get("cursor").map(<[u8]>::to_vec));
+    let (items, next) = match cursor {
+        None if listing.whole.is_some() => (
+            Cow::Borrowed(listing.whole.as_deref().unwrap_or_default()),
+            None,
+        ),
+        cursor => page(&listing, cursor.as_deref())?,
+    };
+    let mut out = Vec::with_capacity(items.len() + 1024);
+    out.push(b'{');
+    write_string(&mut out, list.member());
+    out.push(b':');
+    out.extend_from_slice(&items);
+    if let Some(next) = next {
+        out.extend_from_slice(b",\"nextCursor\":");
+        write_string(&mut out, &next);
+    }
+    if version.is_modern() {
+        let (ttl_ms, scope) = cache_hints(view);
+        out.extend_from_slice(
+            format!(r#","resultType":"complete","ttlMs":{ttl_ms},"cacheScope":"{scope}""#)
+                .as_bytes(),
+        );
+    }
+    let metadata = json!({ SERVERS_META: states(view), "mentor-gateway/clashes": listing.clashes });
+    out.extend_from_slice(format!(",\"_meta\":{metadata}}}").as_bytes());
+    Ok(out)
+}
+
+fn page(
+    listing: &Listing,
+    cursor: Option<&[u8]>,
+) -> Result<(Cow<'static, [u8]>, Option<String>), RpcError> {
+    let invalid = || RpcError::new(INVALID_PARAMS, "Invalid cursor");
+    let after = match cursor {
+        None => None,
+        Some(json) => {
+            let text: String = serde_json::from_slice(json).map_err(|_| invalid())?;
+            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+            Some(String::from_utf8(bytes).map_err(|_| invalid())?)
+        }
+    };
+    let start = after.map_or(0, |after| {
+        listing
+            .entries
+            .partition_point(|entry| entry.exposed <= after)
+    });
+    let end = listing.entries.len().min(start + PAGE_ITEMS);
+    let entries = &listing.entries[start..end];
+    let more = end < listing.entries.len();
+    let next = entries
+        .last()
+        .filter(|_| more)
+        .map(|last| URL_SAFE_NO_PAD.encode(&last.exposed));
+    Ok((Cow::Owned(array(entries)), next))
+}
+
+/// Never longer than any upstream allows, and private as soon as one answer is somebody's own.
+/// The view itself belongs to a caller, so nothing here is public.
+fn cache_hints(view: &View) -> (u64, &'static str) {
+    let opens = view.members.iter().filter_map(|member| member.ready());
+    let ttl = opens.map(|open| {
+        let snapshot = open.cell.snapshot();
+        if snapshot.failure.is_some() || snapshot.version == 0 {
+            0
+        } else {
+            snapshot.ttl_ms.unwrap_or(0)
+        }
+    });
+    (ttl.min().unwrap_or(0).min(TTL_MS_MAX), "private")
+}
+
+/// Each server's state, with a sentence where it is not well.
+pub fn states(view: &View) -> serde_json::Value {
+    let states = view.members.iter().map(|member| {
+        let server = &member.server;
+        match &member.access {
+            Access::Closed(closed) => json!({
+                "id": server.id.0, "name": server.name, "state": closed.as_str(), "message": closed.sentence(&server.name),
+            }),
+            Access::Open(open) => {
+                let snapshot = open.cell.snapshot();
+                let mut state = json!({ "id": server.id.0, "name": server.name, "state": snapshot.state() });
+                if let Some(failure) = &snapshot.failure {
+                    state["message"] = failure.clone().into_error(&server.name).to_string().into();
+                }
+                if !snapshot.left_out.is_empty() {
+                    state["leftOut"] = json!(snapshot.left_out);
+                }
+                state
+            }
+        }
+    });
+    states.collect()
+}

@@ -1,0 +1,191 @@
+//! What an MCP client sees of its upstreams: the union of a mentor's servers, or one server alone.
+//! Knows the protocol and who calls; knows no HTTP.
+
+pub mod call;
+pub mod catalog;
+pub mod client;
+pub mod lists;
+pub mod listen;
+pub mod names;
+pub mod relay;
+pub mod translate;
+pub mod view;
+
+mod fetch;
+mod handshake;
+mod route;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::audit::AuditLog;
+use crate::auth::Caller;
+use crate::clock::{Clock, Stopwatch};
+use crate::error::Error;
+use crate::mcp::error::RpcError;
+use crate::mcp::{Message, Version};
+use crate::secret::Vault;
+use crate::storage::Db;
+use crate::upstream::{Client, Upstreams};
+use catalog::Catalogs;
+use client::ClientSession;
+use listen::Subscription;
+use relay::Relay;
+use view::{View, Views};
+
+/// What an MCP endpoint of ours stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The union of a mentor's servers; UUID, name or slug.
+    Mentor(String),
+    /// One server, names unprefixed.
+    Server(i64),
+}
+
+/// The parts that every MCP request needs.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(crate) db: Db,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) clock: Clock,
+    pub(crate) audit: AuditLog,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) catalogs: Catalogs,
+    pub(crate) tasks: crate::app::Tasks,
+    views: Views,
+}
+
+/// One request of an MCP client, with everything that is known about who sent it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// What was called.
+    pub target: Target,
+    /// The revision of the request.
+    pub version: Version,
+    /// The client as it described itself.
+    pub client: Client,
+    /// Its session, if its revision has sessions.
+    pub session: Option<Arc<ClientSession>>,
+    /// The request's id in logs and audit rows.
+    pub request_id: Arc<str>,
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A whole response, and the HTTP status that goes with it.
+    Answer(Bytes, u16),
+    /// A stream of messages that ends with the response.
+    Stream(Box<Relay>),
+    /// A stream of changes that ends when the client or the gateway closes it.
+    Listen(Box<Subscription>),
+}
+
+impl Gateway {
+    /// A gateway over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            db,
+            vault,
+            clock,
+            audit,
+            upstreams,
+            tasks,
+        } = parts;
+        let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
+        Self {
+            db,
+            vault,
+            clock,
+            audit,
+            upstreams,
+            catalogs,
+            tasks,
+            views: Views::default(),
+        }
+    }
+
+    /// Answers one request. A refusal is an answer too.
+    pub async fn handle(self: &Arc<Self>, request: Request, message: Message) -> Outcome {
+        let watch = Stopwatch::start();
+        match route::dispatch(self, &request, &message, watch).await {
+            Ok(outcome) => outcome,
+            Err(error) => refusal(message.id.as_ref(), &error, request.version),
+        }
+    }
+
+    /// What the caller may use behind the target, from a cache of one second.
+    ///
+    /// # Errors
+    /// `NotFound` for a foreign or missing target, `Forbidden` for a role that may not use it.
+    pub async fn view(
+        self: &Arc<Self>,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<Arc<View>, Error> {
+        self.views.get(self, caller, target).await
+    }
+}
+
+/// What a [`Gateway`] is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The master keys.
+    pub vault: Arc<Vault>,
+    /// The source of time.
+    pub clock: Clock,
+    /// The audit queue.
+    pub audit: AuditLog,
+    /// The upstreams.
+    pub upstreams: Upstreams,
+    /// Background work.
+    pub tasks: crate::app::Tasks,
+}
+
+/// Why a request gets no result: already in the words of this wire, or a product error.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Words of the protocol.
+    Rpc(RpcError),
+    /// A product error.
+    Product(Error),
+}
+
+impl From<RpcError> for Refusal {
+    fn from(error: RpcError) -> Self {
+        Self::Rpc(error)
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Product(error)
+    }
+}
+
+fn refusal(id: Option<&Bytes>, refusal: &Refusal, version: Version) -> Outcome {
+    let error = match refusal {
+        Refusal::Rpc(error) => error.clone(),
+        Refusal::Product(error) => {
+            if let Error::Internal(_) = error {
+                tracing::error!(error = %error.chain(), "an MCP request failed");
+            }
+            RpcError::from(error)
+        }
+    };
+    let status = if version.is_modern() || error.status != 404 {
+        error.status
+    } else {
+        200
+    };
+    let id = id.map_or(&b"null"[..], |id| &id[..]);
+    Outcome::Answer(
+        crate::mcp::message::error(id, &error.to_json()).into(),
+        status,
+    )
+}

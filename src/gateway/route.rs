@@ -1,0 +1,354 @@
+//! Which method goes where.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::call::Call;
+use super::catalog::{Item, List, Snapshot};
+use super::lists::{self, Listing};
+use super::view::{Member, View};
+use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen};
+use crate::clock::Stopwatch;
+use crate::mcp::error::{INVALID_PARAMS, RpcError};
+use crate::mcp::raw::string;
+use crate::mcp::{Message, RawObject, message};
+
+pub(super) async fn dispatch(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    message: &Message,
+    watch: Stopwatch,
+) -> Result<Outcome, Refusal> {
+    let method = message.method.as_deref().unwrap_or_default();
+    let own = match method {
+        "ping" if !request.version.is_modern() => Some(handshake::empty(request.version)),
+        "initialize" if !request.version.is_modern() => {
+            let view = gateway.view(&request.caller, &request.target).await?;
+            Some(handshake::initialize(gateway, request, &view).await?)
+        }
+        "server/discover" if request.version.is_modern() => {
+            let view = gateway.view(&request.caller, &request.target).await?;
+            Some(handshake::discover(gateway, request, &view).await?)
+        }
+        "logging/setLevel" if !request.version.is_modern() => Some(set_level(request, message)?),
+        _ => None,
+    };
+    if let Some(result) = own {
+        return Ok(Outcome::Answer(
+            message::result(message.id.as_deref().unwrap_or(b"null"), &result).into(),
+            200,
+        ));
+    }
+    let view = gateway.view(&request.caller, &request.target).await?;
+    let origin = Origin {
+        gateway,
+        request,
+        message,
+        view: &view,
+        watch,
+    };
+    match &request.target {
+        Target::Server(_) => origin.to_server(method).await,
+        Target::Mentor(_) => origin.to_mentor(method).await,
+    }
+}
+
+fn set_level(request: &Request, message: &Message) -> Result<Vec<u8>, RpcError> {
+    const LEVELS: [&str; 8] = [
+        "debug",
+        "info",
+        "notice",
+        "warning",
+        "error",
+        "critical",
+        "alert",
+        "emergency",
+    ];
+    let params = RawObject::parse(message.params_or_empty()).unwrap_or_default();
+    let level = params
+        .get_str("level")
+        .filter(|level| LEVELS.contains(&level.as_str()));
+    let level = level.ok_or_else(|| {
+        RpcError::new(
+            INVALID_PARAMS,
+            "level must be one of the RFC 5424 severities",
+        )
+    })?;
+    if let Some(session) = &request.session {
+        session.set_log_level(Bytes::from(string(&level)));
+    }
+    Ok(b"{}".to_vec())
+}
+
+/// A request, and what its sender may use.
+struct Origin<'a> {
+    gateway: &'a Arc<Gateway>,
+    request: &'a Request,
+    message: &'a Message,
+    view: &'a View,
+    watch: Stopwatch,
+}
+
+impl<'a> Origin<'a> {
+    fn params(&self) -> Result<RawObject<'a>, RpcError> {
+        RawObject::parse(self.message.params_or_empty()).map_err(|_| {
+            RpcError::new(
+                INVALID_PARAMS,
+                "params must be an object with each member once",
+            )
+        })
+    }
+
+    /// One server: everything goes through as it is.
+    async fn to_server(self, method: &str) -> Result<Outcome, Refusal> {
+        if method == "subscriptions/listen" && self.request.version.is_modern() {
+            return Ok(listen::open(
+                self.gateway,
+                self.request,
+                self.message,
+                self.view,
+            ));
+        }
+        let member = self.view.only()?;
+        let params = self.params()?;
+        let name = name_of(method, &params);
+        let snapshot = match member.ready() {
+            // A tool's headers are only known from the list.
+            Some(open) if method == "tools/call" => Some(open.cell.snapshot()),
+            _ => None,
+        };
+        let item = snapshot
+            .as_deref()
+            .and_then(|s: &Snapshot| s.find(List::Tools, &name));
+        self.call((member, item), params, &name).await
+    }
+
+    /// A mentor: lists from the catalogs, calls to the one server that has the name.
+    async fn to_mentor(self, method: &str) -> Result<Outcome, Refusal> {
+        if let Some(list) = List::of_method(method) {
+            let result = lists::answer(
+                self.view,
+                list,
+                self.message.params_or_empty(),
+                self.request.version,
+            )
+            .await?;
+            return Ok(self.result(&result));
+        }
+        match method {
+            "tools/call" => self.named(List::Tools, "tool").await,
+            "prompts/get" => self.named(List::Prompts, "prompt").await,
+            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
+                self.resource().await
+            }
+            "completion/complete" => self.completion().await,
+            "subscriptions/listen" if self.request.version.is_modern() => Ok(listen::open(
+                self.gateway,
+                self.request,
+                self.message,
+                self.view,
+            )),
+            _ => Err(RpcError::method_not_found(method).into()),
+        }
+    }
+
+    fn result(&self, result: &[u8]) -> Outcome {
+        Outcome::Answer(
+            message::result(self.message.id.as_deref().unwrap_or(b"null"), result).into(),
+            200,
+        )
+    }
+
+    async fn call(
+        self,
+        (member, item): (&Member, Option<&Item>),
+        params: RawObject<'_>,
+        name: &str,
+    ) -> Result<Outcome, Refusal> {
+        let Self {
+            gateway,
+            request,
+            message,
+            view,
+            watch,
+        } = self;
+        Call {
+            request,
+            message,
+            view,
+            member,
+            params,
+            item,
+            name,
+            watch,
+        }
+        .relay(gateway)
+        .await
+    }
+
+    async fn named(self, list: List, what: &str) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let exposed = params
+            .get_str("name")
+            .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.name must be a string"))?;
+        let listing = self.listing(list, &exposed).await;
+        if let Some(found) = listing.find(&exposed) {
+            if found.item.key != exposed {
+                params.set("name", string(&found.item.key));
+            }
+            let member = &self.view.members[found.member];
+            return self
+                .call((member, Some(found.item)), params, &exposed)
+                .await;
+        }
+        // A server whose list was never read may still have it: its prefix tells which server is meant.
+        let guess = self
+            .view
+            .members
+            .iter()
+            .find_map(|m| Some((m, m.prefix.strip(&exposed)?)));
+        match guess {
+            Some((member, name)) if never_read(member) => {
+                let name = name.to_owned();
+                params.set("name", string(&name));
+                self.call((member, None), params, &exposed).await
+            }
+            _ => Err(RpcError::new(INVALID_PARAMS, format!("Unknown {what}: {exposed}")).into()),
+        }
+    }
+
+    /// The listing; where a name is missing from it, after the first look at each server.
+    async fn listing(&self, list: List, exposed: &str) -> Arc<Listing> {
+        let listing = lists::listing(self.view, list);
+        if listing.find(exposed).is_some() || !self.view.members.iter().any(never_read) {
+            return listing;
+        }
+        lists::first_looks(self.view).await;
+        lists::listing(self.view, list)
+    }
+
+    async fn resource(self) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let uri = params
+            .get_str("uri")
+            .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri must be a string"))?;
+        let (member, own) = self.owner_of(&uri).await?;
+        if own != uri {
+            params.set("uri", string(&own));
+        }
+        self.call((member, None), params, &uri).await
+    }
+
+    /// The server that has a URI: by its list, by its templates, or because it is the only one with resources.
+    async fn owner_of(&self, uri: &str) -> Result<(&'a Member, String), Refusal> {
+        let listing = self.listing(List::Resources, uri).await;
+        if let Some(found) = listing.find(uri) {
+            return Ok((&self.view.members[found.member], found.item.key.clone()));
+        }
+        let templates = lists::listing(self.view, List::Templates);
+        let matching = templates
+            .all()
+            .find(|(exposed, _)| template_matches(exposed, uri));
+        if let Some((exposed, found)) = matching {
+            let added = exposed.len() - found.item.key.len();
+            return Ok((&self.view.members[found.member], uri[added..].to_owned()));
+        }
+        let mut with_resources = self.view.members.iter().filter(|member| {
+            member.ready().is_some_and(|open| {
+                let snapshot = open.cell.snapshot();
+                !snapshot.list(List::Resources).is_empty()
+                    || !snapshot.list(List::Templates).is_empty()
+            })
+        });
+        match (with_resources.next(), with_resources.next()) {
+            (Some(only), None) => Ok((only, uri.to_owned())),
+            _ => Err(RpcError::new(INVALID_PARAMS, format!("Unknown resource: {uri}")).into()),
+        }
+    }
+
+    async fn completion(self) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let invalid = || {
+            RpcError::new(
+                INVALID_PARAMS,
+                "params.ref must name a prompt or a resource",
+            )
+        };
+        let reference = params.get("ref").map(<[u8]>::to_vec).ok_or_else(invalid)?;
+        let mut reference = RawObject::parse(&reference).map_err(|_| invalid())?;
+        let (list, key) = match reference.get_str("type").as_deref() {
+            Some("ref/prompt") => (List::Prompts, "name"),
+            Some("ref/resource") => (List::Templates, "uri"),
+            _ => return Err(invalid().into()),
+        };
+        let exposed = reference.get_str(key).ok_or_else(invalid)?;
+        let listing = self.listing(list, &exposed).await;
+        let (member, own) = match listing.find(&exposed) {
+            Some(found) => (&self.view.members[found.member], found.item.key.clone()),
+            None if list == List::Templates => self.owner_of(&exposed).await?,
+            None => {
+                return Err(
+                    RpcError::new(INVALID_PARAMS, format!("Unknown prompt: {exposed}")).into(),
+                );
+            }
+        };
+        reference.set(key, string(&own));
+        let rewritten = reference.to_json();
+        params.set("ref", rewritten);
+        self.call((member, None), params, &exposed).await
+    }
+}
+
+fn never_read(member: &Member) -> bool {
+    member
+        .ready()
+        .is_none_or(|open| open.cell.snapshot().version == 0)
+}
+
+fn name_of(method: &str, params: &RawObject<'_>) -> String {
+    let key = if method.starts_with("resources/") {
+        "uri"
+    } else {
+        "name"
+    };
+    params.get_str(key).unwrap_or_default()
+}
+
+/// Whether a URI could come from a template (RFC 6570): its literal parts stand in it in their order.
+fn template_matches(template: &str, uri: &str) -> bool {
+    let mut rest = uri;
+    let mut literals = template
+        .split('{')
+        .map(|part| part.rsplit_once('}').map_or(part, |(_, literal)| literal));
+    let Some(first) = literals.next().and_then(|first| rest.strip_prefix(first)) else {
+        return false;
+    };
+    rest = first;
+    for literal in literals {
+        match rest.find(literal) {
+            Some(at) => rest = &rest[at + literal.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || template.ends_with('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::template_matches;
+
+    #[test]
+    fn a_uri_belongs_to_the_template_whose_literals_it_has() {
+        assert!(template_matches(
+            "test://item/{id}/data",
+            "test://item/7/data"
+        ));
+        assert!(template_matches("file:///{+path}", "file:///a/b"));
+        assert!(!template_matches(
+            "test://item/{id}/data",
+            "test://item/7/other"
+        ));
+        assert!(!template_matches("test://item/{id}", "other://item/7"));
+    }
+}

@@ -1,0 +1,139 @@
+//! What differs between the eras in a result, and nothing else (design.md D1).
+
+use std::borrow::Cow;
+
+use crate::mcp::error::INVALID_PARAMS;
+use crate::mcp::{RawObject, Version};
+
+/// Methods whose results carry caching hints (2026-07-28, caching).
+const CACHEABLE: [&str; 6] = [
+    "server/discover",
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+];
+/// "Resource not found" until 2025-11-25; 2026-07-28 forbids it.
+const OLD_RESOURCE_NOT_FOUND: &[u8] = b"-32002";
+
+/// Between which revisions a result travels, and whether it is one person's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Crossing {
+    /// The client's.
+    pub client: Version,
+    /// The upstream's.
+    pub upstream: Version,
+    /// Whether the credential was one person's own, so that no cache may share the answer.
+    pub is_personal: bool,
+}
+
+impl Crossing {
+    /// The result as the client's era has it. Bytes that need no change are not touched.
+    pub fn result<'a>(&self, method: &str, result: &'a [u8]) -> Cow<'a, [u8]> {
+        let cacheable = CACHEABLE.contains(&method);
+        match (self.client.is_modern(), self.upstream.is_modern()) {
+            (true, true) if cacheable && self.is_personal => edit(result, |object| {
+                if object.get("cacheScope").is_some() {
+                    object.set("cacheScope", &b"\"private\""[..]);
+                }
+            }),
+            (true, false) => edit(result, |object| {
+                object.set("resultType", &b"\"complete\""[..]);
+                if cacheable {
+                    object.set("ttlMs", &b"0"[..]);
+                    object.set("cacheScope", &b"\"private\""[..]);
+                }
+            }),
+            (false, true) => edit(result, |object| {
+                object.remove("resultType");
+                if cacheable {
+                    object.remove("ttlMs");
+                    object.remove("cacheScope");
+                }
+            }),
+            (true, true) | (false, false) => Cow::Borrowed(result),
+        }
+    }
+
+    /// The error as the client's era has it.
+    pub fn error<'a>(&self, error: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.client.is_modern() == self.upstream.is_modern() {
+            return Cow::Borrowed(error);
+        }
+        edit(error, |object| {
+            if self.client.is_modern() && object.get("code") == Some(OLD_RESOURCE_NOT_FOUND) {
+                object.set("code", INVALID_PARAMS.to_string().into_bytes());
+            }
+        })
+    }
+}
+
+fn edit<'a>(json: &'a [u8], change: impl FnOnce(&mut RawObject<'a>)) -> Cow<'a, [u8]> {
+    match RawObject::parse(json) {
+        Ok(mut object) => {
+            change(&mut object);
+            Cow::Owned(object.to_json())
+        }
+        Err(_) => Cow::Borrowed(json),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crossing(client: Version, upstream: Version, is_personal: bool) -> Crossing {
+        Crossing {
+            client,
+            upstream,
+            is_personal,
+        }
+    }
+
+    const OLD: Version = Version::V2025_11_25;
+    const NEW: Version = Version::V2026_07_28;
+
+    #[test]
+    fn within_an_era_not_a_byte_changes() {
+        let result = br#"{ "content":[], "n": 0.70 }"#;
+        assert_eq!(
+            &*crossing(OLD, OLD, true).result("tools/call", result),
+            result
+        );
+        assert_eq!(
+            &*crossing(NEW, NEW, true).result("tools/call", result),
+            result
+        );
+    }
+
+    #[test]
+    fn a_modern_client_gets_the_members_that_its_era_demands() {
+        let to_modern = crossing(NEW, OLD, false);
+        assert_eq!(
+            &*to_modern.result("tools/call", br#"{"content":[]}"#),
+            br#"{"content":[],"resultType":"complete"}"#
+        );
+        assert_eq!(
+            &*to_modern.result("tools/list", br#"{"tools":[]}"#),
+            br#"{"tools":[],"resultType":"complete","ttlMs":0,"cacheScope":"private"}"#
+        );
+        assert_eq!(
+            &*to_modern.error(br#"{"code":-32002,"message":"x"}"#),
+            br#"{"code":-32602,"message":"x"}"#
+        );
+    }
+
+    #[test]
+    fn a_persons_own_answer_is_never_public() {
+        let result = br#"{"tools":[],"ttlMs":9,"cacheScope":"public"}"#;
+        assert_eq!(
+            &*crossing(NEW, NEW, true).result("tools/list", result),
+            br#"{"tools":[],"ttlMs":9,"cacheScope":"private"}"#
+        );
+        assert_eq!(
+            &*crossing(NEW, NEW, false).result("tools/list", result),
+            result
+        );
+    }
+}

@@ -1,0 +1,320 @@
+//! What a caller may use behind a target: the servers, each with its resolved credential.
+//! Loaded from the database and believed for one second, so that a change is felt everywhere within two.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+
+use super::catalog::Cell;
+use super::names::Prefix;
+use super::{Gateway, Target};
+use crate::auth::Caller;
+use crate::credentials::{self, Outbound, Subject};
+use crate::error::{Error, Result, UpstreamFailureKind};
+use crate::registry::server::{self, Server, ServerId};
+use crate::registry::{AuthType, Scope};
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::mentor::{self, Mentor};
+use crate::upstream::{CallFailure, Lane, Upstream};
+
+/// How long a view is believed (design.md section 9: 2 s in all).
+const VIEW_TTL: Duration = Duration::from_secs(1);
+/// Views remembered at once.
+const VIEWS_MAX: u64 = 50_000;
+
+/// The servers behind a target as one caller sees them.
+#[derive(Debug)]
+pub struct View {
+    /// The mentor, for a mentor's endpoint.
+    pub mentor: Option<Mentor>,
+    /// The servers in the order they were attached.
+    pub members: Vec<Member>,
+    /// Why there are none, in a sentence that a mentor can say.
+    pub note: Option<String>,
+}
+
+/// One server in a view.
+#[derive(Debug)]
+pub struct Member {
+    /// The record.
+    pub server: Server,
+    /// What its names start with.
+    pub prefix: Prefix,
+    /// How it is called, or why it cannot be.
+    pub access: Access,
+}
+
+/// How a server is called.
+#[derive(Debug)]
+pub enum Access {
+    /// With this credential.
+    Open(Box<Open>),
+    /// Not at all.
+    Closed(Closed),
+}
+
+/// A server that can be called.
+#[derive(Debug)]
+pub struct Open {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// What is sent.
+    pub credential: Outbound,
+    /// The lists that it has for this credential.
+    pub cell: Arc<Cell>,
+}
+
+/// Why a server cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Closed {
+    /// It is switched off.
+    Disabled,
+    /// It is bound to another mentor.
+    OtherMentor,
+    /// The person must sign in.
+    SignInNeeded,
+    /// Nobody has entered a credential that could be used.
+    NoConnection,
+    /// A stored secret does not open.
+    BadSecret,
+    /// Its address is not one that may be dialled.
+    Refused,
+}
+
+impl Closed {
+    /// A stable word for `_meta`, logs and audit rows.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::OtherMentor => "other_mentor",
+            Self::SignInNeeded => "sign_in_needed",
+            Self::NoConnection => "no_connection",
+            Self::BadSecret => "bad_secret",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// A sentence that a mentor can say.
+    pub fn sentence(&self, server: &str) -> String {
+        match self {
+            Self::Disabled => format!("{server} is switched off by an administrator."),
+            Self::OtherMentor => format!("{server} belongs to another mentor."),
+            Self::SignInNeeded => format!("{server} needs you to connect your own account first."),
+            Self::NoConnection => {
+                format!("Nobody has connected an account to {server} yet; an administrator can.")
+            }
+            Self::BadSecret => format!(
+                "The stored credential for {server} cannot be read; an administrator must enter it again."
+            ),
+            Self::Refused => format!("{server} has an address that this gateway may not reach."),
+        }
+    }
+
+    /// The product error of a call to such a server.
+    pub fn error(&self, server: &str) -> Error {
+        let failure = |kind| CallFailure::of(kind, false).into_error(server);
+        match self {
+            Self::Disabled => failure(UpstreamFailureKind::Disabled),
+            Self::Refused => failure(UpstreamFailureKind::Refused),
+            Self::OtherMentor | Self::SignInNeeded | Self::NoConnection | Self::BadSecret => {
+                Error::NoConnection {
+                    server: server.to_owned(),
+                    reason: self.sentence(server),
+                }
+            }
+        }
+    }
+}
+
+impl Member {
+    /// The way to call it.
+    ///
+    /// # Errors
+    /// If it cannot be called.
+    pub fn open(&self) -> Result<&Open> {
+        match &self.access {
+            Access::Open(open) => Ok(open),
+            Access::Closed(closed) => Err(closed.error(&self.server.name)),
+        }
+    }
+
+    /// The member if it can be called.
+    pub fn ready(&self) -> Option<&Open> {
+        match &self.access {
+            Access::Open(open) => Some(open),
+            Access::Closed(_) => None,
+        }
+    }
+}
+
+impl View {
+    /// The only member of a server's endpoint.
+    ///
+    /// # Errors
+    /// `NotFound` at a mentor's endpoint.
+    pub fn only(&self) -> Result<&Member> {
+        self.members
+            .first()
+            .filter(|_| self.mentor.is_none())
+            .ok_or(Error::NotFound("server"))
+    }
+
+    /// To whom upstream sessions of this request belong.
+    pub fn lane(&self, request: &super::Request) -> Lane {
+        Lane {
+            principal: request.caller.user.id.0,
+            mentor: self.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
+            session: request.session.as_ref().map(|session| session.id.clone()),
+            inbox: request
+                .session
+                .as_ref()
+                .map(|session| session.inbox.clone()),
+        }
+    }
+}
+
+/// The views that are believed.
+#[derive(Debug)]
+pub(super) struct Views(Cache<(TenantId, i64, Target), Arc<View>>);
+
+impl Default for Views {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(VIEWS_MAX)
+                .time_to_live(VIEW_TTL)
+                .build(),
+        )
+    }
+}
+
+impl Views {
+    pub(super) async fn get(
+        &self,
+        gateway: &Gateway,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<Arc<View>> {
+        let key = (caller.tenant.id, caller.user.id.0, target.clone());
+        if let Some(view) = self.0.get(&key).await {
+            return Ok(view);
+        }
+        let view = Arc::new(load(gateway, caller, target).await?);
+        self.0.insert(key, view.clone()).await;
+        Ok(view)
+    }
+}
+
+async fn load(gateway: &Gateway, caller: &Caller, target: &Target) -> Result<View> {
+    let mut tx = gateway.db.read().await?;
+    match target {
+        Target::Server(id) => {
+            let server = server::get_visible(&mut tx, caller.tenant.id, ServerId(*id)).await?;
+            caller.require_admin()?;
+            let member = member(gateway, &mut tx, caller, (server, None)).await?;
+            Ok(View {
+                mentor: None,
+                members: vec![member],
+                note: None,
+            })
+        }
+        Target::Mentor(ident) => {
+            let mentor = mentor::get(&mut tx, caller.tenant.id, ident).await?;
+            load_mentor(gateway, &mut tx, caller, mentor).await
+        }
+    }
+}
+
+async fn load_mentor(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    caller: &Caller,
+    mentor: Mentor,
+) -> Result<View> {
+    if !mentor.may_use_mcp() {
+        let note = format!(
+            "The MCP tool is switched off for {}; an administrator can enable `mcp-tool` in its settings.",
+            mentor.name
+        );
+        return Ok(View {
+            mentor: Some(mentor),
+            members: Vec::new(),
+            note: Some(note),
+        });
+    }
+    let mut members = Vec::new();
+    for server in server::attached_to(tx, caller.tenant.id, mentor.id).await? {
+        members.push(member(gateway, tx, caller, (server, Some(&mentor))).await?);
+    }
+    let note = members.is_empty().then(|| {
+        format!(
+            "No MCP server is attached to {}; an administrator can attach one in its settings.",
+            mentor.name
+        )
+    });
+    Ok(View {
+        mentor: Some(mentor),
+        members,
+        note,
+    })
+}
+
+async fn member(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    caller: &Caller,
+    (server, mentor): (Server, Option<&Mentor>),
+) -> Result<Member> {
+    let access = access(gateway, tx, caller, (&server, mentor)).await?;
+    let prefix = match mentor {
+        Some(_) => Prefix::of(&server),
+        None => Prefix::none(),
+    };
+    Ok(Member {
+        server,
+        prefix,
+        access,
+    })
+}
+
+async fn access(
+    gateway: &Gateway,
+    tx: &mut Tx,
+    caller: &Caller,
+    (server, mentor): (&Server, Option<&Mentor>),
+) -> Result<Access> {
+    if !server.is_enabled {
+        return Ok(Access::Closed(Closed::Disabled));
+    }
+    if mentor.is_some_and(|mentor| server.mentor_id.is_some_and(|bound| bound != mentor.id)) {
+        return Ok(Access::Closed(Closed::OtherMentor));
+    }
+    let subject = Subject {
+        tenant: caller.tenant.id,
+        user: caller.user.id,
+        mentor: mentor.map(|m| m.id),
+    };
+    let resolution = credentials::resolve(tx, server, subject, gateway.clock.now()).await?;
+    let credential = match credentials::headers::render(&gateway.vault, server, &resolution) {
+        Ok(Some(credential)) => credential,
+        Ok(None) if server.auth_type == AuthType::Oauth2 && server.auth_scope == Scope::User => {
+            return Ok(Access::Closed(Closed::SignInNeeded));
+        }
+        Ok(None) => return Ok(Access::Closed(Closed::NoConnection)),
+        Err(error) => {
+            tracing::error!(server.id = server.id.0, error = %error.chain(), "a stored secret cannot be used");
+            return Ok(Access::Closed(Closed::BadSecret));
+        }
+    };
+    let Ok(upstream) = gateway.upstreams.of(server).await else {
+        return Ok(Access::Closed(Closed::Refused));
+    };
+    let cell = gateway.catalogs.cell(&upstream, &credential).await;
+    Ok(Access::Open(Box::new(Open {
+        upstream,
+        credential,
+        cell,
+    })))
+}

@@ -1,0 +1,164 @@
+//! What WebSocket and HTTP+SSE have in common: messages both ways, matched by our numbers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::era::{Era, is_modern_error};
+use super::exchange::{Event, Exchange, Reply};
+use super::failure::CallFailure;
+use super::http::{initialize_params, negotiated};
+use super::outgoing::{Client, Outgoing};
+use super::session::{Lane, Session};
+use super::{Upstream, sse, websocket};
+use crate::credentials::Outbound;
+use crate::error::UpstreamFailureKind;
+use crate::mcp::{Message, RawObject, Version, message};
+use crate::registry::Transport;
+
+/// Longest wait for the answer to the question which era a server speaks.
+const PROBE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// The sending half.
+#[derive(Debug)]
+pub(super) enum Sender {
+    /// A POST to the endpoint that the stream named.
+    Sse(sse::Sender),
+    /// A text frame.
+    Websocket(websocket::Sender),
+}
+
+impl Sender {
+    pub(super) async fn send(&self, session: &Session, text: Bytes) -> Result<(), CallFailure> {
+        match self {
+            Self::Sse(sender) => sender.send(session, text).await,
+            Self::Websocket(sender) => sender.send(session, text).await,
+        }
+    }
+
+    pub(super) async fn call(
+        &self,
+        session: &Arc<Session>,
+        out: &Outgoing<'_>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Reply, CallFailure> {
+        let slot = session.new_slot();
+        let (params, token) = if session.version().is_modern() {
+            let renumbered = out.with_token(slot.id);
+            (renumbered.0.modern_params(), renumbered.1)
+        } else {
+            out.legacy_params(slot.id)
+        };
+        let mut exchange = Exchange::in_session(session, slot, token, permit);
+        let text = message::request(&exchange.id, out.method, &params);
+        if let Err(failure) = self.send(session, text.into()).await {
+            exchange.finished = !failure.may_have_executed;
+            return Err(failure);
+        }
+        Ok(Reply::Stream(Box::new(exchange)))
+    }
+}
+
+/// Connects, and shakes hands in the era that is known or found.
+pub(super) async fn open(
+    upstream: &Arc<Upstream>,
+    lane: &Lane,
+    credential: &Outbound,
+    client: &Client,
+) -> Result<Arc<Session>, CallFailure> {
+    let session = connect(upstream, lane, credential).await?;
+    if upstream.era.get() != Some(Era::Legacy) {
+        match discover(&session, client).await {
+            Some(result) => {
+                upstream.era.learn(Era::Modern);
+                let _ = session.handshake.set((Version::V2026_07_28, result));
+                return Ok(session);
+            }
+            None => upstream.era.learn(Era::Legacy),
+        }
+    }
+    // A server that hung up on the question gets a new connection without it.
+    let session = if session.is_open() {
+        session
+    } else {
+        connect(upstream, lane, credential).await?
+    };
+    let shaken = initialize(&session, client).await;
+    if shaken.is_err() {
+        upstream.era.forget();
+        session.lost();
+    }
+    shaken.map(|()| session)
+}
+
+async fn connect(
+    upstream: &Arc<Upstream>,
+    lane: &Lane,
+    credential: &Outbound,
+) -> Result<Arc<Session>, CallFailure> {
+    match upstream.transport {
+        Transport::Websocket => websocket::connect(upstream, lane, credential).await,
+        Transport::Sse | Transport::StreamableHttp => {
+            sse::connect(upstream, lane, credential).await
+        }
+    }
+}
+
+/// Asks `server/discover`. `None` if the server is of the session era, which may well stay silent.
+async fn discover(session: &Arc<Session>, client: &Client) -> Option<Bytes> {
+    let id = Bytes::new();
+    let out = Outgoing {
+        method: "server/discover",
+        id: &id,
+        params: RawObject::default(),
+        client,
+        param_headers: Vec::new(),
+        is_idempotent: true,
+    };
+    let asked = tokio::time::timeout(
+        PROBE_DEADLINE,
+        first_answer(session, "server/discover", out.modern_params()),
+    )
+    .await;
+    let answer = asked.ok()?.ok()?;
+    match &answer.result {
+        Some(result) if result.starts_with(b"{") => Some(result.clone()),
+        _ if is_modern_error(&answer) => Some(Bytes::from_static(b"{}")),
+        _ => None,
+    }
+}
+
+async fn initialize(session: &Arc<Session>, client: &Client) -> Result<(), CallFailure> {
+    let answer = first_answer(session, "initialize", initialize_params(client)).await?;
+    let _ = session.handshake.set(negotiated(Some(&answer))?);
+    session.notify("notifications/initialized", b"{}").await
+}
+
+async fn first_answer(
+    session: &Arc<Session>,
+    method: &str,
+    params: Vec<u8>,
+) -> Result<Message, CallFailure> {
+    let permit = session.upstream.in_flight.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
+    let mut exchange = Exchange::in_session(session, session.new_slot(), None, permit);
+    let text = message::request(&exchange.id, method, &params);
+    let super::session::Wire::Duplex(sender) = &session.wire else {
+        return Err(CallFailure::of(UpstreamFailureKind::Protocol, false));
+    };
+    sender.send(session, text.into()).await?;
+    loop {
+        match exchange.next().await {
+            Ok(Event::Answer(answer)) => return Ok(answer.message),
+            Ok(Event::Notification(_)) => {}
+            Ok(Event::Ask(ask)) => ask.refuse(),
+            Err(failure) => {
+                // `notifications/cancelled` would be the first thing a server ever heard of us.
+                exchange.finished = true;
+                return Err(failure);
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! One call to an upstream while it is under way: the events that belong to it, ending with its answer.
+//! Dropping it before the answer cancels the call at the upstream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout_at};
+
+use super::failure::CallFailure;
+use super::session::{Session, SlotGuard};
+use crate::egress::EventStream;
+use crate::error::UpstreamFailureKind;
+use crate::mcp::message::{Kind, notification};
+use crate::mcp::{Message, RawObject};
+
+/// Events of one call at most; a flood ends the call.
+const EVENTS_MAX: u32 = 50_000;
+/// Longest life of one call, however lively it is.
+const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// Resumptions of one broken event stream in a row without an event.
+const RESUMES_MAX: u32 = 5;
+/// Wait before a resumption when the upstream names none, and the longest it may name.
+const RESUME_AFTER: Duration = Duration::from_secs(1);
+const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// The answer to a request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The response; its id is the one that we sent.
+    pub message: Message,
+    /// The HTTP status it came with.
+    pub status: u16,
+}
+
+/// What a request brought at once.
+#[derive(Debug)]
+pub enum Reply {
+    /// The answer.
+    Answer(Answer),
+    /// A stream that ends with the answer.
+    Stream(Box<Exchange>),
+}
+
+/// Something that belongs to a call.
+#[derive(Debug)]
+pub enum Event {
+    /// A notification, with the caller's progress token.
+    Notification(Message),
+    /// A request to the client (session upstreams only).
+    Ask(Ask),
+    /// The answer; nothing follows.
+    Answer(Answer),
+}
+
+/// A request of a session upstream to the client.
+#[derive(Debug)]
+pub struct Ask {
+    /// The request, with the upstream's id.
+    pub message: Message,
+    /// Who asks.
+    pub session: Arc<Session>,
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(super) session: Arc<Session>,
+    /// The id as it was sent.
+    pub(super) id: Bytes,
+    /// The caller's progress token, where ours was sent instead.
+    pub(super) token: Option<Bytes>,
+    /// Where the session routes what belongs to this call.
+    pub(super) slot: Option<SlotGuard>,
+    /// The event stream of the call's own POST.
+    pub(super) events: Option<EventStream>,
+    pub(super) resume: Resume,
+    pub(super) finished: bool,
+    pub(super) events_left: u32,
+    pub(super) until: Instant,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// How a broken event stream is taken up again (2025-11-25, resumability).
+#[derive(Debug, Default)]
+pub(super) struct Resume {
+    last_event_id: Option<String>,
+    after: Option<Duration>,
+    tries: u32,
+}
+
+impl Exchange {
+    pub(super) fn new(session: Arc<Session>, id: Bytes, permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            session,
+            id,
+            token: None,
+            slot: None,
+            events: None,
+            resume: Resume::default(),
+            finished: false,
+            events_left: EVENTS_MAX,
+            until: Instant::now() + CALL_DEADLINE,
+            _permit: permit,
+        }
+    }
+
+    /// The session that the call runs on.
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// The next event. After the answer or a failure there is none.
+    ///
+    /// # Errors
+    /// If the stream breaks, breaks the protocol, floods, or takes longer than the named limits.
+    pub async fn next(&mut self) -> Result<Event, CallFailure> {
+        loop {
+            let message = self.next_message().await?;
+            self.events_left = self
+                .events_left
+                .checked_sub(1)
+                .ok_or_else(|| fail(UpstreamFailureKind::TooLarge))?;
+            match message.kind() {
+                Kind::Response if message.id.as_ref() == Some(&self.id) => {
+                    self.finished = true;
+                    self.session.succeeded();
+                    return Ok(Event::Answer(Answer {
+                        message,
+                        status: 200,
+                    }));
+                }
+                Kind::Response => tracing::warn!(
+                    server.id = self.session.server_id(),
+                    "dropped an answer to another request"
+                ),
+                Kind::Notification => {
+                    return Ok(Event::Notification(self.with_callers_token(message)));
+                }
+                Kind::Request if self.session.version().is_modern() => {
+                    tracing::warn!(
+                        server.id = self.session.server_id(),
+                        "dropped a request of a stateless server"
+                    );
+                }
+                Kind::Request if message.method.as_deref() == Some("ping") => {
+                    self.session.answer_ping(&message)
+                }
+                Kind::Request => {
+                    return Ok(Event::Ask(Ask {
+                        message,
+                        session: self.session.clone(),
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Reads on until the answer and drops everything else: for the gateway's own requests.
+    ///
+    /// # Errors
+    /// As [`Exchange::next`].
+    pub async fn answer(mut self) -> Result<Answer, CallFailure> {
+        loop {
+            match self.next().await? {
+                Event::Answer(answer) => return Ok(answer),
+                Event::Notification(_) => {}
+                Event::Ask(ask) => ask.refuse(),
+            }
+        }
+    }
+
+    async fn next_message(&mut self) -> Result<Message, CallFailure> {
+        loop {
+            let until = self.until.min(Instant::now() + self.session.limits().idle);
+            let routed = recv(self.slot.as_mut());
+            let stepped = match self.events.as_mut() {
+                None => timeout_at(until, routed).await.map(Step::Routed),
+                Some(events) => {
+                    timeout_at(self.until, async {
+                        tokio::select! {
+                            biased;
+                            message = routed => Step::Routed(message),
+                            event = events.next() => Step::Event(event),
+                        }
+                    })
+                    .await
+                }
+            };
+            match stepped.map_err(|_| fail(UpstreamFailureKind::Timeout))? {
+                Step::Routed(Some(message)) => return Ok(message),
+                Step::Routed(None) => return Err(fail(UpstreamFailureKind::Closed)),
+                Step::Event(Some(Ok(event))) => {
+                    if let Some(message) = self.take(event)? {
+                        return Ok(message);
+                    }
+                }
+                Step::Event(end) => self.resume_after(end.and_then(Result::err)).await?,
+            }
+        }
+    }
+
+    fn take(&mut self, event: crate::egress::Event) -> Result<Option<Message>, CallFailure> {
+        if event.id.is_some() {
+            self.resume.last_event_id = event.id;
+        }
+        if event.retry.is_some() {
+            self.resume.after = event.retry;
+        }
+        if event.data.is_empty() || event.event.as_deref().is_some_and(|name| name != "message") {
+            return Ok(None);
+        }
+        self.resume.tries = 0;
+        Message::parse(event.data)
+            .map(Some)
+            .map_err(|_| fail(UpstreamFailureKind::Protocol))
+    }
+
+    /// A stream of a session that ended early is taken up where it broke; any other end is a failure.
+    async fn resume_after(
+        &mut self,
+        failure: Option<crate::egress::Failure>,
+    ) -> Result<(), CallFailure> {
+        let failure = failure.map_or_else(|| fail(UpstreamFailureKind::Closed), CallFailure::from);
+        let resumable =
+            !self.session.version().is_modern() && failure.kind == UpstreamFailureKind::Closed;
+        let Some(last_event_id) = self.resume.last_event_id.clone().filter(|_| resumable) else {
+            return Err(CallFailure {
+                may_have_executed: true,
+                ..failure
+            });
+        };
+        self.resume.tries += 1;
+        if self.resume.tries > RESUMES_MAX {
+            return Err(CallFailure {
+                may_have_executed: true,
+                ..failure
+            });
+        }
+        tokio::time::sleep(
+            self.resume
+                .after
+                .unwrap_or(RESUME_AFTER)
+                .min(RESUME_AFTER_MAX),
+        )
+        .await;
+        match self.session.resume_stream(&last_event_id).await {
+            Ok(events) => self.events = Some(events),
+            Err(failure) if failure.is_outage() => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Puts the caller's token where ours stands.
+    fn with_callers_token(&self, message: Message) -> Message {
+        let is_progress = message.method.as_deref() == Some("notifications/progress");
+        let Some(token) = self.token.as_ref().filter(|_| is_progress) else {
+            return message;
+        };
+        let Ok(mut params) = RawObject::parse(message.params_or_empty()) else {
+            return message;
+        };
+        params.set("progressToken", &token[..]);
+        let whole = Bytes::from(notification("notifications/progress", &params.to_json()));
+        Message::parse(whole).unwrap_or(message)
+    }
+}
+
+enum Step {
+    Routed(Option<Message>),
+    Event(Option<Result<crate::egress::Event, crate::egress::Failure>>),
+}
+
+/// Waits for a routed message, for ever if nothing is routed to this call.
+async fn recv(slot: Option<&mut SlotGuard>) -> Option<Message> {
+    match slot {
+        Some(slot) => slot.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn fail(kind: UpstreamFailureKind) -> CallFailure {
+    CallFailure::of(kind, true)
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Closing the POST's own stream is the cancellation of a stateless HTTP call.
+        let is_told_by_closing = self.session.version().is_modern() && self.events.is_some();
+        if !self.finished && !is_told_by_closing {
+            self.session.cancel_call(&self.id);
+        }
+    }
+}
+
+impl Ask {
+    /// Sends the client's response, which has `result` or `error`.
+    ///
+    /// # Errors
+    /// If the session is gone.
+    pub async fn answer(&self, response: &Message) -> Result<(), CallFailure> {
+        self.session.respond(&self.message, response).await
+    }
+
+    /// Tells the upstream that the client cannot do this.
+    pub fn refuse(&self) {
+        self.session.refuse(&self.message);
+    }
+}
+
+/// The channel on which a session routes messages to a call.
+pub(super) type Routed = mpsc::Receiver<Message>;

@@ -1,0 +1,78 @@
+//! How a call to an upstream failed, and what may be done about it.
+
+use crate::egress::{Failure, Sent};
+use crate::error::{Error, UpstreamFailure, UpstreamFailureKind};
+
+/// A call that brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallFailure {
+    /// What happened.
+    pub kind: UpstreamFailureKind,
+    /// Whether the request may have reached the upstream.
+    pub may_have_executed: bool,
+    /// The `WWW-Authenticate` of a refused credential.
+    pub challenge: Option<String>,
+}
+
+impl CallFailure {
+    /// A failure of this kind.
+    pub fn of(kind: UpstreamFailureKind, may_have_executed: bool) -> Self {
+        Self {
+            kind,
+            may_have_executed,
+            challenge: None,
+        }
+    }
+
+    /// The product error, with the server's name.
+    pub fn into_error(self, server: &str) -> Error {
+        Error::Upstream(UpstreamFailure {
+            server: server.to_owned(),
+            kind: self.kind,
+            may_have_executed: self.may_have_executed,
+        })
+    }
+
+    /// Whether the upstream itself is at fault, so that the breaker should count it.
+    pub(super) fn is_outage(&self) -> bool {
+        match self.kind {
+            UpstreamFailureKind::Unreachable
+            | UpstreamFailureKind::Timeout
+            | UpstreamFailureKind::Closed
+            | UpstreamFailureKind::Http(500..) => true,
+            UpstreamFailureKind::Refused
+            | UpstreamFailureKind::Protocol
+            | UpstreamFailureKind::TooLarge
+            | UpstreamFailureKind::Unauthorized
+            | UpstreamFailureKind::Http(_)
+            | UpstreamFailureKind::BreakerOpen
+            | UpstreamFailureKind::Disabled => false,
+        }
+    }
+}
+
+impl From<Failure> for CallFailure {
+    fn from(failure: Failure) -> Self {
+        let may_have_executed = failure.sent() == Sent::Maybe;
+        let kind = match &failure {
+            Failure::Refused(_) => UpstreamFailureKind::Refused,
+            Failure::Resolve(_) | Failure::Connect(_) | Failure::Tls(_) => {
+                UpstreamFailureKind::Unreachable
+            }
+            Failure::ConnectTimeout { .. }
+            | Failure::HeadersTimeout { .. }
+            | Failure::IdleTimeout { .. }
+            | Failure::BodyTimeout { .. } => UpstreamFailureKind::Timeout,
+            Failure::Closed(_) => UpstreamFailureKind::Closed,
+            Failure::TooLarge { .. } => UpstreamFailureKind::TooLarge,
+            Failure::Redirected { status } => UpstreamFailureKind::Http(status.as_u16()),
+            Failure::Declined { status, .. } if matches!(status.as_u16(), 401 | 403) => {
+                UpstreamFailureKind::Unauthorized
+            }
+            Failure::Declined { status, .. } => UpstreamFailureKind::Http(status.as_u16()),
+            Failure::Encoding | Failure::Protocol(_) => UpstreamFailureKind::Protocol,
+        };
+        tracing::debug!(failure = %failure, "upstream exchange failed");
+        Self::of(kind, may_have_executed)
+    }
+}

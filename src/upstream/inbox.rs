@@ -1,0 +1,54 @@
+//! What a session upstream says that belongs to no call: where it goes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::session::Session;
+use crate::mcp::Message;
+use crate::mcp::message::Kind;
+
+/// Messages that wait for a client that does not read, at most; what comes then is dropped.
+const INBOX_MESSAGES_MAX: usize = 256;
+
+/// A notification or request from an upstream outside of any call.
+#[derive(Debug)]
+pub struct Unsolicited {
+    /// Who said it, to be answered.
+    pub session: Arc<Session>,
+    /// What it said.
+    pub message: Message,
+}
+
+/// The sending end: given to a session that is bound to one client's session.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    queue: mpsc::Sender<Unsolicited>,
+    is_read: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// An inbox and its reading end.
+    pub fn new() -> (Self, mpsc::Receiver<Unsolicited>) {
+        let (sender, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
+        (
+            Self {
+                queue: sender,
+                is_read: Arc::default(),
+            },
+            receiver,
+        )
+    }
+
+    /// Says whether somebody reads. Until then notifications wait, but a request cannot.
+    pub fn set_read(&self, is_read: bool) {
+        self.is_read.store(is_read, Ordering::Release);
+    }
+
+    /// Puts a message in. `false` if it cannot be taken.
+    pub(super) fn put(&self, item: Unsolicited) -> bool {
+        let can_wait = item.message.kind() == Kind::Notification;
+        (can_wait || self.is_read.load(Ordering::Acquire)) && self.queue.try_send(item).is_ok()
+    }
+}

@@ -1,0 +1,221 @@
+//! Upstream MCP servers behind one client: streamable HTTP, HTTP+SSE and WebSocket, both eras.
+//! Relays what it is given; decides neither who may call nor with whose credential.
+
+mod breaker;
+mod duplex;
+mod era;
+mod exchange;
+mod failure;
+mod http;
+mod inbox;
+mod outgoing;
+mod session;
+mod sse;
+mod websocket;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use tokio::sync::{Semaphore, broadcast};
+
+pub use exchange::{Answer, Ask, Event, Exchange, Reply};
+pub use failure::CallFailure;
+pub use inbox::{Inbox, Unsolicited};
+pub use outgoing::{Client, Outgoing};
+pub use session::{Lane, Session};
+
+use crate::app::Tasks;
+use crate::credentials::Outbound;
+use crate::egress::{Destination, Egress, Limits};
+use crate::error::UpstreamFailureKind;
+use crate::registry::Transport;
+use crate::registry::server::{Server, ServerId};
+use breaker::Breaker;
+use era::EraMemory;
+use session::SessionKey;
+
+/// Largest whole answer, and largest event of a stream, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Calls to one server that may be under way at once.
+const IN_FLIGHT_MAX: usize = 1024;
+/// Announced changes that a slow reader may be behind; it then refreshes everything.
+const CHANGES_MAX: usize = 1024;
+/// Upstreams remembered at once, and how long an unused one is.
+const UPSTREAMS_MAX: u64 = 20_000;
+const UPSTREAM_IDLE: Duration = Duration::from_secs(1800);
+/// Sessions to one server at once, and how long an unused one is kept.
+const SESSIONS_MAX: u64 = 5_000;
+const SESSION_IDLE: Duration = Duration::from_secs(600);
+
+/// Every upstream that is in use.
+#[derive(Clone)]
+pub struct Upstreams {
+    egress: Egress,
+    tasks: Tasks,
+    limits: Limits,
+    known: Cache<(ServerId, String), Arc<Upstream>>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// An upstream said that one of its lists changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Which server.
+    pub server: ServerId,
+    /// `tools`, `prompts` or `resources`.
+    pub list: &'static str,
+}
+
+impl Upstreams {
+    /// No upstream yet; each is made when it is first asked for. `timeout` bounds each wait for an answer.
+    pub fn new(egress: Egress, tasks: Tasks, timeout: Duration) -> Self {
+        let known = Cache::builder()
+            .max_capacity(UPSTREAMS_MAX)
+            .time_to_idle(UPSTREAM_IDLE)
+            .build();
+        let (changes, _) = broadcast::channel(CHANGES_MAX);
+        Self {
+            egress,
+            tasks,
+            limits: Limits {
+                headers: timeout,
+                idle: timeout,
+            },
+            known,
+            changes,
+        }
+    }
+
+    /// What upstreams say of changes to their lists.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// The upstream of a server record. A changed address or transport is another upstream.
+    ///
+    /// # Errors
+    /// `Refused` if the address is not one that may be dialled.
+    pub async fn of(&self, server: &Server) -> Result<Arc<Upstream>, CallFailure> {
+        let key = (server.id, format!("{} {}", server.transport, server.url));
+        if let Some(known) = self.known.get(&key).await {
+            return Ok(known);
+        }
+        let destination = self
+            .egress
+            .check_url(&server.url)
+            .map_err(|_| CallFailure::of(UpstreamFailureKind::Refused, false))?;
+        let upstream = Arc::new(Upstream {
+            id: server.id,
+            name: server.name.clone(),
+            transport: server.transport,
+            destination,
+            egress: self.egress.clone(),
+            tasks: self.tasks.clone(),
+            limits: self.limits,
+            era: EraMemory::default(),
+            breaker: Breaker::default(),
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            sessions: session::cache(SESSIONS_MAX, SESSION_IDLE),
+            changes: self.changes.clone(),
+        });
+        Ok(self.known.get_with(key, async { upstream }).await)
+    }
+}
+
+/// One upstream server as we know it.
+pub struct Upstream {
+    /// The record it was made from.
+    pub id: ServerId,
+    /// The record's name.
+    pub name: String,
+    transport: Transport,
+    destination: Destination,
+    egress: Egress,
+    tasks: Tasks,
+    limits: Limits,
+    era: EraMemory,
+    breaker: Breaker,
+    in_flight: Arc<Semaphore>,
+    sessions: Cache<SessionKey, Arc<Session>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl Upstream {
+    /// The session for a lane and credential: an existing one, or a new one after the handshake.
+    ///
+    /// # Errors
+    /// If the breaker is open, or no session can be made.
+    pub async fn session(
+        self: &Arc<Self>,
+        lane: &Lane,
+        credential: &Outbound,
+        client: &Client,
+    ) -> Result<Arc<Session>, CallFailure> {
+        let key = SessionKey {
+            credential: credential.fingerprint,
+            lane: self.lane_of(lane),
+        };
+        if let Some(session) = self.sessions.get(&key).await {
+            if session.is_open() {
+                return Ok(session);
+            }
+            self.sessions.invalidate(&key).await;
+        }
+        let made = self
+            .sessions
+            .try_get_with(key, Session::open(self.clone(), lane, credential, client));
+        made.await.map_err(|failure| CallFailure::clone(&failure))
+    }
+
+    /// Ends the session of a lane, if there is one.
+    pub async fn end_session(&self, lane: &Lane, credential: &Outbound) {
+        let key = SessionKey {
+            credential: credential.fingerprint,
+            lane: lane.clone(),
+        };
+        if let Some(session) = self.sessions.remove(&key).await {
+            session.close().await;
+        }
+    }
+
+    /// A stateless upstream needs no session of its own per person: one entry per credential serves all.
+    fn lane_of(&self, lane: &Lane) -> Lane {
+        if self.transport == Transport::StreamableHttp && self.era.is_modern() {
+            Lane::default()
+        } else {
+            lane.clone()
+        }
+    }
+
+    fn changed(&self, list: &'static str) {
+        // Nobody listening is no failure.
+        let _ = self.changes.send(Change {
+            server: self.id,
+            list,
+        });
+    }
+
+    /// Whether it is left alone for now because it failed repeatedly.
+    pub fn is_broken(&self) -> bool {
+        self.breaker.is_open()
+    }
+}
+
+impl fmt::Debug for Upstreams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstreams")
+            .field("known", &self.known.entry_count())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("id", &self.id)
+            .field("transport", &self.transport)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,151 @@
+//! A request on its way to an upstream: the caller's parameters in the words of the upstream's era.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+
+use crate::mcp::raw::string;
+use crate::mcp::{RawObject, Version, meta};
+
+/// The client on whose behalf we speak, as it described itself.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// `clientInfo`, as it was written.
+    pub info: Bytes,
+    /// `clientCapabilities`, as they were written.
+    pub capabilities: Bytes,
+    /// The least severe log level wanted, as a JSON string; `None` wants none.
+    pub log_level: Option<Bytes>,
+    /// What to ask a session upstream for.
+    pub legacy_version: Version,
+}
+
+impl Client {
+    /// The gateway itself, for its own lists.
+    pub fn gateway() -> Self {
+        let info = concat!(
+            r#"{"name":"mentor-gateway","version":""#,
+            env!("CARGO_PKG_VERSION"),
+            r#""}"#
+        );
+        Self {
+            info: Bytes::from_static(info.as_bytes()),
+            capabilities: Bytes::from_static(b"{}"),
+            log_level: None,
+            legacy_version: Version::NEWEST_LEGACY,
+        }
+    }
+}
+
+/// A request to be relayed.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The caller's id, as it was written.
+    pub id: &'a Bytes,
+    /// The parameters, in the upstream's names; `_meta` still as the caller wrote it.
+    pub params: RawObject<'a>,
+    /// On whose behalf.
+    pub client: &'a Client,
+    /// `Mcp-Param-*` headers of a tool call to a modern HTTP upstream.
+    pub param_headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether carrying it out twice does no harm, so that it may be sent again (design.md D13).
+    pub is_idempotent: bool,
+}
+
+impl Outgoing<'_> {
+    /// The name or URI that `Mcp-Name` mirrors.
+    pub(super) fn name(&self) -> Option<String> {
+        match self.method {
+            "tools/call" | "prompts/get" => self.params.get_str("name"),
+            "resources/read" => self.params.get_str("uri"),
+            _ => None,
+        }
+    }
+
+    /// The parameters for a modern upstream: `_meta` carries revision, client and log level.
+    pub(super) fn modern_params(&self) -> Vec<u8> {
+        let mut params = self.params.clone();
+        let own = params.remove("_meta");
+        let mut metadata = own
+            .as_deref()
+            .and_then(|m| RawObject::parse(m).ok())
+            .unwrap_or_default();
+        metadata.set(
+            meta::PROTOCOL_VERSION,
+            string(Version::V2026_07_28.as_str()),
+        );
+        metadata.set(meta::CLIENT_INFO, &self.client.info[..]);
+        metadata.set(meta::CLIENT_CAPABILITIES, &self.client.capabilities[..]);
+        if let Some(level) = &self.client.log_level {
+            metadata.set(meta::LOG_LEVEL, &level[..]);
+        }
+        params.set("_meta", Cow::Owned(metadata.to_json()));
+        params.to_json()
+    }
+
+    /// The parameters for a session upstream: without the modern keys, with our progress token for the
+    /// caller's. Returns the caller's token too, to be restored in notifications.
+    pub(super) fn legacy_params(&self, our_token: u64) -> (Vec<u8>, Option<Bytes>) {
+        let mut params = self.params.clone();
+        let Some(own) = params.remove("_meta") else {
+            return (params.to_json(), None);
+        };
+        let Ok(mut metadata) = RawObject::parse(&own) else {
+            return (params.to_json(), None);
+        };
+        for key in meta::MODERN_REQUEST_KEYS {
+            metadata.remove(key);
+        }
+        let token = metadata
+            .get(meta::PROGRESS_TOKEN)
+            .map(Bytes::copy_from_slice);
+        if token.is_some() {
+            metadata.set(meta::PROGRESS_TOKEN, our_token.to_string().into_bytes());
+        }
+        if !metadata.0.is_empty() {
+            params.set("_meta", Cow::Owned(metadata.to_json()));
+        }
+        (params.to_json(), token)
+    }
+}
+
+impl<'a> Outgoing<'a> {
+    /// The same request with our progress token, and the caller's token, to be restored in notifications.
+    pub(super) fn with_token(&self, our_token: u64) -> (Self, Option<Bytes>) {
+        let mut params = self.params.clone();
+        let own = params.get("_meta").map(<[u8]>::to_vec);
+        let parsed = own.as_deref().and_then(|m| RawObject::parse(m).ok());
+        let mut token = None;
+        if let Some(mut metadata) = parsed {
+            token = metadata
+                .get(meta::PROGRESS_TOKEN)
+                .map(Bytes::copy_from_slice);
+            if token.is_some() {
+                metadata.set(meta::PROGRESS_TOKEN, our_token.to_string().into_bytes());
+                params.set("_meta", metadata.to_json());
+            }
+        }
+        let Self {
+            method,
+            id,
+            client,
+            ref param_headers,
+            is_idempotent,
+            ..
+        } = *self;
+        (
+            Self {
+                method,
+                id,
+                params,
+                client,
+                param_headers: param_headers.clone(),
+                is_idempotent,
+            },
+            token,
+        )
+    }
+}

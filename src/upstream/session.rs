@@ -1,0 +1,510 @@
+//! A session with an upstream, or what stands for one with a stateless upstream.
+//! One session belongs to one lane and one credential; it is never shared between people.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use moka::future::Cache;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::{Exchange, Reply, Routed};
+use super::failure::CallFailure;
+use super::http::HttpWire;
+use super::inbox::{Inbox, Unsolicited};
+use super::outgoing::{Client, Outgoing};
+use super::{Upstream, duplex};
+use crate::credentials::Outbound;
+use crate::egress::{EventStream, Limits};
+use crate::error::UpstreamFailureKind;
+use crate::mcp::error::{METHOD_NOT_FOUND, RpcError};
+use crate::mcp::message::{self, Kind};
+use crate::mcp::{Message, RawObject, Version};
+use crate::registry::Transport;
+
+/// Messages that wait for one call that does not read; then the session waits for it.
+const SLOT_MESSAGES_MAX: usize = 64;
+/// How long a session waits for a call that does not read before it gives that call up.
+const SLOT_STALL: Duration = Duration::from_secs(10);
+/// Longest wait for the farewell of a session.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// To whom a session belongs.
+#[derive(Debug, Clone, Default)]
+pub struct Lane {
+    /// The person; 0 for the gateway's own lists.
+    pub principal: i64,
+    /// The mentor; 0 for none.
+    pub mentor: i64,
+    /// The client's session, if its revision has sessions.
+    pub session: Option<Arc<str>>,
+    /// Where messages go that belong to no call.
+    pub inbox: Option<Inbox>,
+}
+
+impl PartialEq for Lane {
+    fn eq(&self, other: &Self) -> bool {
+        (self.principal, self.mentor, &self.session)
+            == (other.principal, other.mentor, &other.session)
+    }
+}
+
+impl Eq for Lane {}
+
+impl std::hash::Hash for Lane {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.principal, self.mentor, &self.session).hash(state);
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SessionKey {
+    pub(super) credential: [u8; 16],
+    pub(super) lane: Lane,
+}
+
+pub(super) fn cache(entries_max: u64, idle: Duration) -> Cache<SessionKey, Arc<Session>> {
+    Cache::builder()
+        .max_capacity(entries_max)
+        .time_to_idle(idle)
+        .async_eviction_listener(|_, session: Arc<Session>, _| {
+            Box::pin(async move { session.close().await })
+        })
+        .build()
+}
+
+/// How messages travel.
+#[derive(Debug)]
+pub(super) enum Wire {
+    /// A POST each.
+    Http(HttpWire),
+    /// Both ways over one connection (WebSocket) or a pair (HTTP+SSE).
+    Duplex(duplex::Sender),
+}
+
+/// A session.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) credential: HeaderMap,
+    pub(super) wire: Wire,
+    /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
+    pub(super) handshake: OnceLock<(Version, Bytes)>,
+    calls: Mutex<BTreeMap<u64, mpsc::Sender<Message>>>,
+    next_id: AtomicU64,
+    inbox: Option<Inbox>,
+    log_level: tokio::sync::Mutex<Option<Bytes>>,
+    pub(super) closed: CancellationToken,
+}
+
+impl Session {
+    /// Connects and shakes hands.
+    pub(super) async fn open(
+        upstream: Arc<Upstream>,
+        lane: &Lane,
+        credential: &Outbound,
+        client: &Client,
+    ) -> Result<Arc<Self>, CallFailure> {
+        if !upstream.breaker.admit() {
+            return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
+        }
+        let opened = match upstream.transport {
+            Transport::StreamableHttp => {
+                super::http::open(&upstream, lane, credential, client).await
+            }
+            Transport::Sse | Transport::Websocket => {
+                duplex::open(&upstream, lane, credential, client).await
+            }
+        };
+        match &opened {
+            Ok(_) => upstream.breaker.succeeded(),
+            Err(failure) if failure.is_outage() => upstream.breaker.failed(),
+            Err(_) => {}
+        }
+        // Nothing of a handshake is the caller's request: it certainly was not carried out.
+        opened.map_err(|failure| CallFailure {
+            may_have_executed: false,
+            ..failure
+        })
+    }
+
+    pub(super) fn new(
+        upstream: Arc<Upstream>,
+        lane: &Lane,
+        credential: &Outbound,
+        wire: Wire,
+    ) -> Arc<Self> {
+        let closed = upstream.tasks.stop.child_token();
+        Arc::new(Self {
+            upstream,
+            credential: credential.headers.clone(),
+            wire,
+            handshake: OnceLock::new(),
+            calls: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            inbox: lane.inbox.clone(),
+            log_level: tokio::sync::Mutex::default(),
+            closed,
+        })
+    }
+
+    /// The revision that was agreed.
+    pub fn version(&self) -> Version {
+        self.handshake
+            .get()
+            .map_or(Version::NEWEST_LEGACY, |(version, _)| *version)
+    }
+
+    /// The result of `initialize` or `server/discover` as it came; `{}` if the upstream gave none.
+    pub fn handshake(&self) -> Bytes {
+        self.handshake
+            .get()
+            .map_or_else(|| Bytes::from_static(b"{}"), |(_, result)| result.clone())
+    }
+
+    /// Whether calls can be made on it.
+    pub fn is_open(&self) -> bool {
+        !self.closed.is_cancelled()
+    }
+
+    /// The number of the server, for logs.
+    pub fn server_id(&self) -> i64 {
+        self.upstream.id.0
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.upstream.limits
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.upstream.breaker.succeeded();
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// If it cannot be sent or its answer does not come; `may_have_executed` says whether it may have arrived.
+    pub async fn request(self: &Arc<Self>, out: &Outgoing<'_>) -> Result<Reply, CallFailure> {
+        if !self.upstream.breaker.admit() {
+            return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
+        }
+        let permit = self.upstream.in_flight.clone().try_acquire_owned();
+        let permit =
+            permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
+        let sent = match &self.wire {
+            Wire::Http(wire) if self.version().is_modern() => {
+                wire.call_stateless(self, out, permit).await
+            }
+            Wire::Http(wire) => {
+                self.want_log_level(out.client).await;
+                wire.call_in_session(self, out, permit).await
+            }
+            Wire::Duplex(sender) => {
+                if !self.version().is_modern() {
+                    self.want_log_level(out.client).await;
+                }
+                sender.call(self, out, permit).await
+            }
+        };
+        match &sent {
+            Ok(Reply::Answer(_)) => self.upstream.breaker.succeeded(),
+            Err(failure) if failure.is_outage() => self.upstream.breaker.failed(),
+            Ok(Reply::Stream(_)) | Err(_) => {}
+        }
+        sent
+    }
+
+    /// Sends a request of the gateway's own and waits for its result.
+    ///
+    /// # Errors
+    /// As [`Session::request`]; an error response is a `Protocol` failure.
+    pub async fn ask(
+        self: &Arc<Self>,
+        method: &str,
+        params: RawObject<'_>,
+        client: &Client,
+    ) -> Result<Bytes, CallFailure> {
+        let id = Bytes::from_static(b"\"mentor-gateway\"");
+        let out = Outgoing {
+            method,
+            id: &id,
+            params,
+            client,
+            param_headers: Vec::new(),
+            is_idempotent: true,
+        };
+        let answer = match self.request(&out).await? {
+            Reply::Answer(answer) => answer,
+            Reply::Stream(exchange) => exchange.answer().await?,
+        };
+        answer
+            .message
+            .result
+            .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, true))
+    }
+
+    /// Sends a notification of the client.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub async fn notify(&self, method: &str, params: &[u8]) -> Result<(), CallFailure> {
+        self.send(message::notification(method, params)).await
+    }
+
+    /// Answers a request of the upstream with the client's response, under the upstream's id.
+    pub(super) async fn respond(
+        &self,
+        request: &Message,
+        response: &Message,
+    ) -> Result<(), CallFailure> {
+        let id = request.id.as_deref().unwrap_or(b"null");
+        let text = match (&response.result, &response.error) {
+            (Some(result), _) => message::result(id, result),
+            (None, Some(error)) => message::error(id, error),
+            (None, None) => return Err(CallFailure::of(UpstreamFailureKind::Protocol, false)),
+        };
+        self.send(text).await
+    }
+
+    /// Tells the upstream that nobody can answer its request.
+    pub fn refuse(self: &Arc<Self>, request: &Message) {
+        let error = RpcError::new(METHOD_NOT_FOUND, "the client does not support this").to_json();
+        let text = message::error(request.id.as_deref().unwrap_or(b"null"), &error);
+        self.send_later(text);
+    }
+
+    pub(super) fn answer_ping(self: &Arc<Self>, request: &Message) {
+        self.send_later(message::result(
+            request.id.as_deref().unwrap_or(b"null"),
+            b"{}",
+        ));
+    }
+
+    pub(super) fn cancel_call(self: &Arc<Self>, id: &Bytes) {
+        if self.is_open() {
+            let mut params = RawObject::default();
+            params.set("requestId", id.to_vec());
+            self.send_later(message::notification(
+                "notifications/cancelled",
+                &params.to_json(),
+            ));
+        }
+    }
+
+    fn send_later(self: &Arc<Self>, text: Vec<u8>) {
+        let session = self.clone();
+        self.upstream.tasks.spawn(async move {
+            if let Err(failure) = session.send(text).await {
+                tracing::debug!(
+                    server.id = session.server_id(),
+                    kind = failure.kind.as_str(),
+                    "a message was not delivered"
+                );
+            }
+        });
+    }
+
+    async fn send(&self, text: Vec<u8>) -> Result<(), CallFailure> {
+        match &self.wire {
+            Wire::Http(wire) => wire.send(self, Bytes::from(text)).await,
+            Wire::Duplex(sender) => sender.send(self, Bytes::from(text)).await,
+        }
+    }
+
+    pub(super) async fn resume_stream(
+        &self,
+        last_event_id: &str,
+    ) -> Result<EventStream, CallFailure> {
+        match &self.wire {
+            Wire::Http(wire) => wire.listen(self, Some(last_event_id)).await,
+            Wire::Duplex(_) => Err(CallFailure::of(UpstreamFailureKind::Closed, true)),
+        }
+    }
+
+    /// Asks a session upstream for the log level that the caller wants, where it differs from the last.
+    async fn want_log_level(self: &Arc<Self>, client: &Client) {
+        let Some(level) = &client.log_level else {
+            return;
+        };
+        let mut current = self.log_level.lock().await;
+        if current.as_ref() == Some(level) {
+            return;
+        }
+        *current = Some(level.clone());
+        let mut params = RawObject::default();
+        params.set("level", level.to_vec());
+        let quiet = Client {
+            log_level: None,
+            ..client.clone()
+        };
+        if let Err(failure) = Box::pin(self.ask("logging/setLevel", params, &quiet)).await {
+            tracing::debug!(
+                server.id = self.server_id(),
+                kind = failure.kind.as_str(),
+                "the log level was not set"
+            );
+        }
+    }
+
+    /// Ends the session: open calls fail, the upstream is told.
+    pub async fn close(&self) {
+        if self.closed.is_cancelled() {
+            return;
+        }
+        self.closed.cancel();
+        self.lock_calls().clear();
+        if let Wire::Http(wire) = &self.wire {
+            let _ = tokio::time::timeout(CLOSE_DEADLINE, wire.delete(self)).await;
+        }
+    }
+
+    /// Marks the session as gone at the upstream; open calls fail.
+    pub(super) fn lost(&self) {
+        self.closed.cancel();
+        self.lock_calls().clear();
+    }
+
+    /// A place for a call: its number on this session, and where its messages arrive.
+    pub(super) fn new_slot(self: &Arc<Self>) -> SlotGuard {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = mpsc::channel(SLOT_MESSAGES_MAX);
+        self.lock_calls().insert(id, sender);
+        SlotGuard {
+            id,
+            receiver,
+            session: self.clone(),
+        }
+    }
+
+    /// Routes a message that came outside of a call's own stream.
+    pub(super) async fn dispatch(self: &Arc<Self>, message: Message) {
+        let slot = match message.kind() {
+            Kind::Response => number(message.id.as_deref()).and_then(|id| self.slot(id)),
+            Kind::Notification => self.slot_of_notification(&message),
+            Kind::Request if message.method.as_deref() == Some("ping") => {
+                return self.answer_ping(&message);
+            }
+            Kind::Request => self.latest_slot(),
+        };
+        match slot {
+            Some(slot) => {
+                if slot.send_timeout(message, SLOT_STALL).await.is_err() {
+                    tracing::warn!(
+                        server.id = self.server_id(),
+                        "a call does not read; its message was dropped"
+                    );
+                }
+            }
+            None => self.dispatch_unsolicited(message),
+        }
+    }
+
+    fn dispatch_unsolicited(self: &Arc<Self>, message: Message) {
+        if message.kind() == Kind::Response {
+            tracing::warn!(
+                server.id = self.server_id(),
+                "dropped an answer to no request"
+            );
+            return;
+        }
+        if let Some(list) = message.method.as_deref().and_then(changed_list) {
+            self.upstream.changed(list);
+        }
+        let item = Unsolicited {
+            session: self.clone(),
+            message: message.clone(),
+        };
+        let is_taken = self.inbox.as_ref().is_some_and(|inbox| inbox.put(item));
+        if !is_taken && message.kind() == Kind::Request {
+            self.refuse(&message);
+        }
+    }
+
+    /// Progress belongs to the call with its token, a log line to the call under way.
+    fn slot_of_notification(&self, message: &Message) -> Option<mpsc::Sender<Message>> {
+        match message.method.as_deref() {
+            Some("notifications/progress") => {
+                let params = RawObject::parse(message.params_or_empty()).ok()?;
+                self.slot(number(params.get("progressToken"))?)
+            }
+            Some("notifications/message") => self.latest_slot(),
+            _ if self.version().is_modern() => {
+                let params = RawObject::parse(message.params_or_empty()).ok()?;
+                let meta = RawObject::parse(params.get("_meta")?).ok()?;
+                self.slot(number(meta.get(crate::mcp::meta::SUBSCRIPTION_ID))?)
+            }
+            _ => None,
+        }
+    }
+
+    fn slot(&self, id: u64) -> Option<mpsc::Sender<Message>> {
+        self.lock_calls().get(&id).cloned()
+    }
+
+    fn latest_slot(&self) -> Option<mpsc::Sender<Message>> {
+        self.lock_calls()
+            .last_key_value()
+            .map(|(_, slot)| slot.clone())
+    }
+
+    fn lock_calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, mpsc::Sender<Message>>> {
+        self.calls
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn number(json: Option<&[u8]>) -> Option<u64> {
+    std::str::from_utf8(json?).ok()?.parse().ok()
+}
+
+/// The list whose change a notification announces.
+fn changed_list(method: &str) -> Option<&'static str> {
+    match method {
+        "notifications/tools/list_changed" => Some("tools"),
+        "notifications/prompts/list_changed" => Some("prompts"),
+        "notifications/resources/list_changed" => Some("resources"),
+        _ => None,
+    }
+}
+
+/// A call's place in its session, given back when dropped.
+#[derive(Debug)]
+pub(super) struct SlotGuard {
+    /// The call's number: its id, and its progress token.
+    pub(super) id: u64,
+    receiver: Routed,
+    session: Arc<Session>,
+}
+
+impl SlotGuard {
+    pub(super) async fn recv(&mut self) -> Option<Message> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        self.session.lock_calls().remove(&self.id);
+    }
+}
+
+impl Exchange {
+    /// A call of a session: its id and token are its number there.
+    pub(super) fn in_session(
+        session: &Arc<Session>,
+        slot: SlotGuard,
+        token: Option<Bytes>,
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) -> Self {
+        let id = Bytes::from(slot.id.to_string());
+        let mut exchange = Self::new(session.clone(), id, permit);
+        exchange.slot = Some(slot);
+        exchange.token = token;
+        exchange
+    }
+}
