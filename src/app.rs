@@ -10,11 +10,14 @@ use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::egress::{Egress, Policy, SetupError};
+use crate::gateway::client::ClientSessions;
+use crate::gateway::{Gateway, Parts};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
+use crate::upstream::Upstreams;
 
 /// The parts of a running gateway.
-#[derive(Debug)]
 pub struct App {
     /// The settings.
     pub config: Config,
@@ -28,6 +31,12 @@ pub struct App {
     pub auth: Authenticator,
     /// The audit queue of MCP calls.
     pub audit: AuditLog,
+    /// The way out to the network.
+    pub egress: Egress,
+    /// What MCP clients see of the upstreams.
+    pub gateway: Arc<Gateway>,
+    /// The sessions of MCP clients.
+    pub sessions: ClientSessions,
     /// Background work that shutdown waits for.
     pub tasks: Tasks,
 }
@@ -41,6 +50,17 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("the database cannot be opened")]
     Storage(#[from] StorageError),
+    /// The way out cannot be set up.
+    #[error("outgoing connections cannot be set up")]
+    Egress(#[from] SetupError),
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {
@@ -55,6 +75,23 @@ impl App {
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late.clone()));
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
+        let policy = Policy {
+            allow: config.egress_allow.clone(),
+            plaintext: false,
+            roots_file: config.egress_ca_file.clone(),
+        };
+        let egress = Egress::new(policy)?;
+        let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
+        let parts = Parts {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            audit: audit.clone(),
+            upstreams,
+            tasks: tasks.clone(),
+        };
+        let gateway = Arc::new(Gateway::new(parts));
+        let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
             clock,
@@ -62,6 +99,9 @@ impl App {
             vault,
             auth,
             audit,
+            egress,
+            gateway,
+            sessions,
             tasks,
         }))
     }

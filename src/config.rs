@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::secret::Vault;
+use crate::secret::{Secret, Vault};
 use crate::storage::Db;
 
 /// Where the service listens unless told otherwise.
@@ -40,7 +40,7 @@ pub struct Settings {
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
-    /// The URL under which clients reach the gateway [default: http://ADDR]
+    /// The URL under which clients reach the gateway [default: `http://ADDR`]
     #[arg(long, global = true, env = "GATEWAY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// A range that outgoing connections may reach beside public addresses, such as 127.0.0.0/8 (repeatable)
@@ -69,7 +69,7 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allow_host: Vec<String>,
-    /// An origin of browser clients that may call, such as https://app.example (repeatable)
+    /// An origin of browser clients that may call, such as `https://app.example` (repeatable)
     #[arg(
         long,
         global = true,
@@ -104,7 +104,7 @@ pub struct Settings {
     /// Master keys in the form of the key file, instead of the file; environment only
     #[arg(skip)]
     #[serde(skip)]
-    pub master_keys: Option<String>,
+    pub master_keys: Option<Secret>,
 }
 
 /// What the settings mean: every value present and checked.
@@ -134,7 +134,7 @@ pub struct Config {
     pub drain: Duration,
     /// Days that audit rows are kept.
     pub audit_days: u32,
-    master_keys: Option<String>,
+    master_keys: Option<Secret>,
 }
 
 /// Why the settings cannot be used.
@@ -225,7 +225,7 @@ impl Config {
     /// If the keys are unreadable or malformed, or the file cannot be made.
     pub fn vault(&self) -> Result<Vault, ConfigError> {
         if let Some(text) = &self.master_keys {
-            return Ok(Vault::parse(text)?);
+            return Ok(Vault::parse(text.expose())?);
         }
         let path = self.data_dir.join(KEY_FILE);
         let read = |source| ConfigError::Read {
@@ -262,10 +262,11 @@ fn or_list<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
 )]
-fn master_keys_from_environment() -> Option<String> {
+fn master_keys_from_environment() -> Option<Secret> {
     std::env::var("GATEWAY_MASTER_KEYS")
         .ok()
         .filter(|text| !text.trim().is_empty())
+        .map(Secret::new)
 }
 
 /// The log filter: `GATEWAY_LOG`, default `info`.

@@ -170,6 +170,17 @@ impl ClientSession {
         }
     }
 
+    /// Passes a notification of the client on to every upstream session of this session.
+    pub async fn notify_upstreams(&self, message: &Message) {
+        let used = lock(&self.upstreams).clone();
+        let method = message.method.as_deref().unwrap_or_default();
+        for (upstream, _) in used {
+            upstream
+                .notify_sessions(&self.id, method, message.params_or_empty())
+                .await;
+        }
+    }
+
     /// Ends the session and those it has upstream.
     pub async fn close(&self, mentor: i64) {
         self.closed.cancel();

@@ -117,6 +117,15 @@ impl Gateway {
         }
     }
 
+    /// Takes a notification of a client with a session.
+    pub async fn notified(&self, session: &ClientSession, message: &Message) {
+        match message.method.as_deref() {
+            Some("notifications/cancelled") => session.cancel_call(message.params_or_empty()),
+            Some("notifications/roots/list_changed") => session.notify_upstreams(message).await,
+            _ => {}
+        }
+    }
+
     /// What the caller may use behind the target, from a cache of one second.
     ///
     /// # Errors

@@ -180,6 +180,21 @@ impl Upstream {
         }
     }
 
+    /// Passes a client's notification on to the sessions here that belong to the client's session.
+    pub async fn notify_sessions(&self, client_session: &str, method: &str, params: &[u8]) {
+        for (key, session) in &self.sessions {
+            if key.lane.session.as_deref() == Some(client_session)
+                && let Err(failure) = session.notify(method, params).await
+            {
+                tracing::debug!(
+                    server.id = self.id.0,
+                    kind = failure.kind.as_str(),
+                    "a notification was not delivered"
+                );
+            }
+        }
+    }
+
     /// A stateless upstream needs no session of its own per person: one entry per credential serves all.
     fn lane_of(&self, lane: &Lane) -> Lane {
         if self.transport == Transport::StreamableHttp && self.era.is_modern() {

@@ -1,0 +1,276 @@
+//! Streamable HTTP of every revision at one URL: stateless requests, and sessions with GET and DELETE.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request as HttpRequest;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{ACCEPT, ALLOW};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tokio::sync::mpsc::Receiver;
+
+use super::era::{self, Opening};
+use super::events::{self, Messages};
+use super::{body, checks};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::Error;
+use crate::gateway::client::ClientSession;
+use crate::gateway::listen::{Listening, list_changed};
+use crate::gateway::{Outcome, Request, Target};
+use crate::http::caller::{authenticate, peer_address};
+use crate::http::request_id::RequestId;
+use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use crate::mcp::message::Kind;
+use crate::mcp::{Message, RawObject, Version, headers};
+use crate::upstream::{Ask, Client, Unsolicited};
+
+/// An HTTP request after the checks that need no body.
+struct Asked {
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    target: Target,
+    parts: Parts,
+    request_id: Arc<str>,
+}
+
+/// Answers one HTTP request to an MCP endpoint.
+pub(super) async fn answer(app: Arc<App>, target: Target, request: HttpRequest) -> Response {
+    let (parts, content) = request.into_parts();
+    if let Err(status) = checks::host_and_origin(&app.config, &parts.uri, &parts.headers) {
+        return body::refuse(None, &RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed").with_status(status.as_u16()));
+    }
+    let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
+    let caller = match authenticate(&app, &parts.headers, peer).await {
+        Ok(caller) => caller,
+        Err(error) => return body::refuse(None, &RpcError::from(&error)),
+    };
+    let request_id = RequestId::of(&parts.extensions).as_str().into();
+    let asked = Asked { app, caller, target, parts, request_id };
+    let answered = match asked.parts.method {
+        Method::POST => asked.post(content).await,
+        Method::GET => asked.get().await,
+        Method::DELETE => asked.delete().await,
+        _ => Ok(method_not_allowed()),
+    };
+    answered.unwrap_or_else(|error| body::refuse(None, &error))
+}
+
+fn method_not_allowed() -> Response {
+    let mut response = body::empty(StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+    response
+}
+
+fn accepts(map: &HeaderMap, media_type: &str) -> bool {
+    let mut values = map.get_all(ACCEPT).iter().peekable();
+    if values.peek().is_none() {
+        return true;
+    }
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
+        let range = range.split(';').next().unwrap_or_default().trim();
+        let group = media_type.split('/').next().unwrap_or_default();
+        range == "*/*" || range.eq_ignore_ascii_case(media_type) || range.strip_suffix("/*") == Some(group)
+    })
+}
+
+impl Asked {
+    async fn post(self, content: Body) -> Result<Response, RpcError> {
+        if !accepts(&self.parts.headers, "application/json") || !accepts(&self.parts.headers, "text/event-stream") {
+            let text = "Not Acceptable: the client must accept both application/json and text/event-stream";
+            return Err(RpcError::new(INVALID_REQUEST, text).with_status(406));
+        }
+        let text = body::read(&self.parts.headers, content).await.map_err(|error| RpcError::from(&error))?;
+        let message = Message::parse(text)?;
+        let id = message.id.clone();
+        let answered = match era::opening(&self.parts.headers, &message) {
+            Ok(Opening::Modern(client)) => Ok(self.modern(client, message).await),
+            Ok(Opening::Legacy(version)) => self.legacy(version, message).await,
+            Err(error) => Err(error),
+        };
+        Ok(answered.unwrap_or_else(|error| body::refuse(id.as_ref(), &error)))
+    }
+
+    async fn modern(self, client: Client, message: Message) -> Response {
+        if message.kind() == Kind::Notification {
+            return body::empty(StatusCode::ACCEPTED);
+        }
+        let request = self.request(Version::V2026_07_28, client, None);
+        respond(self.app.gateway.handle(request, message).await)
+    }
+
+    fn request(&self, version: Version, client: Client, session: Option<Arc<ClientSession>>) -> Request {
+        Request {
+            caller: self.caller.clone(),
+            target: self.target.clone(),
+            version,
+            client,
+            session,
+            request_id: self.request_id.clone(),
+        }
+    }
+
+    async fn legacy(self, version: Option<Version>, message: Message) -> Result<Response, RpcError> {
+        if message.method.as_deref() == Some("initialize") && message.kind() == Kind::Request {
+            return self.initialize(message).await;
+        }
+        let session = self.session().await?;
+        if version.is_some_and(|version| version != session.version) {
+            let text = format!("MCP-Protocol-Version does not match the session's {}", session.version);
+            return Err(RpcError::new(INVALID_REQUEST, text).with_status(400));
+        }
+        match message.kind() {
+            Kind::Request => {
+                let request = self.request(session.version, session.client(), Some(session));
+                Ok(respond(self.app.gateway.handle(request, message).await))
+            }
+            Kind::Notification => {
+                self.app.gateway.notified(&session, &message).await;
+                Ok(body::empty(StatusCode::ACCEPTED))
+            }
+            Kind::Response if session.respond(message) => Ok(body::empty(StatusCode::ACCEPTED)),
+            Kind::Response => Err(RpcError::new(INVALID_REQUEST, "nothing waits for this response").with_status(400)),
+        }
+    }
+
+    async fn initialize(self, message: Message) -> Result<Response, RpcError> {
+        let client = client_of(&message)?;
+        let session = ClientSession::new(&self.caller, self.target.clone(), client.legacy_version, client.clone());
+        let request = self.request(session.version, client, Some(session.clone()));
+        let outcome = self.app.gateway.handle(request, message).await;
+        let made = matches!(&outcome, Outcome::Answer(text, 200) if is_result(text));
+        let mut response = respond(outcome);
+        if made {
+            let id = HeaderValue::from_str(&session.id).expect("hex is a header value");
+            self.app.sessions.insert(session).await;
+            response.headers_mut().insert(headers::SESSION_ID, id);
+        }
+        Ok(response)
+    }
+
+    /// The caller's session; somebody else's answers as one that never was.
+    async fn session(&self) -> Result<Arc<ClientSession>, RpcError> {
+        let Some(id) = headers::one(&self.parts.headers, &headers::SESSION_ID) else {
+            return Err(RpcError::new(INVALID_REQUEST, "Bad Request: Mcp-Session-Id header is required").with_status(400));
+        };
+        let session = self.app.sessions.find(id, &self.caller, &self.target).await;
+        session.ok_or_else(|| RpcError::new(INVALID_REQUEST, "Session not found").with_status(404))
+    }
+
+    /// The stream of a session that belongs to no call. Stateless clients have none.
+    async fn get(self) -> Result<Response, RpcError> {
+        let is_modern = headers::one(&self.parts.headers, &headers::PROTOCOL_VERSION)
+            .and_then(|version| version.parse().ok())
+            .is_some_and(Version::is_modern);
+        if is_modern || !self.parts.headers.contains_key(headers::SESSION_ID) {
+            return Ok(method_not_allowed());
+        }
+        if !accepts(&self.parts.headers, "text/event-stream") {
+            return Err(RpcError::new(INVALID_REQUEST, "Not Acceptable: the client must accept text/event-stream").with_status(406));
+        }
+        let session = self.session().await?;
+        let Some(unsolicited) = session.take_unsolicited() else {
+            return Err(RpcError::new(INVALID_REQUEST, "Conflict: this session has a stream already").with_status(409));
+        };
+        let view = self.app.gateway.view(&self.caller, &self.target).await.map_err(|error| RpcError::from(&error))?;
+        let changes = view.mentor.is_some().then(|| Listening::to_all(&self.app.gateway, &view));
+        Ok(events::stream(SessionStream { app: self.app, session, unsolicited: Some(unsolicited), changes }))
+    }
+
+    async fn delete(self) -> Result<Response, RpcError> {
+        let session = self.session().await?;
+        self.app.sessions.remove(&session.id).await;
+        let mentor = match self.app.gateway.view(&self.caller, &self.target).await {
+            Ok(view) => view.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
+            Err(_) => 0,
+        };
+        session.close(mentor).await;
+        Ok(body::empty(StatusCode::NO_CONTENT))
+    }
+}
+
+fn is_result(text: &[u8]) -> bool {
+    Message::parse(Bytes::copy_from_slice(text)).is_ok_and(|message| message.result.is_some())
+}
+
+/// The client in the parameters of `initialize`, and the revision that we agree to: the one it asks for if
+/// we know it, else the newest with sessions.
+fn client_of(message: &Message) -> Result<Client, RpcError> {
+    let invalid = |what| RpcError::new(crate::mcp::error::INVALID_PARAMS, format!("Invalid params: {what}"));
+    let params = RawObject::parse(message.params_or_empty()).map_err(|_| invalid("not an object"))?;
+    let asked = params.get_str("protocolVersion").ok_or_else(|| invalid("protocolVersion must be a string"))?;
+    let known = asked.parse().ok().filter(|version: &Version| !version.is_modern());
+    let part = |name: &str, default: &'static [u8]| params.get(name).map_or(Bytes::from_static(default), Bytes::copy_from_slice);
+    Ok(Client {
+        info: part("clientInfo", br#"{"name":"unknown","version":"0"}"#),
+        capabilities: part("capabilities", b"{}"),
+        log_level: None,
+        legacy_version: known.unwrap_or(Version::NEWEST_LEGACY),
+    })
+}
+
+fn respond(outcome: Outcome) -> Response {
+    match outcome {
+        Outcome::Answer(text, status) if text.is_empty() => body::empty(StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED)),
+        Outcome::Answer(text, status) => body::json(text, status),
+        Outcome::Stream(relay) => events::stream(relay),
+        Outcome::Listen(subscription) => events::stream(subscription),
+    }
+}
+
+/// What a session's own stream carries: what upstreams say outside of calls, and changes of lists.
+struct SessionStream {
+    app: Arc<App>,
+    session: Arc<ClientSession>,
+    unsolicited: Option<Receiver<Unsolicited>>,
+    /// For the union of several servers; a single server announces its own changes.
+    changes: Option<Listening>,
+}
+
+impl Messages for SessionStream {
+    async fn next(&mut self) -> Option<Bytes> {
+        let unsolicited = self.unsolicited.as_mut()?;
+        loop {
+            let item = tokio::select! {
+                () = self.session.closed.cancelled() => return None,
+                () = self.app.tasks.stop.cancelled() => return None,
+                item = unsolicited.recv() => item?,
+                changed = changed(self.changes.as_mut()) => return Some(list_changed(changed?, None)),
+            };
+            let is_change = item.message.method.as_deref().is_some_and(|method| method.ends_with("/list_changed"));
+            match item.message.kind() {
+                // The union announces changes itself, once its own list has changed.
+                Kind::Notification if is_change && self.changes.is_some() => {}
+                Kind::Notification => return Some(item.message.whole),
+                Kind::Request => {
+                    let ask = Ask { message: item.message, session: item.session };
+                    return Some(self.session.forward(ask, &self.app.tasks));
+                }
+                Kind::Response => {}
+            }
+        }
+    }
+}
+
+async fn changed(listening: Option<&mut Listening>) -> Option<&'static str> {
+    match listening {
+        Some(listening) => listening.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Drop for SessionStream {
+    fn drop(&mut self) {
+        if let Some(unsolicited) = self.unsolicited.take() {
+            self.session.give_back_unsolicited(unsolicited);
+        }
+    }
+}
+
+impl From<Error> for RpcError {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
