@@ -219,6 +219,16 @@ impl Settings {
 }
 
 impl Config {
+    /// The same settings with another data directory, and the database inside it if that was the default.
+    #[must_use]
+    pub fn in_data_dir(mut self, data_dir: PathBuf) -> Self {
+        if self.database_url == Db::default_url(&self.data_dir) {
+            self.database_url = Db::default_url(&data_dir);
+        }
+        self.data_dir = data_dir;
+        self
+    }
+
     /// The master keys: from `GATEWAY_MASTER_KEYS`, else from the key file, which the first start makes.
     ///
     /// # Errors

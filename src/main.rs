@@ -1,1 +1,30 @@
-fn main() {}
+//! The binary: reads arguments, runs one command, prints a failure with its causes.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mentor_gateway::cli::{Cli, Failure};
+
+/// Exit codes: 0 done, 1 failed, 2 used wrongly (which clap answers itself).
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Failure::from(error)),
+    };
+    match runtime.block_on(cli.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failed(&failure),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    eprintln!("error: {failure}");
+    if let Some(hint) = failure.hint() {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::from(failure.code())
+}

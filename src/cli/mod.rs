@@ -1,0 +1,167 @@
+//! The command line: one file per command. Works on the same database as a running `serve`.
+
+mod demo;
+mod mentor;
+mod serve;
+mod tenant;
+mod token;
+mod user;
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Settings, log_filter};
+use crate::error::Error;
+use crate::storage::Db;
+
+/// The way between AI mentors and the tools they use
+#[derive(Debug, Parser)]
+#[command(
+    name = "mentor-gateway",
+    version,
+    after_help = "Example:\n  mentor-gateway demo --once\n\nTo begin for real:\n  mentor-gateway tenant create acme\n  mentor-gateway user create --tenant acme alice --role admin\n  mentor-gateway token create --tenant acme --user alice\n  mentor-gateway serve"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show a mentor calling a tool over every transport, then keep serving
+    Demo(demo::Demo),
+    /// Run the service
+    Serve(serve::Serve),
+    /// Create and list tenants
+    #[command(subcommand)]
+    Tenant(tenant::Tenant),
+    /// Create users
+    #[command(subcommand)]
+    User(user::User),
+    /// Create, list and revoke keys
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Create mentors
+    #[command(subcommand)]
+    Mentor(mentor::Mentor),
+    /// Bring the database's schema up to date and exit
+    Migrate,
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Whatever kept the command from being done, with a hint where there is one.
+    pub async fn run(self) -> Result<(), Failure> {
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(log_filter()))
+            .with_writer(std::io::stderr)
+            .init();
+        let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
+        match self.command {
+            Command::Demo(command) => command.run(config).await,
+            Command::Serve(command) => command.run(config).await,
+            Command::Tenant(command) => command.run(&config).await,
+            Command::User(command) => command.run(&config).await,
+            Command::Token(command) => command.run(&config).await,
+            Command::Mentor(command) => command.run(&config).await,
+            Command::Migrate => migrate(&config).await,
+        }
+    }
+}
+
+async fn migrate(config: &Config) -> Result<(), Failure> {
+    open(config).await?.close().await;
+    say("the schema is up to date");
+    Ok(())
+}
+
+/// The database of the settings, with its schema up to date.
+async fn open(config: &Config) -> Result<Db, Failure> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    Ok(Db::open(&config.database_url).await?)
+}
+
+/// Prints a line that is the command's result.
+#[expect(clippy::print_stdout, reason = "this is what the command line is for")]
+fn say(text: impl fmt::Display) {
+    println!("{text}");
+}
+
+/// Why a command was not done.
+#[derive(Debug)]
+pub struct Failure {
+    source: Box<dyn StdError + Send + Sync>,
+    hint: Option<String>,
+    code: u8,
+}
+
+impl Failure {
+    fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into(), hint: None, code: 1 }
+    }
+
+    fn used_wrongly(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { code: 2, ..Self::new(source) }
+    }
+
+    fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What to do about it, if that is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl fmt::Display for Failure {
+    /// The whole chain of causes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.source)?;
+        let mut source = self.source.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let hint = match &error {
+            Error::NotFound("tenant") => Some("`mentor-gateway tenant list` shows the tenants"),
+            Error::NotFound("user") => Some("`mentor-gateway user create --tenant KEY NAME` makes one"),
+            _ => None,
+        };
+        let failure = Self::new(error);
+        match hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
+    }
+}
+
+macro_rules! from {
+    ($($type:ty),+) => {$(
+        impl From<$type> for Failure {
+            fn from(error: $type) -> Self {
+                Self::new(error)
+            }
+        }
+    )+};
+}
+
+from!(std::io::Error, crate::storage::StorageError, crate::config::ConfigError, crate::app::StartError);

@@ -1,0 +1,76 @@
+//! `serve`: the service, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+
+use super::{Failure, say};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http;
+
+/// Run the service
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  mentor-gateway serve --addr 0.0.0.0:8600 --public-url https://gateway.example \\\n    --database-url postgres://gateway@db/gateway\n\nCtrl-C or SIGTERM stops taking requests and waits for those under way.")]
+pub(super) struct Serve {}
+
+impl Serve {
+    pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
+        std::fs::create_dir_all(&config.data_dir)?;
+        let listener = bind(config.addr).await?;
+        let app = App::start(config, Clock::default()).await?;
+        say(format_args!("listening on http://{}", listener.local_addr()?));
+        serve(app, listener).await
+    }
+}
+
+pub(super) async fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addr).await.map_err(|error| {
+        Failure::new(format!("cannot listen on {addr}: {error}")).with_hint("choose another address with --addr")
+    })
+}
+
+/// Serves until a signal, then drains: open streams are told to end, requests under way may finish.
+pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Failure> {
+    // Without TCP_NODELAY every answer of several writes waits 40 ms for Nagle (design.md D3).
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    let router = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let draining = app.clone();
+    let (drained, deadline) = (app.tasks.stop.clone(), app.config.drain);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+        asked_to_stop().await;
+        tracing::info!("stopping: waiting for open requests");
+        draining.tasks.stop.cancel();
+    });
+    tokio::select! {
+        ended = async { serving.await } => ended?,
+        () = async {
+            drained.cancelled().await;
+            tokio::time::sleep(deadline).await;
+        } => tracing::warn!("requests were still open at the end of the drain"),
+    }
+    app.stop().await;
+    Ok(())
+}
+
+async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be caught");
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        _ = interrupted => {}
+        _ = terminated => {}
+    }
+}
