@@ -1,7 +1,11 @@
 //! The registry: MCP servers and the connections that hold credentials to them.
-//! Rules and SQL; knows no wire, decrypts nothing.
+//! Rules and SQL; knows no wire. Only `sealed` opens a stored secret, and only to mask it.
 
+pub mod attachment;
+pub mod connected_service;
 pub mod connection;
+pub mod header;
+pub mod sealed;
 pub mod server;
 
 use std::fmt;

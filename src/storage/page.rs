@@ -24,3 +24,16 @@ pub struct Page<T> {
     /// The rows of this page.
     pub rows: Vec<T>,
 }
+
+/// A pattern for `LIKE … ESCAPE '\'` that finds the text itself anywhere, wildcards and all.
+pub fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}

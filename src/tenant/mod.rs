@@ -92,6 +92,21 @@ pub async fn get_by_id(tx: &mut Tx, id: TenantId) -> Result<Tenant> {
     .ok_or(Error::NotFound("tenant"))
 }
 
+/// Queues the writers of one tenant until this transaction ends, so that a rule that reads before it
+/// writes (a free name, a merged row) holds on PostgreSQL too. SQLite has one writer anyway.
+///
+/// # Errors
+/// If the database fails.
+pub async fn hold(tx: &mut Tx, id: TenantId) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE tenants SET key = key WHERE id = $1",
+        id
+    )?;
+    Ok(())
+}
+
 /// Every tenant, by key. For the operator's command line.
 ///
 /// # Errors

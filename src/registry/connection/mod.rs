@@ -1,6 +1,14 @@
 //! Connections: an authentication binding of a tenant, a mentor or a user to a server.
 
+mod list;
+mod rules;
+mod write;
+
 use sqlx::FromRow;
+
+pub use list::{Filter, Listed, get_listed, list};
+pub use rules::{Draft, MENTOR_REQUIRED};
+pub use write::{create, delete, update};
 
 use super::server::ServerId;
 use super::{AuthType, Scope};

@@ -1,5 +1,8 @@
-//! Mentors: who they are, whether they may use tools, and which servers are attached.
+//! Mentors: who they are, whether they may use tools, and what else is set on them.
 
+pub mod settings;
+
+use serde_json::{Map, Value};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -7,7 +10,7 @@ use super::TenantId;
 use crate::clock::{UnixMs, random_uuid};
 use crate::error::{Error, Result};
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Page, PageRequest, Tx};
 
 /// The number of a mentor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
@@ -52,6 +55,11 @@ impl Mentor {
     /// The slugs of its enabled tools in the spelling that was set.
     pub fn tool_slugs(&self) -> Vec<String> {
         serde_json::from_str(&self.tools).unwrap_or_default()
+    }
+
+    /// The settings that were written, by name.
+    pub fn stored_settings(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.settings).unwrap_or_default()
     }
 
     /// Whether it may call MCP tools at all: the master switch is on and the MCP tool is enabled.
@@ -135,6 +143,85 @@ pub fn slugify(name: &str) -> String {
     slug.trim_end_matches('-').to_owned()
 }
 
+/// Stores everything that may change of a mentor.
+///
+/// # Errors
+/// If the database fails.
+pub async fn store(tx: &mut Tx, mentor: &Mentor) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE mentors SET name = $2, description = $3, tools = $4, can_use_tools = $5, settings = $6,
+             updated_at = $7 WHERE id = $1",
+        mentor.id,
+        &mentor.name,
+        &mentor.description,
+        &mentor.tools,
+        mentor.can_use_tools,
+        &mentor.settings,
+        mentor.updated_at
+    )?;
+    Ok(())
+}
+
+/// Deletes a mentor softly: it is found nowhere, and its slug is free again.
+///
+/// # Errors
+/// If the database fails.
+pub async fn delete(tx: &mut Tx, id: MentorId, now: UnixMs) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE mentors SET is_deleted = TRUE, slug = slug || '--' || CAST(id AS TEXT), updated_at = $2
+         WHERE id = $1",
+        id,
+        now
+    )?;
+    Ok(())
+}
+
+/// The order of a list of mentors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first.
+    Date,
+    /// By name.
+    Name,
+}
+
+#[derive(FromRow)]
+struct Counted {
+    #[sqlx(flatten)]
+    mentor: Mentor,
+    total: i64,
+}
+
+/// A page of a tenant's mentors.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(
+    tx: &mut Tx,
+    tenant: TenantId,
+    order: Order,
+    page: PageRequest,
+) -> Result<Page<Mentor>> {
+    let rows = sql!(
+        tx,
+        fetch_all as Counted,
+        "SELECT m.*, COUNT(*) OVER () AS total FROM mentors m WHERE tenant_id = $1 AND NOT is_deleted
+         ORDER BY CASE WHEN $2 THEN lower(name) ELSE '' END, created_at DESC, id DESC LIMIT $3 OFFSET $4",
+        tenant,
+        order == Order::Name,
+        page.size,
+        page.offset()
+    )?;
+    Ok(Page {
+        total: rows.first().map_or(0, |row| row.total),
+        rows: rows.into_iter().map(|row| row.mentor).collect(),
+    })
+}
+
 /// The mentor that a path segment names: by UUID, then name, then slug (contract.md section 1).
 ///
 /// # Errors
@@ -149,6 +236,20 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, ident: &str) -> Result<Option<M
         tenant,
         ident.to_lowercase(),
         ident
+    )?)
+}
+
+/// The mentor of that UUID in a tenant, if there is one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_by_uuid(tx: &mut Tx, tenant: TenantId, uuid: Uuid) -> Result<Option<Mentor>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Mentor,
+        "SELECT * FROM mentors WHERE tenant_id = $1 AND NOT is_deleted AND unique_id = $2",
+        tenant,
+        uuid.to_string()
     )?)
 }
 

@@ -1,6 +1,15 @@
 //! MCP server records: how an endpoint is reached and what credentials it expects.
 
+pub mod image;
+mod list;
+mod rules;
+mod write;
+
 use sqlx::FromRow;
+
+pub use list::{Filter, Listed, get_listed, list};
+pub use rules::{NAME_CHARACTERS_MAX, TOOL_PREFIX_CHARACTERS_MAX, URL_CHARACTERS_MAX, check_url};
+pub use write::{Draft, create, delete, update};
 
 use super::{AuthType, Scope, Transport};
 use crate::clock::UnixMs;
@@ -34,7 +43,7 @@ pub struct Server {
     pub url: String,
     /// Scheme, host and port of the URL; credentials are bound to it.
     pub origin: String,
-    /// The media type of its image, if it has one.
+    /// The unguessable file name of its image, if it has one.
     pub image: Option<String>,
     /// The wire protocol.
     #[sqlx(try_from = "String")]
@@ -77,14 +86,23 @@ impl Server {
 /// # Errors
 /// `NotFound` if there is none.
 pub async fn get_visible(tx: &mut Tx, tenant: TenantId, id: ServerId) -> Result<Server> {
-    sql!(
+    find_visible(tx, tenant, id)
+        .await?
+        .ok_or(Error::NotFound("server"))
+}
+
+/// The server that a tenant may see, if there is one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_visible(tx: &mut Tx, tenant: TenantId, id: ServerId) -> Result<Option<Server>> {
+    Ok(sql!(
         tx,
         fetch_optional as Server,
         "SELECT * FROM servers WHERE id = $1 AND (tenant_id = $2 OR is_featured)",
         id,
         tenant
-    )?
-    .ok_or(Error::NotFound("server"))
+    )?)
 }
 
 /// The servers attached to a mentor that its tenant may still see, in the order they were attached.

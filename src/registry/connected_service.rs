@@ -1,0 +1,36 @@
+//! OAuth grants as connections refer to them: whose they are and for what. Rows are made by the sign-in flow.
+
+use sqlx::FromRow;
+
+use crate::error::Result;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::{Role, UserId};
+
+/// A person's grant at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ConnectedService {
+    /// Its number.
+    pub id: i64,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// That person's role.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+}
+
+/// The grant of that number in a tenant, if there is one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<Option<ConnectedService>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as ConnectedService,
+        "SELECT c.id, c.user_id, u.role FROM connected_services c JOIN users u ON u.id = c.user_id
+         WHERE c.id = $1 AND c.tenant_id = $2",
+        id,
+        tenant
+    )?)
+}

@@ -1,0 +1,143 @@
+//! Sealing what a record keeps secret, and showing it: masked, or the extra headers to who administers it.
+//! Never returns a credential in the clear.
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, FieldErrors, Result};
+use crate::secret::{Binding, Secret, Vault, looks_masked, mask, mask_header_value};
+use crate::tenant::TenantId;
+
+/// The column of a token or header value.
+pub const CREDENTIALS: &str = "credentials";
+/// The column of headers.
+pub const EXTRA_HEADERS: &str = "extra_headers";
+
+/// What a request says about a stored secret.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Change {
+    /// Nothing, or the mask that we showed.
+    #[default]
+    Keep,
+    /// It is entered (again), or cleared if empty.
+    Set(Secret),
+}
+
+impl Change {
+    /// Whether there is a secret after this.
+    pub fn leaves_one(&self, stored_sealed: &str) -> bool {
+        match self {
+            Self::Keep => !stored_sealed.is_empty(),
+            Self::Set(secret) => !secret.is_empty(),
+        }
+    }
+
+    /// The change that a credential text means. A mask keeps what is stored, if anything is.
+    pub fn of_credentials(text: String, has_stored: bool, errors: &mut FieldErrors) -> Self {
+        if looks_masked(&text) {
+            if !has_stored {
+                errors.add(
+                    CREDENTIALS,
+                    "Enter the credential again: this is only its mask.",
+                );
+            }
+            return Self::Keep;
+        }
+        Self::Set(Secret::new(text))
+    }
+
+    /// The change that a JSON object of headers means; null and an empty object clear.
+    pub fn of_headers(headers: Option<&Value>) -> Self {
+        match headers {
+            Some(Value::Object(members)) if !members.is_empty() => {
+                Self::Set(Secret::new(Value::Object(members.clone()).to_string()))
+            }
+            _ => Self::Set(Secret::new("")),
+        }
+    }
+}
+
+/// The record that sealed columns belong to.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// The tenant that owns it.
+    pub tenant: TenantId,
+    /// Its kind and number.
+    pub name: &'a str,
+    /// The origin that its secrets are for.
+    pub origin: &'a str,
+}
+
+impl Record<'_> {
+    fn binding<'a>(&'a self, field: &'a str) -> Binding<'a> {
+        Binding {
+            tenant: self.tenant.0,
+            record: self.name,
+            field,
+            origin: self.origin,
+        }
+    }
+
+    /// The column after a change. Only a new secret is sealed, for this record and origin.
+    pub fn seal(&self, vault: &Vault, field: &str, change: &Change, stored: &str) -> String {
+        match change {
+            Change::Keep => stored.to_owned(),
+            Change::Set(secret) if secret.is_empty() => String::new(),
+            Change::Set(secret) => vault.seal(&self.binding(field), secret),
+        }
+    }
+
+    /// A token as `abc****xyz`.
+    pub fn masked(&self, vault: &Vault, sealed: &str) -> String {
+        self.shown(vault, CREDENTIALS, sealed, mask)
+    }
+
+    /// A full header value as `Bearer abc****xyz`.
+    pub fn masked_header_value(&self, vault: &Vault, sealed: &str) -> String {
+        self.shown(vault, CREDENTIALS, sealed, mask_header_value)
+    }
+
+    /// A row whose secret cannot be opened must not take a whole list with it.
+    fn shown(&self, vault: &Vault, field: &str, sealed: &str, show: fn(&str) -> String) -> String {
+        if sealed.is_empty() {
+            return String::new();
+        }
+        match vault.open(&self.binding(field), sealed) {
+            Ok(secret) => show(secret.expose()),
+            Err(error) => {
+                tracing::error!(record = self.name, field, error = %error, "a stored secret cannot be opened");
+                show("****")
+            }
+        }
+    }
+
+    /// The extra headers, `None` if there are none; with their values masked unless `in_clear`.
+    ///
+    /// # Errors
+    /// `Internal` if they do not open.
+    pub fn headers(&self, vault: &Vault, sealed: &str, view: HeaderView) -> Result<Option<Value>> {
+        if sealed.is_empty() || view == HeaderView::Hidden {
+            return Ok(None);
+        }
+        let text = vault
+            .open(&self.binding(EXTRA_HEADERS), sealed)
+            .map_err(Error::internal)?;
+        let headers: Map<String, Value> =
+            serde_json::from_str(text.expose()).map_err(Error::internal)?;
+        let show = |(name, value): (String, Value)| match (view, value.as_str()) {
+            (HeaderView::Masked, Some(text)) => (name, mask(text).into()),
+            _ => (name, value),
+        };
+        Ok(Some(headers.into_iter().map(show).collect()))
+    }
+}
+
+/// How much of a record's extra headers a viewer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderView {
+    /// Names and values (contract.md section 20, no. 6).
+    Clear,
+    /// Names, and masks for values.
+    Masked,
+    /// Nothing.
+    Hidden,
+}

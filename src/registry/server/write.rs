@@ -1,0 +1,195 @@
+//! Creating, changing and deleting servers, with what that does to the connections of every tenant.
+
+use super::image;
+use super::rules::{check_origin, check_prefix, free_prefix};
+use super::{Server, ServerId};
+use crate::clock::UnixMs;
+use crate::error::{FieldErrors, Result};
+use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS, Record};
+use crate::registry::{AuthType, Scope, Transport};
+use crate::secret::Vault;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::mentor::MentorId;
+
+/// A server as it shall be.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// The mentor that it is bound to.
+    pub mentor: Option<MentorId>,
+    /// Who registered it.
+    pub owner: String,
+    /// Its display name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The endpoint.
+    pub url: String,
+    /// The endpoint's origin, from [`super::check_url`].
+    pub origin: String,
+    /// A new image; `None` keeps, `Some(None)` removes.
+    pub image: Option<Option<image::Image>>,
+    /// The wire protocol.
+    pub transport: Transport,
+    /// Its own header value.
+    pub credentials: Change,
+    /// Headers for every request.
+    pub extra_headers: Change,
+    /// How calls are authenticated.
+    pub auth_type: AuthType,
+    /// Whose credentials are used.
+    pub auth_scope: Scope,
+    /// Whether other tenants may use it.
+    pub is_featured: bool,
+    /// The hard off switch.
+    pub is_enabled: bool,
+    /// Whether HTML is stripped from tool output.
+    pub clean_output: bool,
+    /// What tool names start with; `None` derives it from the name.
+    pub tool_prefix: Option<String>,
+}
+
+/// Registers a server. `errors` holds what the caller found already; all complaints are answered together.
+///
+/// # Errors
+/// `Invalid` with every complaint.
+pub async fn create(
+    tx: &mut Tx,
+    vault: &Vault,
+    tenant: TenantId,
+    (draft, mut errors): (Draft, FieldErrors),
+    now: UnixMs,
+) -> Result<ServerId> {
+    if let Some(prefix) = &draft.tool_prefix {
+        check_prefix(tx, tenant, None, prefix, &mut errors).await?;
+    }
+    errors.into_result()?;
+    let prefix = match draft.tool_prefix.clone() {
+        Some(prefix) => prefix,
+        None => free_prefix(tx, tenant, &draft.name).await?,
+    };
+    let id = sql!(
+        tx,
+        scalar as ServerId,
+        "INSERT INTO servers (tenant_id, owner, name, description, url, origin, transport, credentials_sealed,
+             extra_headers_sealed, auth_type, auth_scope, is_featured, is_enabled, clean_output, tool_prefix,
+             created_at, updated_at)
+         VALUES ($1, $2, $3, '', $4, $5, $6, '', '', $7, $8, FALSE, FALSE, FALSE, $9, $10, $10) RETURNING id",
+        tenant,
+        &draft.owner,
+        &draft.name,
+        &draft.url,
+        &draft.origin,
+        draft.transport.as_str(),
+        draft.auth_type.as_str(),
+        draft.auth_scope.as_str(),
+        prefix,
+        now
+    )?;
+    // Secrets are bound to the row's number, which exists only now.
+    store(tx, vault, (tenant, id), &draft, now).await?;
+    Ok(id)
+}
+
+/// Changes a server. A new origin deactivates every connection to it, in every tenant (design.md D10).
+///
+/// # Errors
+/// `Invalid` with every complaint.
+pub async fn update(
+    tx: &mut Tx,
+    vault: &Vault,
+    stored: &Server,
+    (draft, mut errors): (Draft, FieldErrors),
+    now: UnixMs,
+) -> Result<()> {
+    let (tenant, id) = (stored.tenant_id, stored.id);
+    if let Some(prefix) = &draft.tool_prefix {
+        check_prefix(tx, tenant, Some(id), prefix, &mut errors).await?;
+    }
+    if !errors.has("url") {
+        let changes = (&draft.credentials, &draft.extra_headers);
+        check_origin(stored, &draft.origin, changes, &mut errors);
+    }
+    errors.into_result()?;
+    store(tx, vault, (tenant, id), &draft, now).await?;
+    if stored.origin != draft.origin {
+        sql!(
+            tx,
+            execute,
+            "UPDATE connections SET is_active = FALSE, updated_at = $3
+             WHERE server_id = $1 AND origin <> $2 AND is_active",
+            id,
+            &draft.origin,
+            now
+        )?;
+    }
+    Ok(())
+}
+
+async fn store(
+    tx: &mut Tx,
+    vault: &Vault,
+    (tenant, id): (TenantId, ServerId),
+    draft: &Draft,
+    now: UnixMs,
+) -> Result<()> {
+    let stored = super::get_visible(tx, tenant, id).await?;
+    let name = Server::record_name(id);
+    let record = Record {
+        tenant,
+        name: &name,
+        origin: &draft.origin,
+    };
+    let credentials = record.seal(
+        vault,
+        CREDENTIALS,
+        &draft.credentials,
+        &stored.credentials_sealed,
+    );
+    let headers = record.seal(
+        vault,
+        EXTRA_HEADERS,
+        &draft.extra_headers,
+        &stored.extra_headers_sealed,
+    );
+    sql!(
+        tx,
+        execute,
+        "UPDATE servers SET mentor_id = $2, owner = $3, name = $4, description = $5, url = $6, origin = $7,
+             transport = $8, credentials_sealed = $9, extra_headers_sealed = $10, auth_type = $11,
+             auth_scope = $12, is_featured = $13, is_enabled = $14, clean_output = $15,
+             tool_prefix = COALESCE($16, tool_prefix), updated_at = $17
+         WHERE id = $1",
+        id,
+        draft.mentor,
+        &draft.owner,
+        &draft.name,
+        &draft.description,
+        &draft.url,
+        &draft.origin,
+        draft.transport.as_str(),
+        credentials,
+        headers,
+        draft.auth_type.as_str(),
+        draft.auth_scope.as_str(),
+        draft.is_featured,
+        draft.is_enabled,
+        draft.clean_output,
+        draft.tool_prefix.as_deref(),
+        now
+    )?;
+    match &draft.image {
+        None => Ok(()),
+        Some(new) => image::replace(tx, id, new.as_ref()).await,
+    }
+}
+
+/// Deletes a server and every connection to it.
+///
+/// # Errors
+/// If the database fails.
+pub async fn delete(tx: &mut Tx, id: ServerId) -> Result<()> {
+    sql!(tx, execute, "DELETE FROM servers WHERE id = $1", id)?;
+    Ok(())
+}
