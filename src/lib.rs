@@ -16,3 +16,4 @@ pub mod credentials;
 pub mod upstream;
 pub mod gateway;
 pub mod app;
+pub mod http;

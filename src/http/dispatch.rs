@@ -1,0 +1,210 @@
+//! From an HTTP request to a handler: authenticate, then look at the path, then read the body.
+//! The order is the defence: nobody learns anything about a path before their key was checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter};
+use http::header::{ALLOW, HOST};
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode};
+
+use super::answer::Answer;
+use super::caller::{authenticate, peer_address};
+use super::drf;
+use super::drf::fields::Fields;
+use super::endpoint::{Access, Call, Handler, Incoming, PathValues, Route};
+use super::path::{AskedPath, Words};
+use super::request_id::RequestId;
+use super::routes::ROUTES;
+use crate::app::App;
+use crate::audit::Entry;
+use crate::auth::Caller;
+use crate::clock::Stopwatch;
+use crate::error::{Error, Result};
+use crate::tenant::user;
+
+/// Longest wait for the whole body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The router of the table: canonical paths only, see [`super::path::canonicalize`].
+pub(super) fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    let mut done: Vec<&str> = Vec::new();
+    for route in ROUTES {
+        if !done.contains(&route.path) {
+            done.push(route.path);
+            router = router.route(route.path.trim_end_matches('/'), of_path(app, route.path));
+        }
+    }
+    router.fallback(|request: Request| async move {
+        drf::error::answer(&Error::NotFound("path"), words_of(request.extensions()))
+    })
+}
+
+fn words_of(extensions: &http::Extensions) -> Words {
+    extensions.get().copied().unwrap_or_default()
+}
+
+fn of_path(app: &Arc<App>, path: &str) -> MethodRouter {
+    let mut methods = MethodRouter::new();
+    let mut allow = Vec::new();
+    for route in ROUTES.iter().filter(|route| route.path == path) {
+        let filter = MethodFilter::try_from(route.method.clone())
+            .expect("the table has only methods that axum knows");
+        allow.push(route.method.as_str());
+        let app = app.clone();
+        methods = methods.on(filter, move |request: Request| run(app, route, request));
+    }
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    allow.push("OPTIONS");
+    let allow = HeaderValue::try_from(allow.join(", ")).expect("methods are header text");
+    methods.fallback(move |request: Request| async move { other_method(request.method(), allow) })
+}
+
+fn other_method(method: &Method, allow: HeaderValue) -> Response {
+    let mut response = if method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        let detail = format!("Method \"{method}\" not allowed.");
+        drf::error::detail(StatusCode::METHOD_NOT_ALLOWED, &detail)
+    };
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response {
+    let words = words_of(request.extensions());
+    let id = RequestId::of(request.extensions());
+    match answer(app, route, request).await {
+        Ok(answer) => answer.into_response(),
+        Err(error) => {
+            if let Error::Internal(_) = &error {
+                tracing::error!(request.id = %id, route = route.path, error = %error.chain(), "a request failed");
+            }
+            drf::error::answer(&error, words)
+        }
+    }
+}
+
+async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Result<Answer> {
+    let (mut parts, body) = request.into_parts();
+    let mut incoming = incoming(app, &mut parts).await;
+    match route.endpoint.handler {
+        Handler::Open(handler) => {
+            path_is_text(&incoming)?;
+            incoming.fields = fields(route, &parts, body).await?;
+            handler(incoming).await
+        }
+        Handler::Closed(handler) => {
+            let peer = incoming.peer;
+            let caller = authenticate(&incoming.app, &parts.headers, peer).await?;
+            path_is_text(&incoming)?;
+            if let Err(error) = admit(&incoming, &caller, route.access).await {
+                note_refusal(&incoming, &caller, route, &error);
+                return Err(error);
+            }
+            incoming.fields = fields(route, &parts, body).await?;
+            handler(Call { caller, incoming }).await
+        }
+    }
+}
+
+async fn incoming(app: Arc<App>, parts: &mut Parts) -> Incoming {
+    let raw = RawPathParams::from_request_parts(parts, &()).await;
+    // Values that are not UTF-8 leave no value behind; an empty one is found nowhere.
+    let values = raw.map(|raw| {
+        raw.iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    });
+    let asked_path = parts.extensions.get::<AskedPath>().cloned();
+    Incoming {
+        path: PathValues(values.unwrap_or_default()),
+        query: Fields::from_query(parts.uri.query().unwrap_or_default()),
+        fields: Fields::default(),
+        words: words_of(&parts.extensions),
+        request_id: RequestId::of(&parts.extensions),
+        peer: peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy),
+        base_url: base_url(&app, parts),
+        asked_path: asked_path.map_or_else(|| parts.uri.path().to_owned(), |path| path.0),
+        started: Stopwatch::start(),
+        app,
+    }
+}
+
+/// The operator's public URL, else the host that the client named.
+fn base_url(app: &App, parts: &Parts) -> String {
+    if let Some(url) = &app.config.public_url {
+        return url.clone();
+    }
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.filter(|host| host.parse::<http::uri::Authority>().is_ok());
+    match host {
+        Some(host) => format!("http://{host}"),
+        None => format!("http://{}", app.config.addr),
+    }
+}
+
+/// No row's name holds a control character, and PostgreSQL refuses NUL.
+fn path_is_text(incoming: &Incoming) -> Result<()> {
+    let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+    if incoming.path.0.iter().all(|(_, value)| is_text(value)) {
+        Ok(())
+    } else {
+        Err(Error::NotFound("path"))
+    }
+}
+
+/// The path must name the caller's tenant, and the caller or a user whom they administer.
+async fn admit(incoming: &Incoming, caller: &Caller, access: Access) -> Result<()> {
+    if let Some(org) = incoming.path.find("org") {
+        caller.require_tenant(org)?;
+    }
+    let named = incoming.path.find("user_id");
+    if let Some(name) = named.or_else(|| incoming.path.find("username"))
+        && name != caller.user.username
+    {
+        if !caller.is_admin() {
+            return Err(Error::NotFound("user"));
+        }
+        let mut tx = incoming.app.db.read().await?;
+        user::get(&mut tx, caller.tenant.id, name).await?;
+    }
+    match access {
+        Access::Public | Access::Member => Ok(()),
+        Access::Admin => caller.require_admin(),
+    }
+}
+
+/// A refused change leaves a row too. It is queued: there is no transaction that it could join.
+fn note_refusal(incoming: &Incoming, caller: &Caller, route: &Route, error: &Error) {
+    if route.method == Method::GET || !matches!(error, Error::Forbidden(_)) {
+        return;
+    }
+    let action = format!("{} {}", route.method, route.path);
+    let mut entry = Entry::by(caller, &action, incoming.now());
+    entry.outcome = "forbidden".to_owned();
+    entry.request_id = incoming.request_id.as_str().to_owned();
+    incoming.app.audit.push(entry);
+}
+
+async fn fields(route: &Route, parts: &Parts, body: Body) -> Result<Fields> {
+    if route.method == Method::GET {
+        return Ok(Fields::default());
+    }
+    let reading = drf::body::read(&parts.headers, body);
+    let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
+    let mut fields =
+        read.unwrap_or_else(|_| Err(Error::Malformed("the body did not arrive in time".into())))?;
+    if words_of(&parts.extensions) == Words::Agent {
+        fields.alias("agent", "mentor");
+    }
+    Ok(fields)
+}

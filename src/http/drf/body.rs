@@ -1,0 +1,87 @@
+//! Reads a body of any accepted media type into [`Fields`], within named limits.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use super::fields::Fields;
+use super::{form, json};
+use crate::error::{Error, Result};
+
+/// Largest body of a JSON or urlencoded request.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest body of a multipart request: an image of 2 MB and the fields beside it.
+pub const MULTIPART_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Decodes a request body. No bytes at all are no fields, whatever the media type (contract.md section 3).
+///
+/// # Errors
+/// `TooLarge`, `UnsupportedMediaType`, or `Malformed` for what cannot be decoded.
+pub async fn read(headers: &HeaderMap, body: Body) -> Result<Fields> {
+    let value = headers.get(CONTENT_TYPE);
+    let value = value.map_or(Ok(""), |value| value.to_str());
+    let media_type = value.map_err(|_| Error::UnsupportedMediaType(String::new()))?;
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        "application/json" | "application/merge-patch+json" => {
+            let bytes = collect(headers, body, BODY_BYTES_MAX).await?;
+            if bytes.is_empty() {
+                return Ok(Fields::default());
+            }
+            match json::parse(&bytes)? {
+                Value::Object(members) => Ok(Fields::from_json(members)),
+                other => Err(not_an_object(&other)),
+            }
+        }
+        "application/x-www-form-urlencoded" => {
+            Fields::from_urlencoded(&collect(headers, body, BODY_BYTES_MAX).await?)
+        }
+        "multipart/form-data" => {
+            let bytes = collect(headers, body, MULTIPART_BYTES_MAX).await?;
+            form::multipart(media_type, bytes).await
+        }
+        _ => {
+            let is_empty = collect(headers, body, BODY_BYTES_MAX).await?.is_empty();
+            if is_empty {
+                Ok(Fields::default())
+            } else {
+                Err(Error::UnsupportedMediaType(media_type.to_owned()))
+            }
+        }
+    }
+}
+
+async fn collect(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes> {
+    let declared = headers.get(CONTENT_LENGTH);
+    let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if declared.is_some_and(|bytes| bytes > max_bytes) {
+        return Err(Error::TooLarge { max_bytes });
+    }
+    match Limited::new(body, max_bytes).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { max_bytes }),
+        Err(_) => Err(Error::Malformed("the body ended early".into())),
+    }
+}
+
+fn not_an_object(value: &Value) -> Error {
+    let kind = python_type(value);
+    let message = format!("Invalid data. Expected a dictionary, but got {kind}.");
+    Error::field("non_field_errors", message)
+}
+
+/// What Python calls the type of a JSON value; the messages of the framework name it.
+pub(super) fn python_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
+}

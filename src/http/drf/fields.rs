@@ -1,0 +1,128 @@
+//! The named values of a body or a query, still in the shape of their encoding.
+//! What a value means is asked through [`super::reader::Reader`].
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+use super::form::FIELDS_MAX;
+use crate::error::{Error, FieldErrors, Result};
+
+/// A file that came in a multipart body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The bytes.
+    pub content: Bytes,
+}
+
+/// One value as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raw {
+    /// From a JSON body.
+    Json(Value),
+    /// From a form or a query: once for each time that the name stood there.
+    Texts(Vec<String>),
+    /// A file part.
+    File(Upload),
+}
+
+/// Names and values in the order they came.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fields(Vec<(String, Raw)>);
+
+impl Fields {
+    /// The members of a JSON object.
+    pub fn from_json(members: Map<String, Value>) -> Self {
+        let members = members.into_iter();
+        Self(
+            members
+                .map(|(name, value)| (name, Raw::Json(value)))
+                .collect(),
+        )
+    }
+
+    /// The pairs of a query; what stands beyond the limit of a form is not looked at.
+    pub fn from_query(query: &str) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()).take(FIELDS_MAX) {
+            fields.add_text(&name, value.into_owned());
+        }
+        fields
+    }
+
+    /// The pairs of a form.
+    ///
+    /// # Errors
+    /// `Malformed` beyond the limit of fields.
+    pub(super) fn from_urlencoded(body: &[u8]) -> Result<Self> {
+        let mut fields = Self::default();
+        for (i, (name, value)) in form_urlencoded::parse(body).enumerate() {
+            if i == FIELDS_MAX {
+                return Err(Error::Malformed(format!(
+                    "more than {FIELDS_MAX} form fields"
+                )));
+            }
+            fields.add_text(&name, value.into_owned());
+        }
+        Ok(fields)
+    }
+
+    /// Adds a text; a repeated name gathers its texts.
+    pub(super) fn add_text(&mut self, name: &str, text: String) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, Raw::Texts(texts))) => texts.push(text),
+            Some((_, other)) => *other = Raw::Texts(vec![text]),
+            None => self.0.push((name.to_owned(), Raw::Texts(vec![text]))),
+        }
+    }
+
+    /// Adds a file; a later one of the same name wins.
+    pub(super) fn add_file(&mut self, name: &str, upload: Upload) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), Raw::File(upload)));
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&Raw> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, raw)| raw)
+    }
+
+    /// Whether the name stands there at all.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Complains about each name that does not stand there.
+    pub fn require(&self, names: &[&str], errors: &mut FieldErrors) {
+        for name in names.iter().filter(|name| !self.has(name)) {
+            errors.add(name, "This field is required.");
+        }
+    }
+
+    /// Every name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every pair of texts, as a query has them.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().flat_map(|(name, raw)| {
+            let texts = match raw {
+                Raw::Texts(texts) => texts.as_slice(),
+                Raw::Json(_) | Raw::File(_) => &[],
+            };
+            texts.iter().map(move |text| (name.as_str(), text.as_str()))
+        })
+    }
+
+    /// Gives a value a second name, unless that one is taken: for fields that clients spell in two ways.
+    pub fn alias(&mut self, from: &str, to: &str) {
+        if self.has(to) {
+            return;
+        }
+        if let Some((name, _)) = self.0.iter_mut().find(|(known, _)| known == from) {
+            *name = to.to_owned();
+        }
+    }
+}

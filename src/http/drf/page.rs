@@ -1,0 +1,84 @@
+//! Page numbers and the page envelope.
+
+use serde::Serialize;
+use serde_json::json;
+use url::form_urlencoded;
+
+use super::super::answer::Answer;
+use super::super::endpoint::Incoming;
+use super::error::PAGE;
+use super::fields::{Fields, Raw};
+use crate::error::{Error, Result};
+use crate::storage::{Page, PageRequest};
+
+/// Rows in a page unless asked otherwise. Large, for one client reads only the first page of connections.
+const SIZE_DEFAULT: i64 = 100;
+/// Rows in a page at most.
+const SIZE_MAX: i64 = 1000;
+
+/// The page that a query asks for.
+///
+/// # Errors
+/// `NotFound` of a page if its number is none.
+pub fn request(query: &Fields) -> Result<PageRequest> {
+    let number = match last(query, "page") {
+        None => 1,
+        Some(text) => parse(text).ok_or(Error::NotFound(PAGE))?,
+    };
+    let size = last(query, "page_size").and_then(parse);
+    Ok(PageRequest {
+        number,
+        size: size.unwrap_or(SIZE_DEFAULT).min(SIZE_MAX),
+    })
+}
+
+fn last<'a>(query: &'a Fields, name: &str) -> Option<&'a str> {
+    match query.get(name)? {
+        Raw::Texts(texts) => texts.last().map(String::as_str),
+        Raw::Json(_) | Raw::File(_) => None,
+    }
+}
+
+fn parse(text: &str) -> Option<i64> {
+    let is_decimal = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|number| is_decimal && *number > 0)
+}
+
+/// The envelope around a page: count, absolute links to its neighbours, and the rows.
+///
+/// # Errors
+/// `NotFound` of a page beyond the last; `Internal` if a row cannot be written as JSON.
+pub fn envelope<T: Serialize>(
+    incoming: &Incoming,
+    asked: PageRequest,
+    page: Page<T>,
+) -> Result<Answer> {
+    let pages = page.total.saturating_add(asked.size - 1) / asked.size;
+    if asked.number > pages.max(1) {
+        return Err(Error::NotFound(PAGE));
+    }
+    let next = (asked.number < pages).then(|| link(incoming, asked.number + 1));
+    let previous = (asked.number > 1).then(|| link(incoming, asked.number - 1));
+    Answer::ok(&json!({
+        "count": page.total,
+        "next": next,
+        "previous": previous,
+        "results": page.rows,
+    }))
+}
+
+/// The same URL with another page number; the first page has none.
+fn link(incoming: &Incoming, number: i64) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if number > 1 {
+        query.append_pair("page", &number.to_string());
+    }
+    query.extend_pairs(incoming.query.pairs().filter(|(name, _)| *name != "page"));
+    let query = query.finish();
+    let url = format!("{}{}", incoming.base_url, incoming.asked_path);
+    if query.is_empty() {
+        url
+    } else {
+        format!("{url}?{query}")
+    }
+}

@@ -1,0 +1,34 @@
+//! The HTTP surface: one route table, one way in, one place where errors become answers.
+//! Holds no rule of any noun and no SQL.
+
+pub mod answer;
+pub mod caller;
+mod cors;
+mod dispatch;
+mod docs;
+pub mod drf;
+pub mod endpoint;
+mod health;
+mod openapi;
+pub mod path;
+pub mod request_id;
+pub mod routes;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use tower::Layer;
+use tower::util::MapRequestLayer;
+
+use crate::app::App;
+
+/// Everything that the gateway answers over HTTP.
+pub fn router(app: Arc<App>) -> Router {
+    // The path is brought to its canonical spelling before it is routed, so the table has one line per route.
+    let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
+    Router::new()
+        .fallback_service(table)
+        .layer(from_fn_with_state(app, cors::allow))
+        .layer(from_fn(request_id::assign))
+}

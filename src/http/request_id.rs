@@ -1,0 +1,60 @@
+//! The id of a request: the client's own if it is fit for a log, else a new one. Every answer carries it.
+
+use std::fmt;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::{HeaderName, HeaderValue};
+use http::{Extensions, HeaderMap};
+
+use crate::clock::random_uuid;
+
+/// The header, on requests and answers.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken over from a client, in bytes.
+const ID_BYTES_MAX: usize = 64;
+
+/// The id of one request, in logs, audit rows and the answer's `X-Request-Id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id that [`assign`] gave to the request.
+    pub fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_else(Self::random)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    fn random() -> Self {
+        let text = random_uuid().to_string();
+        Self(HeaderValue::try_from(text).expect("a UUID is a header value"))
+    }
+
+    fn offered(headers: &HeaderMap) -> Option<Self> {
+        let value = headers.get(X_REQUEST_ID)?;
+        let fit = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let is_fit = (1..=ID_BYTES_MAX).contains(&value.len()) && value.as_bytes().iter().all(fit);
+        is_fit.then(|| Self(value.clone()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Middleware: gives every request an id and every answer the header.
+pub async fn assign(mut request: Request, next: Next) -> Response {
+    let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::random);
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(X_REQUEST_ID, id.0);
+    response
+}
