@@ -11,6 +11,7 @@ pub mod endpoint;
 mod health;
 mod openapi;
 pub mod path;
+mod registry;
 pub mod request_id;
 pub mod routes;
 

@@ -4,6 +4,7 @@
 use http::Method;
 
 use super::endpoint::{Access, Endpoint, Route};
+use super::registry::{connections, images, servers};
 use super::{docs, health, openapi};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
@@ -16,8 +17,12 @@ const fn route(method: Method, path: &'static str, access: Access, endpoint: End
 }
 
 const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
 
-use Access::Public;
+use Access::{Admin, Member, Public};
 
 /// The table. Literal segments win over `{name}` whatever the order.
 #[rustfmt::skip]
@@ -27,4 +32,19 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/schema/", Public, openapi::READ),
     route(GET, "/api/docs/", Public, docs::INDEX),
     route(GET, "/api/docs/{file}", Public, docs::FILE),
+    route(GET, "/api/images/{name}", Public, images::READ),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/", Member, servers::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/", Admin, servers::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Member, servers::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::REPLACE),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::DELETE),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::REPLACE),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::DELETE),
 ];

@@ -1,0 +1,11 @@
+//! The registry on the REST surface: servers, their images, and connections.
+
+mod connection_answer;
+mod connection_request;
+pub(crate) mod connections;
+pub(crate) mod images;
+mod server_answer;
+mod server_request;
+pub(crate) mod servers;
+
+pub(crate) use server_answer::{ServerAnswer, Viewer};
