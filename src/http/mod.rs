@@ -2,6 +2,7 @@
 //! Holds no rule of any noun and no SQL.
 
 pub mod answer;
+mod audit;
 pub mod caller;
 mod cors;
 mod dispatch;
@@ -14,6 +15,7 @@ pub mod path;
 mod registry;
 pub mod request_id;
 pub mod routes;
+mod tenant;
 
 use std::sync::Arc;
 

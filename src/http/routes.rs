@@ -5,7 +5,8 @@ use http::Method;
 
 use super::endpoint::{Access, Endpoint, Route};
 use super::registry::{connections, images, servers};
-use super::{docs, health, openapi};
+use super::tenant::{mentors, settings, tools};
+use super::{audit, docs, health, openapi};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
     Route {
@@ -47,4 +48,29 @@ pub static ROUTES: &[Route] = &[
     route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::REPLACE),
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/{id}/", Member, connections::DELETE),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/settings/", Admin, settings::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/settings/", Admin, settings::CHANGE),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/settings/", Admin, settings::CHANGE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/public-settings/", Public, settings::READ_PUBLIC),
+    route(GET, "/api/ai-mentor/orgs/{org}/mentors/{mentor}/settings/", Admin, settings::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/mentors/{mentor}/settings/", Admin, settings::CHANGE),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/mentors/{mentor}/settings/", Admin, settings::CHANGE),
+    route(GET, "/api/ai-mentor/orgs/{org}/mentors/{mentor}/public-settings/", Public, settings::READ_PUBLIC),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/available-tools/", Member, tools::AVAILABLE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/mentor-tools/", Member, tools::OF_MENTOR),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/tool-categories/", Member, tools::CATEGORIES),
+
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentor-with-settings/", Admin, mentors::CREATE_WITH_SETTINGS),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/", Member, mentors::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/", Admin, mentors::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/", Member, mentors::LIST),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/", Member, mentors::READ),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Member, mentors::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::REPLACE),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::DELETE),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
 ];

@@ -1,0 +1,8 @@
+//! Mentors on the REST surface: the mentors themselves, their settings and their tools.
+
+mod mentor_answer;
+mod mentor_request;
+pub(crate) mod mentors;
+pub(crate) mod settings;
+mod settings_answer;
+pub(crate) mod tools;

@@ -1,0 +1,97 @@
+//! `…/mentors/{mentor}/settings/` and `…/public-settings/` (contract.md section 7).
+
+use serde_json::{Map, Value};
+
+use super::super::answer::Answer;
+use super::super::endpoint::{Call, Endpoint, Incoming, Shape};
+use super::super::registry::{ServerAnswer, Viewer};
+use super::mentor_request::{self, Spelling, settings_schema};
+use super::settings_answer;
+use crate::audit;
+use crate::error::{FieldErrors, Result};
+use crate::registry::attachment;
+use crate::storage::Tx;
+use crate::tenant;
+use crate::tenant::mentor::{self, Mentor};
+
+const ANSWER: Shape = Shape::One(settings_answer::schema);
+
+pub(crate) const READ: Endpoint =
+    Endpoint::closed("Reads a mentor's settings.", |call| Box::pin(read(call)))
+        .answers(200, ANSWER);
+
+pub(crate) const CHANGE: Endpoint = Endpoint::closed(
+    "Changes the given settings. Lists replace; null leaves them, an empty list clears them.",
+    |call| Box::pin(change(call)),
+)
+.body(settings_schema)
+.answers(200, ANSWER);
+
+pub(crate) const READ_PUBLIC: Endpoint =
+    Endpoint::open("Reads what anybody may know of a mentor.", |incoming| {
+        Box::pin(read_public(incoming))
+    })
+    .answers(200, ANSWER);
+
+/// How the settings spell the mentor's own columns.
+const SPELLING: Spelling = Spelling {
+    name: "mentor_name",
+    description: "mentor_description",
+};
+
+async fn read(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    let mentor = of_path(&mut tx, &call).await?;
+    Answer::ok(&full(&mut tx, &call, &mentor).await?)
+}
+
+async fn change(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    tenant::hold(&mut tx, call.caller.tenant.id).await?;
+    let mut mentor = of_path(&mut tx, &call).await?;
+    mentor.updated_at = call.now();
+    let change = (&mut mentor, FieldErrors::default());
+    mentor_request::apply(&mut tx, &call.caller, &call.fields, SPELLING, change).await?;
+    record(&call, &mut tx, "mentor.settings", &mentor).await?;
+    let answer = full(&mut tx, &call, &mentor).await?;
+    tx.commit().await?;
+    Answer::ok(&answer)
+}
+
+async fn read_public(incoming: Incoming) -> Result<Answer> {
+    let mut tx = incoming.app.db.read().await?;
+    let tenant = tenant::get(&mut tx, incoming.path.get("org")).await?;
+    let mentor = mentor::get(&mut tx, tenant.id, incoming.path.get("mentor")).await?;
+    Answer::ok(&settings_answer::public(&tenant, &mentor))
+}
+
+async fn of_path(tx: &mut Tx, call: &Call) -> Result<Mentor> {
+    mentor::get(tx, call.caller.tenant.id, call.path.get("mentor")).await
+}
+
+async fn full(tx: &mut Tx, call: &Call, mentor: &Mentor) -> Result<Map<String, Value>> {
+    let servers = servers(tx, call, mentor).await?;
+    Ok(settings_answer::full(&call.caller.tenant, mentor, &servers))
+}
+
+/// The servers of one mentor as its tenant sees them.
+pub(super) async fn servers(
+    tx: &mut Tx,
+    call: &Call,
+    mentor: &Mentor,
+) -> Result<Vec<ServerAnswer>> {
+    let range = (mentor.id, mentor.id);
+    let attached = attachment::of_mentors(tx, call.caller.tenant.id, range).await?;
+    let viewer = Viewer::of(call);
+    attached
+        .into_iter()
+        .map(|row| ServerAnswer::new(row.listed, viewer))
+        .collect()
+}
+
+/// The audit row of a change to a mentor.
+pub(super) async fn record(call: &Call, tx: &mut Tx, action: &str, mentor: &Mentor) -> Result<()> {
+    let mut entry = call.entry(action, format!("mentor:{}", mentor.unique_id));
+    entry.mentor.clone_from(&mentor.unique_id);
+    audit::record(tx, &entry).await
+}
