@@ -1,1 +1,6 @@
-fn main() {}
+//! What the product does, by what a user can see. One binary, one harness.
+
+#![expect(unreachable_pub, reason = "one binary: everything below is its own")]
+
+mod harness;
+mod walk_through;

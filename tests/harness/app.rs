@@ -1,0 +1,195 @@
+//! Starts a gateway: SQLite in a temporary directory, or a PostgreSQL schema of its own when
+//! `TEST_DATABASE_URL` names a server. Two tenants are there from the start.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mentor_gateway::app::App;
+use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
+use mentor_gateway::clock::{Clock, UnixMs, random_hex};
+use mentor_gateway::config::Settings;
+use mentor_gateway::storage::Tx;
+use mentor_gateway::tenant::user::{self, NewUser, Role, User};
+use mentor_gateway::tenant::{self, Tenant, mentor};
+use sqlx::Connection as _;
+
+use super::client::Client;
+
+/// 2026-11-21T00:00:00Z: where every test's clock stands.
+const START: UnixMs = UnixMs(1_795_219_200_000);
+
+/// A URL that passes every check and that no test calls.
+pub const PUBLIC_SERVER: &str = "https://workflow-mcp.example.com";
+
+/// A running gateway. Tenant `acme`: admin `alice`, learners `bob` and `carol`, mentor `Finance Mentor`;
+/// tenant `globex`: admin `gus`, learner `gil`.
+pub struct Gateway {
+    pub app: Arc<App>,
+    pub base: String,
+    /// The UUID of acme's mentor.
+    pub mentor: String,
+    server: tokio::task::JoinHandle<()>,
+    _dir: tempfile::TempDir,
+}
+
+impl Gateway {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings {
+            data_dir: Some(dir.path().into()),
+            database_url: own_schema().await,
+            ..Settings::default()
+        };
+        adjust(&mut settings);
+        let config = settings.resolve().unwrap();
+        let app = App::start(config, Clock::manual(START)).await.unwrap();
+        let mentor = populate(&app).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let router = mentor_gateway::http::router(app.clone())
+            .into_make_service_with_connect_info::<SocketAddr>();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the gateway, in drop"
+        )]
+        let server =
+            tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            app,
+            base,
+            mentor,
+            server,
+            _dir: dir,
+        }
+    }
+
+    /// A client without a key.
+    pub fn anonymous(&self) -> Client {
+        Client::new(&self.base, "acme", "alice", None)
+    }
+
+    /// A client with a key of that user.
+    pub async fn client(&self, tenant: &str, username: &str) -> Client {
+        let mut tx = self.app.db.write().await.unwrap();
+        let tenant = tenant::get(&mut tx, tenant).await.unwrap();
+        let user = user::get(&mut tx, tenant.id, username).await.unwrap();
+        let key = key(&self.app, &mut tx, &user, TokenKind::Token, &[]).await;
+        tx.commit().await.unwrap();
+        Client::new(&self.base, &tenant.key, username, Some(key))
+    }
+
+    /// The admin of `acme`.
+    pub async fn admin(&self) -> Client {
+        self.client("acme", "alice").await
+    }
+
+    /// A learner of `acme`.
+    pub async fn learner(&self) -> Client {
+        self.client("acme", "bob").await
+    }
+
+    /// The admin of another tenant.
+    pub async fn stranger(&self) -> Client {
+        self.client("globex", "gus").await
+    }
+
+    /// A platform key of acme's admin with these scopes.
+    pub async fn platform_key(&self, scopes: &[&str]) -> Client {
+        let mut tx = self.app.db.write().await.unwrap();
+        let tenant = tenant::get(&mut tx, "acme").await.unwrap();
+        let user = user::get(&mut tx, tenant.id, "alice").await.unwrap();
+        let key = key(&self.app, &mut tx, &user, TokenKind::Platform, scopes).await;
+        tx.commit().await.unwrap();
+        Client::new(&self.base, "acme", "alice", Some(key))
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: Duration) {
+        self.app.clock.advance(by);
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn key(app: &App, tx: &mut Tx, user: &User, kind: TokenKind, scopes: &[&str]) -> String {
+    let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+    let new = NewToken {
+        user,
+        kind,
+        environment: Environment::Live,
+        scopes: &scopes,
+        allow_ips: &[],
+        expires_at: None,
+    };
+    let (_, secret) = token::create(tx, &app.vault, &new, app.clock.now())
+        .await
+        .unwrap();
+    secret.expose().to_owned()
+}
+
+async fn populate(app: &App) -> String {
+    let now = app.clock.now();
+    let mut tx = app.db.write().await.unwrap();
+    let acme = tenant::create(&mut tx, "acme", "Acme", now).await.unwrap();
+    let globex = tenant::create(&mut tx, "globex", "Globex", now)
+        .await
+        .unwrap();
+    for (tenant, username, role) in [
+        (&acme, "alice", Role::Admin),
+        (&acme, "bob", Role::Learner),
+        (&acme, "carol", Role::Learner),
+        (&globex, "gus", Role::Admin),
+        (&globex, "gil", Role::Learner),
+    ] {
+        add_user(&mut tx, tenant, username, role, now).await;
+    }
+    let mentor = mentor::create(&mut tx, acme.id, "Finance Mentor", "alice", now)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    mentor.unique_id
+}
+
+async fn add_user(tx: &mut Tx, tenant: &Tenant, username: &str, role: Role, now: UnixMs) {
+    let new = NewUser {
+        username,
+        email: "",
+        role,
+    };
+    user::create(tx, tenant.id, &new, now).await.unwrap();
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness has no other way to be told"
+)]
+fn database_server() -> Option<String> {
+    std::env::var("TEST_DATABASE_URL")
+        .ok()
+        .filter(|url| !url.is_empty())
+}
+
+/// The URL of a new schema on the server that the environment names, if it names one.
+async fn own_schema() -> Option<String> {
+    let url = database_server()?;
+    let schema = format!("t{}", random_hex::<8>());
+    let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+    let statement = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+    sqlx::query(statement)
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Some(format!(
+        "{url}{separator}options=-c%20search_path%3D{schema}"
+    ))
+}
