@@ -17,3 +17,4 @@ pub mod upstream;
 pub mod gateway;
 pub mod app;
 pub mod http;
+pub mod cli;

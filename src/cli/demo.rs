@@ -33,7 +33,9 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Show a mentor calling a tool over every transport, then keep serving
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mentor-gateway demo --once\n\nEverything it makes lies in ./data/demo (or --data-dir): a SQLite database, keys, tokens.")]
+#[command(
+    after_help = "Example:\n  mentor-gateway demo --once\n\nEverything it makes lies in ./data/demo (or --data-dir): a SQLite database, keys, tokens."
+)]
 pub(super) struct Demo {
     /// Exit after the calls instead of serving on
     #[arg(long)]
@@ -55,7 +57,9 @@ impl Demo {
         if config.data_dir == Path::new("data") {
             config = config.in_data_dir("data/demo".into());
         }
-        config.egress_allow.push("127.0.0.0/8".parse().expect("a valid range"));
+        config
+            .egress_allow
+            .push("127.0.0.0/8".parse().expect("a valid range"));
         if self.once {
             config.addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         }
@@ -113,7 +117,11 @@ impl People {
         let admin = key(app, &mut tx, &admin, &token_file(data_dir, ADMIN)).await?;
         let learner = key(app, &mut tx, &learner, &token_file(data_dir, LEARNER)).await?;
         tx.commit().await?;
-        Ok(Self { admin, learner, mentor })
+        Ok(Self {
+            admin,
+            learner,
+            mentor,
+        })
     }
 }
 
@@ -121,12 +129,21 @@ fn token_file(data_dir: &Path, name: &str) -> PathBuf {
     data_dir.join(format!("{name}.token"))
 }
 
-async fn person(app: &App, tx: &mut Tx, tenant: &Tenant, (name, role): (&str, Role)) -> Result<User, Error> {
+async fn person(
+    app: &App,
+    tx: &mut Tx,
+    tenant: &Tenant,
+    (name, role): (&str, Role),
+) -> Result<User, Error> {
     match user::find(tx, tenant.id, name).await? {
         Some(user) => Ok(user),
         None => {
             let email = format!("{name}@acme.example");
-            let new = NewUser { username: name, email: &email, role };
+            let new = NewUser {
+                username: name,
+                email: &email,
+                role,
+            };
             user::create(tx, tenant.id, &new, app.clock.now()).await
         }
     }
@@ -135,7 +152,10 @@ async fn person(app: &App, tx: &mut Tx, tenant: &Tenant, (name, role): (&str, Ro
 async fn key(app: &App, tx: &mut Tx, user: &User, file: &Path) -> Result<Secret, Failure> {
     if let Ok(text) = std::fs::read_to_string(file) {
         let secret = Secret::new(text.trim());
-        if token::find_by_digest(tx, &app.vault.digest(&secret)).await?.is_some() {
+        if token::find_by_digest(tx, &app.vault.digest(&secret))
+            .await?
+            .is_some()
+        {
             return Ok(secret);
         }
         std::fs::remove_file(file)?;
@@ -156,22 +176,50 @@ async fn key(app: &App, tx: &mut Tx, user: &User, file: &Path) -> Result<Secret,
 /// One upstream per transport; each insists on its own credential.
 async fn stages() -> Result<Vec<Stage>, Failure> {
     let plans = [
-        ("streamable HTTP", "Demo HTTP", "streamable_http", "platform", Behaviour::stateless()),
+        (
+            "streamable HTTP",
+            "Demo HTTP",
+            "streamable_http",
+            "platform",
+            Behaviour::stateless(),
+        ),
         ("HTTP+SSE", "Demo SSE", "sse", "mentor", Behaviour::sse()),
-        ("WebSocket", "Demo WebSocket", "websocket", "user", Behaviour::websocket()),
+        (
+            "WebSocket",
+            "Demo WebSocket",
+            "websocket",
+            "user",
+            Behaviour::websocket(),
+        ),
     ];
     let mut stages = Vec::new();
     for (title, name, transport, scope, behaviour) in plans {
         let upstream = Upstream::start(behaviour).await?;
         let secret = format!("{scope}-{}", random_hex::<12>());
         upstream.require_authorization(Some(format!("Bearer {secret}")));
-        stages.push(Stage { title, name, transport, scope, upstream, secret });
+        stages.push(Stage {
+            title,
+            name,
+            transport,
+            scope,
+            upstream,
+            secret,
+        });
     }
     Ok(stages)
 }
 
-async fn show(app: &Arc<App>, people: &People, stages: &[Stage], address: SocketAddr) -> Result<(), Failure> {
-    let api = Api { app, address, token: &people.admin };
+async fn show(
+    app: &Arc<App>,
+    people: &People,
+    stages: &[Stage],
+    address: SocketAddr,
+) -> Result<(), Failure> {
+    let api = Api {
+        app,
+        address,
+        token: &people.admin,
+    };
     let base = format!("/api/ai-mentor/orgs/{TENANT}/users/{ADMIN}");
     forget_last_demo(&api, &base, stages).await?;
     let mut ids = Vec::new();
@@ -179,9 +227,19 @@ async fn show(app: &Arc<App>, people: &People, stages: &[Stage], address: Socket
         ids.push(register(&api, &base, stage, &people.mentor).await?);
     }
     let settings = format!("{base}/mentors/{}/settings/", people.mentor.unique_id);
-    api.rest(Method::PATCH, &settings, &json!({ "tools": ["mcp-tool"], "mcp_servers": ids })).await?;
-    let learner = Api { token: &people.learner, ..api };
-    say(format_args!("{MENTOR} calls `whoami` on each server for the learner {LEARNER}:\n"));
+    api.rest(
+        Method::PATCH,
+        &settings,
+        &json!({ "tools": ["mcp-tool"], "mcp_servers": ids }),
+    )
+    .await?;
+    let learner = Api {
+        token: &people.learner,
+        ..api
+    };
+    say(format_args!(
+        "{MENTOR} calls `whoami` on each server for the learner {LEARNER}:\n"
+    ));
     for (stage, id) in stages.iter().zip(&ids) {
         say(call(&learner, &api, (stage, *id), (&base, &people.mentor)).await?);
     }
@@ -189,22 +247,38 @@ async fn show(app: &Arc<App>, people: &People, stages: &[Stage], address: Socket
 }
 
 async fn forget_last_demo(api: &Api<'_>, base: &str, stages: &[Stage]) -> Result<(), Failure> {
-    let servers = api.rest(Method::GET, &format!("{base}/mcp-servers/"), &Value::Null).await?;
+    let servers = api
+        .rest(Method::GET, &format!("{base}/mcp-servers/"), &Value::Null)
+        .await?;
     for server in servers["results"].as_array().into_iter().flatten() {
         if stages.iter().any(|stage| server["name"] == stage.name) {
-            api.rest(Method::DELETE, &format!("{base}/mcp-servers/{}/", server["id"]), &Value::Null).await?;
+            api.rest(
+                Method::DELETE,
+                &format!("{base}/mcp-servers/{}/", server["id"]),
+                &Value::Null,
+            )
+            .await?;
         }
     }
     Ok(())
 }
 
-async fn register(api: &Api<'_>, base: &str, stage: &Stage, mentor: &Mentor) -> Result<i64, Failure> {
+async fn register(
+    api: &Api<'_>,
+    base: &str,
+    stage: &Stage,
+    mentor: &Mentor,
+) -> Result<i64, Failure> {
     let server = json!({
         "name": stage.name, "url": stage.upstream.url(), "transport": stage.transport,
         "auth_type": "token", "auth_scope": stage.scope,
     });
-    let server = api.rest(Method::POST, &format!("{base}/mcp-servers/"), &server).await?;
-    let id = server["id"].as_i64().ok_or_else(|| Failure::new("a registered server has no id"))?;
+    let server = api
+        .rest(Method::POST, &format!("{base}/mcp-servers/"), &server)
+        .await?;
+    let id = server["id"]
+        .as_i64()
+        .ok_or_else(|| Failure::new("a registered server has no id"))?;
     let mut connection = json!({
         "server": id, "scope": stage.scope, "auth_type": "token",
         "credentials": stage.secret, "authorization_scheme": "Bearer",
@@ -214,7 +288,12 @@ async fn register(api: &Api<'_>, base: &str, stage: &Stage, mentor: &Mentor) -> 
         "user" => connection["user"] = LEARNER.into(),
         _ => {}
     }
-    api.rest(Method::POST, &format!("{base}/mcp-server-connections/"), &connection).await?;
+    api.rest(
+        Method::POST,
+        &format!("{base}/mcp-server-connections/"),
+        &connection,
+    )
+    .await?;
     Ok(id)
 }
 
@@ -227,16 +306,27 @@ async fn call(
 ) -> Result<String, Failure> {
     let tool = format!("{}__whoami", mentor::slugify(stage.name));
     let watch = Stopwatch::start();
-    let answer = learner.call_tool(&format!("/mcp/mentors/{}/", mentor.unique_id), &tool).await?;
+    let answer = learner
+        .call_tool(&format!("/mcp/mentors/{}/", mentor.unique_id), &tool)
+        .await?;
     let took = watch.elapsed();
     let seen = answer["result"]["structuredContent"]["headers"]["authorization"].as_str();
     let seen = seen.ok_or_else(|| Failure::new(format!("{tool} answered {answer}")))?;
     if seen != format!("Bearer {}", stage.secret) {
-        return Err(Failure::new(format!("{} was called with another credential", stage.name)));
+        return Err(Failure::new(format!(
+            "{} was called with another credential",
+            stage.name
+        )));
     }
-    let explain = format!("{base}/mcp-servers/{id}/resolve/?user={LEARNER}&mentor={}", mentor.unique_id);
+    let explain = format!(
+        "{base}/mcp-servers/{id}/resolve/?user={LEARNER}&mentor={}",
+        mentor.unique_id
+    );
     let resolved = admin.rest(Method::GET, &explain, &Value::Null).await?;
-    let step = resolved["used"]["step"].as_str().unwrap_or_default().to_owned();
+    let step = resolved["used"]["step"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     Ok(format!(
         "  {:<16} {tool:<26} {step} connection, the server saw {} ({:.1} ms)",
         stage.title,
@@ -255,7 +345,8 @@ struct Api<'a> {
 
 impl Api<'_> {
     async fn rest(&self, method: Method, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.send(Request::builder().method(method).uri(self.url(path)), body).await
+        self.send(Request::builder().method(method).uri(self.url(path)), body)
+            .await
     }
 
     async fn call_tool(&self, path: &str, tool: &str) -> Result<Value, Failure> {
@@ -285,7 +376,11 @@ impl Api<'_> {
     }
 
     async fn send(&self, request: http::request::Builder, body: &Value) -> Result<Value, Failure> {
-        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let text = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
         let request = request
             .header("authorization", format!("Token {}", self.token.expose()))
             .header("content-type", "application/json")
@@ -293,12 +388,29 @@ impl Api<'_> {
             .map_err(Failure::new)?;
         let path = request.uri().path().to_owned();
         let timeout = self.app.config.upstream_timeout;
-        let response =
-            self.app.egress.send(request, &Limits { headers: timeout, idle: timeout }).await.map_err(Failure::new)?;
+        let response = self
+            .app
+            .egress
+            .send(
+                request,
+                &Limits {
+                    headers: timeout,
+                    idle: timeout,
+                },
+            )
+            .await
+            .map_err(Failure::new)?;
         let status = response.status();
-        let text = response.into_body().read_to_end(ANSWER_BYTES_MAX, timeout).await.map_err(Failure::new)?;
+        let text = response
+            .into_body()
+            .read_to_end(ANSWER_BYTES_MAX, timeout)
+            .await
+            .map_err(Failure::new)?;
         if !status.is_success() {
-            return Err(Failure::new(format!("{path} answered {status}: {}", String::from_utf8_lossy(&text))));
+            return Err(Failure::new(format!(
+                "{path} answered {status}: {}",
+                String::from_utf8_lossy(&text)
+            )));
         }
         if text.is_empty() {
             return Ok(Value::Null);

@@ -10,7 +10,9 @@ use crate::tenant::{self, mentor};
 #[derive(Debug, Subcommand)]
 pub(super) enum Mentor {
     /// Create a mentor and print its UUID
-    #[command(after_help = "Example:\n  mentor-gateway mentor create --tenant acme 'Finance Mentor'")]
+    #[command(
+        after_help = "Example:\n  mentor-gateway mentor create --tenant acme 'Finance Mentor'"
+    )]
     Create {
         /// The tenant's key
         #[arg(long)]

@@ -103,11 +103,18 @@ pub struct Failure {
 
 impl Failure {
     fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: source.into(), hint: None, code: 1 }
+        Self {
+            source: source.into(),
+            hint: None,
+            code: 1,
+        }
     }
 
     fn used_wrongly(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { code: 2, ..Self::new(source) }
+        Self {
+            code: 2,
+            ..Self::new(source)
+        }
     }
 
     fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -143,7 +150,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let hint = match &error {
             Error::NotFound("tenant") => Some("`mentor-gateway tenant list` shows the tenants"),
-            Error::NotFound("user") => Some("`mentor-gateway user create --tenant KEY NAME` makes one"),
+            Error::NotFound("user") => {
+                Some("`mentor-gateway user create --tenant KEY NAME` makes one")
+            }
             _ => None,
         };
         let failure = Self::new(error);
@@ -164,4 +173,9 @@ macro_rules! from {
     )+};
 }
 
-from!(std::io::Error, crate::storage::StorageError, crate::config::ConfigError, crate::app::StartError);
+from!(
+    std::io::Error,
+    crate::storage::StorageError,
+    crate::config::ConfigError,
+    crate::app::StartError
+);

@@ -14,7 +14,9 @@ use crate::http;
 
 /// Run the service
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mentor-gateway serve --addr 0.0.0.0:8600 --public-url https://gateway.example \\\n    --database-url postgres://gateway@db/gateway\n\nCtrl-C or SIGTERM stops taking requests and waits for those under way.")]
+#[command(
+    after_help = "Example:\n  mentor-gateway serve --addr 0.0.0.0:8600 --public-url https://gateway.example \\\n    --database-url postgres://gateway@db/gateway\n\nCtrl-C or SIGTERM stops taking requests and waits for those under way."
+)]
 pub(super) struct Serve {}
 
 impl Serve {
@@ -22,14 +24,18 @@ impl Serve {
         std::fs::create_dir_all(&config.data_dir)?;
         let listener = bind(config.addr).await?;
         let app = App::start(config, Clock::default()).await?;
-        say(format_args!("listening on http://{}", listener.local_addr()?));
+        say(format_args!(
+            "listening on http://{}",
+            listener.local_addr()?
+        ));
         serve(app, listener).await
     }
 }
 
 pub(super) async fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
     TcpListener::bind(addr).await.map_err(|error| {
-        Failure::new(format!("cannot listen on {addr}: {error}")).with_hint("choose another address with --addr")
+        Failure::new(format!("cannot listen on {addr}: {error}"))
+            .with_hint("choose another address with --addr")
     })
 }
 

@@ -35,7 +35,10 @@ impl Tenant {
             }
             Self::List => {
                 for tenant in tenant::list(&mut db.read().await?).await? {
-                    say(format_args!("{}\t{}\t{}", tenant.id.0, tenant.key, tenant.name));
+                    say(format_args!(
+                        "{}\t{}\t{}",
+                        tenant.id.0, tenant.key, tenant.name
+                    ));
                 }
             }
         }

@@ -76,7 +76,10 @@ impl FromStr for Lifetime {
             _ => return Err(wrong()),
         };
         let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-        let seconds = number.checked_mul(seconds).filter(|s| *s > 0).ok_or_else(wrong)?;
+        let seconds = number
+            .checked_mul(seconds)
+            .filter(|s| *s > 0)
+            .ok_or_else(wrong)?;
         Ok(Self(Duration::from_secs(seconds)))
     }
 }
@@ -101,7 +104,11 @@ impl Token {
                 let mut tx = db.write().await?;
                 let tenant = tenant::get(&mut tx, &create.tenant).await?;
                 let user = user::get(&mut tx, tenant.id, &create.user).await?;
-                let scopes = if create.scope == ["all"] { every_scope(create.kind) } else { create.scope };
+                let scopes = if create.scope == ["all"] {
+                    every_scope(create.kind)
+                } else {
+                    create.scope
+                };
                 let new = NewToken {
                     user: &user,
                     kind: create.kind,
@@ -123,7 +130,10 @@ impl Token {
                         (None, Some(end)) if end <= now => "expired",
                         (None, _) => "works",
                     };
-                    say(format_args!("{}\t{}\t{}\t…{}\t{state}", token.id.0, token.kind, token.username, token.last4));
+                    say(format_args!(
+                        "{}\t{}\t{}\t…{}\t{state}",
+                        token.id.0, token.kind, token.username, token.last4
+                    ));
                 }
             }
             Self::Revoke { id } => {

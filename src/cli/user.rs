@@ -10,7 +10,9 @@ use crate::tenant::user::{self, NewUser, Role};
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
     /// Create a user and print its number
-    #[command(after_help = "Example:\n  mentor-gateway user create --tenant acme alice --role admin --email alice@acme.example")]
+    #[command(
+        after_help = "Example:\n  mentor-gateway user create --tenant acme alice --role admin --email alice@acme.example"
+    )]
     Create {
         /// The tenant's key
         #[arg(long)]
@@ -28,11 +30,20 @@ pub(super) enum User {
 
 impl User {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let Self::Create { tenant, name, email, role } = self;
+        let Self::Create {
+            tenant,
+            name,
+            email,
+            role,
+        } = self;
         let db = open(config).await?;
         let mut tx = db.write().await?;
         let tenant = crate::tenant::get(&mut tx, &tenant).await?;
-        let new = NewUser { username: &name, email: &email, role };
+        let new = NewUser {
+            username: &name,
+            email: &email,
+            role,
+        };
         let user = user::create(&mut tx, tenant.id, &new, Clock::default().now()).await?;
         tx.commit().await?;
         say(user.id.0);

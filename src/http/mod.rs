@@ -9,6 +9,7 @@ mod dispatch;
 mod docs;
 pub mod drf;
 pub mod endpoint;
+pub mod mcp;
 mod health;
 mod openapi;
 pub mod path;
@@ -31,6 +32,7 @@ pub fn router(app: Arc<App>) -> Router {
     // The path is brought to its canonical spelling before it is routed, so the table has one line per route.
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
+        .merge(mcp::router(app.clone()))
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
         .layer(from_fn(request_id::assign))

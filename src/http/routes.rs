@@ -4,7 +4,7 @@
 use http::Method;
 
 use super::endpoint::{Access, Endpoint, Route};
-use super::registry::{connections, images, servers};
+use super::registry::{connections, images, resolve, servers};
 use super::tenant::{mentors, settings, tools};
 use super::{audit, docs, health, openapi};
 
@@ -41,6 +41,7 @@ pub static ROUTES: &[Route] = &[
     route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::REPLACE),
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::DELETE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/resolve/", Member, resolve::READ),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::CREATE),

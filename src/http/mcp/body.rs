@@ -21,30 +21,39 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The body of a JSON request.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Error::UnsupportedMediaType(media_type.to_owned()));
     }
     if let Some(encoding) = headers.get(CONTENT_ENCODING) {
-        return Err(Error::UnsupportedMediaType(format!("content-encoding {encoding:?}")));
+        return Err(Error::UnsupportedMediaType(format!(
+            "content-encoding {encoding:?}"
+        )));
     }
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => Err(Error::TooLarge { max_bytes: BODY_BYTES_MAX }),
+        Ok(Err(error)) if is_too_large(&error) => Err(Error::TooLarge {
+            max_bytes: BODY_BYTES_MAX,
+        }),
         Ok(Err(_)) => Err(Error::Malformed("the body ended early".into())),
         Err(_) => Err(Error::Malformed("the body did not come in time".into())),
     }
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+    std::error::Error::source(error)
+        .is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
 }
 
 /// An answer that is one message.
 pub(super) fn json(text: Bytes, status: u16) -> Response {
     let mut response = Response::new(Body::from(text));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
@@ -52,10 +61,17 @@ pub(super) fn json(text: Bytes, status: u16) -> Response {
 /// An answer that is one error.
 pub(super) fn refuse(id: Option<&Bytes>, error: &RpcError) -> Response {
     let id = id.map_or(&b"null"[..], |id| &id[..]);
-    let status = if error.status == 200 { 400 } else { error.status };
+    let status = if error.status == 200 {
+        400
+    } else {
+        error.status
+    };
     let mut response = json(message::error(id, &error.to_json()).into(), status);
     if status == 401 {
-        response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"mentor-gateway\""));
+        response.headers_mut().insert(
+            http::header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"mentor-gateway\""),
+        );
     }
     response
 }

@@ -10,10 +10,17 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Refuses a request whose `Host` is not ours (421) or whose `Origin` may not call us (403).
 /// Runs before authentication and routing.
-pub(super) fn host_and_origin(config: &Config, uri: &Uri, headers: &HeaderMap) -> Result<(), StatusCode> {
+pub(super) fn host_and_origin(
+    config: &Config,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), StatusCode> {
     let mut hosts = headers.get_all(HOST).iter();
     let host = match (hosts.next(), uri.authority()) {
-        (Some(host), _) => host.to_str().map_err(|_| StatusCode::MISDIRECTED_REQUEST)?.to_ascii_lowercase(),
+        (Some(host), _) => host
+            .to_str()
+            .map_err(|_| StatusCode::MISDIRECTED_REQUEST)?
+            .to_ascii_lowercase(),
         (None, Some(authority)) => authority.as_str().to_ascii_lowercase(),
         (None, None) => return Err(StatusCode::MISDIRECTED_REQUEST),
     };
@@ -21,25 +28,43 @@ pub(super) fn host_and_origin(config: &Config, uri: &Uri, headers: &HeaderMap) -
         return Err(StatusCode::MISDIRECTED_REQUEST);
     }
     let mut origins = headers.get_all(ORIGIN).iter();
-    let Some(origin) = origins.next() else { return Ok(()) };
+    let Some(origin) = origins.next() else {
+        return Ok(());
+    };
     let origin = origin.to_str().map_err(|_| StatusCode::FORBIDDEN)?;
-    let may_call = config.allow_origin.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    let may_call = config
+        .allow_origin
+        .iter()
+        .any(|allowed| allowed.eq_ignore_ascii_case(origin))
         || is_same_origin(config, origin, &host);
-    if origins.next().is_some() || !may_call { Err(StatusCode::FORBIDDEN) } else { Ok(()) }
+    if origins.next().is_some() || !may_call {
+        Err(StatusCode::FORBIDDEN)
+    } else {
+        Ok(())
+    }
 }
 
 fn is_ours(config: &Config, host: &str) -> bool {
-    let public = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+    let public = config
+        .public_url
+        .as_deref()
+        .and_then(|url| url::Url::parse(url).ok());
     LOOPBACK.contains(&host)
-        || config.allow_host.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+        || config
+            .allow_host
+            .iter()
+            .any(|allowed| allowed.eq_ignore_ascii_case(host))
         || public.is_some_and(|url| url.host_str() == Some(host))
-        || !config.addr.ip().is_unspecified() && config.addr.ip().to_string() == host.trim_matches(['[', ']'])
+        || !config.addr.ip().is_unspecified()
+            && config.addr.ip().to_string() == host.trim_matches(['[', ']'])
 }
 
 /// Our own pages: the scheme of the public URL, else plain HTTP as we serve it.
 fn is_same_origin(config: &Config, origin: &str, host: &str) -> bool {
     let scheme = match &config.public_url {
-        Some(url) if url.starts_with("https://") && !LOOPBACK.contains(&without_port(host)) => "https",
+        Some(url) if url.starts_with("https://") && !LOOPBACK.contains(&without_port(host)) => {
+            "https"
+        }
         _ => "http",
     };
     origin.eq_ignore_ascii_case(&format!("{scheme}://{host}"))
@@ -47,7 +72,9 @@ fn is_same_origin(config: &Config, origin: &str, host: &str) -> bool {
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => name,
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !name.ends_with(':') => {
+            name
+        }
         _ => host,
     }
 }
@@ -64,9 +91,16 @@ mod tests {
         };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(http::HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
+            map.append(
+                http::HeaderName::try_from(*name).unwrap(),
+                value.parse().unwrap(),
+            );
         }
-        host_and_origin(&settings.resolve().unwrap(), &Uri::from_static("/mcp"), &map)
+        host_and_origin(
+            &settings.resolve().unwrap(),
+            &Uri::from_static("/mcp"),
+            &map,
+        )
     }
 
     #[test]
@@ -74,9 +108,18 @@ mod tests {
         for headers in [
             &[("host", "localhost:8600")][..],
             &[("host", "[::1]:8600")],
-            &[("host", "127.0.0.1:8600"), ("origin", "http://127.0.0.1:8600")],
-            &[("host", "gateway.example"), ("origin", "https://gateway.example")],
-            &[("host", "gateway.example"), ("origin", "https://app.example")],
+            &[
+                ("host", "127.0.0.1:8600"),
+                ("origin", "http://127.0.0.1:8600"),
+            ],
+            &[
+                ("host", "gateway.example"),
+                ("origin", "https://gateway.example"),
+            ],
+            &[
+                ("host", "gateway.example"),
+                ("origin", "https://app.example"),
+            ],
         ] {
             assert_eq!(check(headers), Ok(()), "{headers:?}");
         }
@@ -84,14 +127,35 @@ mod tests {
 
     #[test]
     fn foreign_hosts_and_origins_do_not() {
-        for headers in [&[("host", "evil.example")][..], &[("host", "gateway.example.evil.example")], &[]] {
-            assert_eq!(check(headers), Err(StatusCode::MISDIRECTED_REQUEST), "{headers:?}");
+        for headers in [
+            &[("host", "evil.example")][..],
+            &[("host", "gateway.example.evil.example")],
+            &[],
+        ] {
+            assert_eq!(
+                check(headers),
+                Err(StatusCode::MISDIRECTED_REQUEST),
+                "{headers:?}"
+            );
         }
         let host = ("host", "gateway.example");
-        for origin in ["https://evil.example", "null", "http://gateway.example", "https://gateway.example.evil.example"] {
-            assert_eq!(check(&[host, ("origin", origin)]), Err(StatusCode::FORBIDDEN), "{origin}");
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://gateway.example",
+            "https://gateway.example.evil.example",
+        ] {
+            assert_eq!(
+                check(&[host, ("origin", origin)]),
+                Err(StatusCode::FORBIDDEN),
+                "{origin}"
+            );
         }
-        let two = [host, ("origin", "https://app.example"), ("origin", "https://evil.example")];
+        let two = [
+            host,
+            ("origin", "https://app.example"),
+            ("origin", "https://evil.example"),
+        ];
         assert_eq!(check(&two), Err(StatusCode::FORBIDDEN));
     }
 }

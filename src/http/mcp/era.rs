@@ -19,31 +19,47 @@ pub(super) enum Opening {
 
 /// Decides by the request's `_meta` and header.
 pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, RpcError> {
-    let header = map.get(headers::PROTOCOL_VERSION).map(|value| value.to_str().unwrap_or_default());
+    let header = map
+        .get(headers::PROTOCOL_VERSION)
+        .map(|value| value.to_str().unwrap_or_default());
     if map.get_all(headers::PROTOCOL_VERSION).iter().count() > 1 {
-        return Err(RpcError::header_mismatch("MCP-Protocol-Version stands twice"));
+        return Err(RpcError::header_mismatch(
+            "MCP-Protocol-Version stands twice",
+        ));
     }
     let metadata = metadata(message);
-    let in_body = metadata.as_ref().and_then(|m| m.get_str(meta::PROTOCOL_VERSION));
-    let header_is_modern = header.and_then(|h| h.parse().ok()).is_some_and(Version::is_modern);
+    let in_body = metadata
+        .as_ref()
+        .and_then(|m| m.get_str(meta::PROTOCOL_VERSION));
+    let header_is_modern = header
+        .and_then(|h| h.parse().ok())
+        .is_some_and(Version::is_modern);
     match (in_body, header) {
         (None, None) => Ok(Opening::Legacy(None)),
-        (None, Some(_)) if header_is_modern && message.method.is_none() => {
-            Err(RpcError::new(crate::mcp::error::INVALID_REQUEST, "a stateless client sends no responses").with_status(400))
-        }
+        (None, Some(_)) if header_is_modern && message.method.is_none() => Err(RpcError::new(
+            crate::mcp::error::INVALID_REQUEST,
+            "a stateless client sends no responses",
+        )
+        .with_status(400)),
         // Notification POSTs of the stateless era need no metadata.
-        (None, Some(_)) if header_is_modern && message.id.is_none() => Ok(Opening::Modern(Client::gateway())),
+        (None, Some(_)) if header_is_modern && message.id.is_none() => {
+            Ok(Opening::Modern(Client::gateway()))
+        }
         (None, Some(_)) if header_is_modern => Err(missing(meta::PROTOCOL_VERSION)),
         (None, Some(header)) => match header.parse() {
             Ok(version) => Ok(Opening::Legacy(Some(version))),
             Err(()) => Err(RpcError::unsupported_version(header)),
         },
-        (Some(_), None) => Err(RpcError::header_mismatch("Header mismatch: MCP-Protocol-Version is missing")),
+        (Some(_), None) => Err(RpcError::header_mismatch(
+            "Header mismatch: MCP-Protocol-Version is missing",
+        )),
         (Some(body), Some(header)) if body != header => Err(RpcError::header_mismatch(format!(
             "Header mismatch: MCP-Protocol-Version header value '{header}' does not match body value '{body}'"
         ))),
         (Some(body), Some(_)) => match body.parse::<Version>() {
-            Ok(version) if version.is_modern() => modern(map, message, &metadata.unwrap_or_default()),
+            Ok(version) if version.is_modern() => {
+                modern(map, message, &metadata.unwrap_or_default())
+            }
             _ => Err(RpcError::unsupported_version(&body)),
         },
     }
@@ -61,11 +77,21 @@ fn metadata(message: &Message) -> Option<RawObject<'_>> {
 }
 
 fn missing(key: &str) -> RpcError {
-    RpcError::new(INVALID_PARAMS, format!("Invalid params: _meta[\"{key}\"] is missing or malformed")).with_status(400)
+    RpcError::new(
+        INVALID_PARAMS,
+        format!("Invalid params: _meta[\"{key}\"] is missing or malformed"),
+    )
+    .with_status(400)
 }
 
-fn modern(map: &HeaderMap, message: &Message, metadata: &RawObject<'_>) -> Result<Opening, RpcError> {
-    let capabilities = metadata.get(meta::CLIENT_CAPABILITIES).filter(|c| c.starts_with(b"{"));
+fn modern(
+    map: &HeaderMap,
+    message: &Message,
+    metadata: &RawObject<'_>,
+) -> Result<Opening, RpcError> {
+    let capabilities = metadata
+        .get(meta::CLIENT_CAPABILITIES)
+        .filter(|c| c.starts_with(b"{"));
     let capabilities = capabilities.ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
     let method = message.method.as_deref().unwrap_or_default();
     agree(map, &headers::METHOD, Some(method))?;
@@ -75,15 +101,28 @@ fn modern(map: &HeaderMap, message: &Message, metadata: &RawObject<'_>) -> Resul
         _ => None,
     };
     if let Some(member) = name {
-        let params = RawObject::parse(message.params_or_empty())
-            .map_err(|_| RpcError::new(INVALID_PARAMS, "params must be an object with each member once").with_status(400))?;
+        let params = RawObject::parse(message.params_or_empty()).map_err(|_| {
+            RpcError::new(
+                INVALID_PARAMS,
+                "params must be an object with each member once",
+            )
+            .with_status(400)
+        })?;
         agree(map, &headers::NAME, params.get_str(member).as_deref())?;
     }
     let slice = |part: &[u8]| message.whole.slice_ref(part);
-    let log_level = metadata.get(meta::LOG_LEVEL).map(|level| Bytes::copy_from_slice(level));
+    let log_level = metadata
+        .get(meta::LOG_LEVEL)
+        .map(|level| Bytes::copy_from_slice(level));
     Ok(Opening::Modern(Client {
-        info: metadata.get(meta::CLIENT_INFO).map_or_else(|| Client::gateway().info, Bytes::copy_from_slice),
-        capabilities: if within(&message.whole, capabilities) { slice(capabilities) } else { Bytes::copy_from_slice(capabilities) },
+        info: metadata
+            .get(meta::CLIENT_INFO)
+            .map_or_else(|| Client::gateway().info, Bytes::copy_from_slice),
+        capabilities: if within(&message.whole, capabilities) {
+            slice(capabilities)
+        } else {
+            Bytes::copy_from_slice(capabilities)
+        },
         log_level,
         legacy_version: Version::NEWEST_LEGACY,
     }))
@@ -97,7 +136,9 @@ fn within(whole: &[u8], part: &[u8]) -> bool {
 fn agree(map: &HeaderMap, name: &HeaderName, body: Option<&str>) -> Result<(), RpcError> {
     let mut values = map.get_all(name).iter();
     let Some(value) = values.next() else {
-        return Err(RpcError::header_mismatch(format!("Header mismatch: {name} is missing")));
+        return Err(RpcError::header_mismatch(format!(
+            "Header mismatch: {name} is missing"
+        )));
     };
     let shown = headers::decode(value).filter(|_| values.next().is_none());
     match (shown, body) {
@@ -105,7 +146,13 @@ fn agree(map: &HeaderMap, name: &HeaderName, body: Option<&str>) -> Result<(), R
         (Some(shown), Some(body)) => Err(RpcError::header_mismatch(format!(
             "Header mismatch: {name} header value '{shown}' does not match body value '{body}'"
         ))),
-        (Some(_), None) => Err(RpcError::new(INVALID_PARAMS, "params.name or params.uri must be a string").with_status(400)),
-        (None, _) => Err(RpcError::header_mismatch(format!("Header mismatch: {name} is malformed"))),
+        (Some(_), None) => Err(RpcError::new(
+            INVALID_PARAMS,
+            "params.name or params.uri must be a string",
+        )
+        .with_status(400)),
+        (None, _) => Err(RpcError::header_mismatch(format!(
+            "Header mismatch: {name} is malformed"
+        ))),
     }
 }

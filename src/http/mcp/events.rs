@@ -71,6 +71,9 @@ mod tests {
 
     #[test]
     fn a_pretty_printed_message_is_one_event_of_several_lines() {
-        assert_eq!(&frame(b"{\r\n \"a\": 1\n}")[..], b"event: message\ndata: {\ndata:  \"a\": 1\ndata: }\n\n");
+        assert_eq!(
+            &frame(b"{\r\n \"a\": 1\n}")[..],
+            b"event: message\ndata: {\ndata:  \"a\": 1\ndata: }\n\n"
+        );
     }
 }

@@ -26,11 +26,19 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-async fn mentor(State(app): State<Arc<App>>, Path(mentor): Path<String>, request: Request) -> Response {
+async fn mentor(
+    State(app): State<Arc<App>>,
+    Path(mentor): Path<String>,
+    request: Request,
+) -> Response {
     streamable::answer(app, Target::Mentor(mentor), request).await
 }
 
-async fn server(State(app): State<Arc<App>>, Path(server): Path<String>, request: Request) -> Response {
+async fn server(
+    State(app): State<Arc<App>>,
+    Path(server): Path<String>,
+    request: Request,
+) -> Response {
     // What is no number names no server; the answer comes after authentication, as for any unknown one.
     let target = Target::Server(server.parse().unwrap_or(0));
     streamable::answer(app, target, request).await

@@ -40,7 +40,11 @@ struct Asked {
 pub(super) async fn answer(app: Arc<App>, target: Target, request: HttpRequest) -> Response {
     let (parts, content) = request.into_parts();
     if let Err(status) = checks::host_and_origin(&app.config, &parts.uri, &parts.headers) {
-        return body::refuse(None, &RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed").with_status(status.as_u16()));
+        return body::refuse(
+            None,
+            &RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed")
+                .with_status(status.as_u16()),
+        );
     }
     let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
     let caller = match authenticate(&app, &parts.headers, peer).await {
@@ -48,7 +52,13 @@ pub(super) async fn answer(app: Arc<App>, target: Target, request: HttpRequest) 
         Err(error) => return body::refuse(None, &RpcError::from(&error)),
     };
     let request_id = RequestId::of(&parts.extensions).as_str().into();
-    let asked = Asked { app, caller, target, parts, request_id };
+    let asked = Asked {
+        app,
+        caller,
+        target,
+        parts,
+        request_id,
+    };
     let answered = match asked.parts.method {
         Method::POST => asked.post(content).await,
         Method::GET => asked.get().await,
@@ -60,7 +70,9 @@ pub(super) async fn answer(app: Arc<App>, target: Target, request: HttpRequest) 
 
 fn method_not_allowed() -> Response {
     let mut response = body::empty(StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
     response
 }
 
@@ -69,20 +81,29 @@ fn accepts(map: &HeaderMap, media_type: &str) -> bool {
     if values.peek().is_none() {
         return true;
     }
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-        let range = range.split(';').next().unwrap_or_default().trim();
-        let group = media_type.split('/').next().unwrap_or_default();
-        range == "*/*" || range.eq_ignore_ascii_case(media_type) || range.strip_suffix("/*") == Some(group)
-    })
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let range = range.split(';').next().unwrap_or_default().trim();
+            let group = media_type.split('/').next().unwrap_or_default();
+            range == "*/*"
+                || range.eq_ignore_ascii_case(media_type)
+                || range.strip_suffix("/*") == Some(group)
+        })
 }
 
 impl Asked {
     async fn post(self, content: Body) -> Result<Response, RpcError> {
-        if !accepts(&self.parts.headers, "application/json") || !accepts(&self.parts.headers, "text/event-stream") {
+        if !accepts(&self.parts.headers, "application/json")
+            || !accepts(&self.parts.headers, "text/event-stream")
+        {
             let text = "Not Acceptable: the client must accept both application/json and text/event-stream";
             return Err(RpcError::new(INVALID_REQUEST, text).with_status(406));
         }
-        let text = body::read(&self.parts.headers, content).await.map_err(|error| RpcError::from(&error))?;
+        let text = body::read(&self.parts.headers, content)
+            .await
+            .map_err(|error| RpcError::from(&error))?;
         let message = Message::parse(text)?;
         let id = message.id.clone();
         let answered = match era::opening(&self.parts.headers, &message) {
@@ -101,7 +122,12 @@ impl Asked {
         respond(self.app.gateway.handle(request, message).await)
     }
 
-    fn request(&self, version: Version, client: Client, session: Option<Arc<ClientSession>>) -> Request {
+    fn request(
+        &self,
+        version: Version,
+        client: Client,
+        session: Option<Arc<ClientSession>>,
+    ) -> Request {
         Request {
             caller: self.caller.clone(),
             target: self.target.clone(),
@@ -112,13 +138,20 @@ impl Asked {
         }
     }
 
-    async fn legacy(self, version: Option<Version>, message: Message) -> Result<Response, RpcError> {
+    async fn legacy(
+        self,
+        version: Option<Version>,
+        message: Message,
+    ) -> Result<Response, RpcError> {
         if message.method.as_deref() == Some("initialize") && message.kind() == Kind::Request {
             return self.initialize(message).await;
         }
         let session = self.session().await?;
         if version.is_some_and(|version| version != session.version) {
-            let text = format!("MCP-Protocol-Version does not match the session's {}", session.version);
+            let text = format!(
+                "MCP-Protocol-Version does not match the session's {}",
+                session.version
+            );
             return Err(RpcError::new(INVALID_REQUEST, text).with_status(400));
         }
         match message.kind() {
@@ -131,13 +164,22 @@ impl Asked {
                 Ok(body::empty(StatusCode::ACCEPTED))
             }
             Kind::Response if session.respond(message) => Ok(body::empty(StatusCode::ACCEPTED)),
-            Kind::Response => Err(RpcError::new(INVALID_REQUEST, "nothing waits for this response").with_status(400)),
+            Kind::Response => Err(RpcError::new(
+                INVALID_REQUEST,
+                "nothing waits for this response",
+            )
+            .with_status(400)),
         }
     }
 
     async fn initialize(self, message: Message) -> Result<Response, RpcError> {
         let client = client_of(&message)?;
-        let session = ClientSession::new(&self.caller, self.target.clone(), client.legacy_version, client.clone());
+        let session = ClientSession::new(
+            &self.caller,
+            self.target.clone(),
+            client.legacy_version,
+            client.clone(),
+        );
         let request = self.request(session.version, client, Some(session.clone()));
         let outcome = self.app.gateway.handle(request, message).await;
         let made = matches!(&outcome, Outcome::Answer(text, 200) if is_result(text));
@@ -153,7 +195,11 @@ impl Asked {
     /// The caller's session; somebody else's answers as one that never was.
     async fn session(&self) -> Result<Arc<ClientSession>, RpcError> {
         let Some(id) = headers::one(&self.parts.headers, &headers::SESSION_ID) else {
-            return Err(RpcError::new(INVALID_REQUEST, "Bad Request: Mcp-Session-Id header is required").with_status(400));
+            return Err(RpcError::new(
+                INVALID_REQUEST,
+                "Bad Request: Mcp-Session-Id header is required",
+            )
+            .with_status(400));
         };
         let session = self.app.sessions.find(id, &self.caller, &self.target).await;
         session.ok_or_else(|| RpcError::new(INVALID_REQUEST, "Session not found").with_status(404))
@@ -168,15 +214,36 @@ impl Asked {
             return Ok(method_not_allowed());
         }
         if !accepts(&self.parts.headers, "text/event-stream") {
-            return Err(RpcError::new(INVALID_REQUEST, "Not Acceptable: the client must accept text/event-stream").with_status(406));
+            return Err(RpcError::new(
+                INVALID_REQUEST,
+                "Not Acceptable: the client must accept text/event-stream",
+            )
+            .with_status(406));
         }
         let session = self.session().await?;
         let Some(unsolicited) = session.take_unsolicited() else {
-            return Err(RpcError::new(INVALID_REQUEST, "Conflict: this session has a stream already").with_status(409));
+            return Err(RpcError::new(
+                INVALID_REQUEST,
+                "Conflict: this session has a stream already",
+            )
+            .with_status(409));
         };
-        let view = self.app.gateway.view(&self.caller, &self.target).await.map_err(|error| RpcError::from(&error))?;
-        let changes = view.mentor.is_some().then(|| Listening::to_all(&self.app.gateway, &view));
-        Ok(events::stream(SessionStream { app: self.app, session, unsolicited: Some(unsolicited), changes }))
+        let view = self
+            .app
+            .gateway
+            .view(&self.caller, &self.target)
+            .await
+            .map_err(|error| RpcError::from(&error))?;
+        let changes = view
+            .mentor
+            .is_some()
+            .then(|| Listening::to_all(&self.app.gateway, &view));
+        Ok(events::stream(SessionStream {
+            app: self.app,
+            session,
+            unsolicited: Some(unsolicited),
+            changes,
+        }))
     }
 
     async fn delete(self) -> Result<Response, RpcError> {
@@ -198,11 +265,26 @@ fn is_result(text: &[u8]) -> bool {
 /// The client in the parameters of `initialize`, and the revision that we agree to: the one it asks for if
 /// we know it, else the newest with sessions.
 fn client_of(message: &Message) -> Result<Client, RpcError> {
-    let invalid = |what| RpcError::new(crate::mcp::error::INVALID_PARAMS, format!("Invalid params: {what}"));
-    let params = RawObject::parse(message.params_or_empty()).map_err(|_| invalid("not an object"))?;
-    let asked = params.get_str("protocolVersion").ok_or_else(|| invalid("protocolVersion must be a string"))?;
-    let known = asked.parse().ok().filter(|version: &Version| !version.is_modern());
-    let part = |name: &str, default: &'static [u8]| params.get(name).map_or(Bytes::from_static(default), Bytes::copy_from_slice);
+    let invalid = |what| {
+        RpcError::new(
+            crate::mcp::error::INVALID_PARAMS,
+            format!("Invalid params: {what}"),
+        )
+    };
+    let params =
+        RawObject::parse(message.params_or_empty()).map_err(|_| invalid("not an object"))?;
+    let asked = params
+        .get_str("protocolVersion")
+        .ok_or_else(|| invalid("protocolVersion must be a string"))?;
+    let known = asked
+        .parse()
+        .ok()
+        .filter(|version: &Version| !version.is_modern());
+    let part = |name: &str, default: &'static [u8]| {
+        params
+            .get(name)
+            .map_or(Bytes::from_static(default), Bytes::copy_from_slice)
+    };
     Ok(Client {
         info: part("clientInfo", br#"{"name":"unknown","version":"0"}"#),
         capabilities: part("capabilities", b"{}"),
@@ -213,7 +295,9 @@ fn client_of(message: &Message) -> Result<Client, RpcError> {
 
 fn respond(outcome: Outcome) -> Response {
     match outcome {
-        Outcome::Answer(text, status) if text.is_empty() => body::empty(StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED)),
+        Outcome::Answer(text, status) if text.is_empty() => {
+            body::empty(StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED))
+        }
         Outcome::Answer(text, status) => body::json(text, status),
         Outcome::Stream(relay) => events::stream(relay),
         Outcome::Listen(subscription) => events::stream(subscription),
@@ -239,13 +323,20 @@ impl Messages for SessionStream {
                 item = unsolicited.recv() => item?,
                 changed = changed(self.changes.as_mut()) => return Some(list_changed(changed?, None)),
             };
-            let is_change = item.message.method.as_deref().is_some_and(|method| method.ends_with("/list_changed"));
+            let is_change = item
+                .message
+                .method
+                .as_deref()
+                .is_some_and(|method| method.ends_with("/list_changed"));
             match item.message.kind() {
                 // The union announces changes itself, once its own list has changed.
                 Kind::Notification if is_change && self.changes.is_some() => {}
                 Kind::Notification => return Some(item.message.whole),
                 Kind::Request => {
-                    let ask = Ask { message: item.message, session: item.session };
+                    let ask = Ask {
+                        message: item.message,
+                        session: item.session,
+                    };
                     return Some(self.session.forward(ask, &self.app.tasks));
                 }
                 Kind::Response => {}

@@ -6,6 +6,7 @@ pub(crate) mod connections;
 pub(crate) mod images;
 mod server_answer;
 mod server_request;
+pub(crate) mod resolve;
 pub(crate) mod servers;
 
 pub(crate) use server_answer::{ServerAnswer, Viewer};
