@@ -3,4 +3,6 @@
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
 
 mod harness;
+mod registry_connections;
+mod registry_servers;
 mod walk_through;

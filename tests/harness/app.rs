@@ -9,6 +9,7 @@ use mentor_gateway::app::App;
 use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
 use mentor_gateway::clock::{Clock, UnixMs, random_hex};
 use mentor_gateway::config::Settings;
+use mentor_gateway::sql;
 use mentor_gateway::storage::Tx;
 use mentor_gateway::tenant::user::{self, NewUser, Role, User};
 use mentor_gateway::tenant::{self, Tenant, mentor};
@@ -106,6 +107,25 @@ impl Gateway {
         let key = key(&self.app, &mut tx, &user, TokenKind::Platform, scopes).await;
         tx.commit().await.unwrap();
         Client::new(&self.base, "acme", "alice", Some(key))
+    }
+
+    /// The number of a new OAuth grant of a user at Google Drive.
+    pub async fn grant(&self, tenant: &str, username: &str) -> i64 {
+        let mut tx = self.app.db.write().await.unwrap();
+        let tenant = tenant::get(&mut tx, tenant).await.unwrap();
+        let user = user::get(&mut tx, tenant.id, username).await.unwrap();
+        let id = sql!(
+            &mut tx,
+            scalar as i64,
+            "INSERT INTO connected_services (tenant_id, user_id, provider, service, token_type, access_token_sealed,
+                 refresh_token_sealed, scope, version, created_at, updated_at)
+             VALUES ($1, $2, 'google', 'drive', 'bearer', '', '', '', 1, $3, $3) RETURNING id",
+            tenant.id,
+            user.id,
+            self.app.clock.now()
+        );
+        tx.commit().await.unwrap();
+        id.unwrap()
     }
 
     /// Moves the clock.

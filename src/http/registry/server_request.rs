@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::super::drf::reader::{FileOrText, Given, Reader, Text, no_such};
 use super::super::endpoint::Call;
-use crate::egress::Policy;
 use crate::error::{FieldErrors, Result};
 use crate::registry::header::{check_credentials, check_extra};
 use crate::registry::sealed::Change;
@@ -74,11 +73,8 @@ pub(crate) async fn draft(
     secrets(&mut reader, &mut draft, stored);
     picture(&mut reader, &mut draft, call, stored);
     if let Some(url) = given(&mut reader, "url", Text::filled(URL_CHARACTERS_MAX)) {
-        let policy = Policy {
-            allow: call.app.config.egress_allow.clone(),
-            ..Policy::default()
-        };
-        draft.origin = check_url(&policy, &url, &mut reader.errors).unwrap_or_default();
+        draft.origin =
+            check_url(call.app.egress.policy(), &url, &mut reader.errors).unwrap_or_default();
         draft.url = url;
     }
     references(tx, call, &mut reader, &mut draft).await?;

@@ -1,5 +1,7 @@
 //! What a server record may say: its URL, the prefix of its tools, and when its secrets must be entered again.
 
+use url::Url;
+
 use super::{Server, ServerId};
 use crate::egress::{Policy, Reason};
 use crate::error::{FieldErrors, Result};
@@ -23,7 +25,7 @@ const TOOL_PREFIX_OF_NOTHING: &str = "server";
 pub fn check_url(policy: &Policy, url: &str, errors: &mut FieldErrors) -> Option<String> {
     match policy.check_url(url) {
         Ok(destination) => Some(destination.origin().to_owned()),
-        Err(refused) if *refused.reason() == Reason::Malformed => {
+        Err(refused) if *refused.reason() == Reason::Malformed && Url::parse(url).is_err() => {
             errors.add("url", "Enter a valid URL.");
             None
         }
