@@ -15,6 +15,7 @@ mod prompts;
 mod resources;
 mod server;
 mod sessions;
+mod skills;
 mod tools;
 
 use std::net::{Ipv4Addr, SocketAddr};

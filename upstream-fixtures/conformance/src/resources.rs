@@ -6,6 +6,7 @@ use rmcp::model::ReadResourceResult;
 use serde_json::json;
 
 use crate::server::complete;
+use crate::skills;
 use crate::tools::PNG;
 
 pub(crate) fn read(uri: &str) -> Result<ReadResourceResult, ErrorData> {
@@ -21,6 +22,9 @@ pub(crate) fn read(uri: &str) -> Result<ReadResourceResult, ErrorData> {
         ("test://static-binary", _) => json!({ "uri": uri, "mimeType": "image/png", "blob": PNG }),
         ("test://watched-resource", _) => {
             json!({ "uri": uri, "mimeType": "text/plain", "text": "Watched." })
+        }
+        (uri, None) if skills::find(uri).is_some() => {
+            json!({ "uri": uri, "mimeType": "text/markdown", "text": skills::find(uri) })
         }
         (_, Some(id)) => {
             let data = format!("Data for ID: {id}");

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::listed::Listed;
-use crate::{prompts, resources, tools};
+use crate::{prompts, resources, skills, tools};
 
 /// Signs the state of multi round-trip requests; it protects nothing here.
 const STATE_KEY: &[u8] = b"a key that guards no secret whatsoever";
@@ -38,7 +38,10 @@ impl Conformance {
             "prompts": { "listChanged": true },
             "completions": {},
             "logging": {},
-            "extensions": { "io.modelcontextprotocol/tasks": {} },
+            "extensions": {
+                "io.modelcontextprotocol/skills": { "directoryRead": true },
+                "io.modelcontextprotocol/tasks": {},
+            },
         }))?;
         let version = env!("CARGO_PKG_VERSION");
         Ok(Conformance {
@@ -211,5 +214,25 @@ impl ServerHandler for Conformance {
 
     async fn cancel_task(&self, request: CancelTaskParams, _: Context) -> Result<(), ErrorData> {
         self.tasks.cancel_task(&request.task_id)
+    }
+
+    async fn list_skills(&self, _: Page, _: Context) -> Result<ListSkillsResult, ErrorData> {
+        skills::list()
+    }
+
+    async fn get_skill(
+        &self,
+        request: GetSkillRequestParams,
+        _: Context,
+    ) -> Result<GetSkillResult, ErrorData> {
+        skills::get(&request.uri)
+    }
+
+    async fn read_resource_directory(
+        &self,
+        request: ReadResourceDirectoryRequestParams,
+        _: Context,
+    ) -> Result<ReadResourceDirectoryResult, ErrorData> {
+        skills::read_directory(&request.uri)
     }
 }
