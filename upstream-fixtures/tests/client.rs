@@ -100,6 +100,10 @@ impl Events {
         }
     }
 
+    pub(crate) fn into_response(self) -> Response {
+        self.response
+    }
+
     pub(crate) async fn next_message(&mut self) -> Value {
         serde_json::from_str(&self.next().await.unwrap()).unwrap()
     }

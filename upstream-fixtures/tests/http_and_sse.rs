@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use upstream_fixtures::{Behaviour, Ill, Upstream, plain_tool};
 
-use crate::client::{Events, initialize, start};
+use crate::client::{Events, QUIET, drain, initialize, start};
 
 struct Client {
     events: Events,
@@ -113,4 +113,47 @@ async fn a_foreign_endpoint_is_named_if_that_is_the_illness() {
             .unwrap()
             .starts_with("http://127.0.0.2:9/messages?sessionId=")
     );
+}
+
+#[tokio::test]
+async fn an_ill_stream_breaks_ends_or_falls_silent() {
+    for (ill, comes_to) in [
+        (Ill::DieMidCall, None),
+        (Ill::DieBeforeHeaders, None),
+        (Ill::ClosesIdle, None),
+        (Ill::NotJson, Some("<!doctype")),
+    ] {
+        let upstream = start(Behaviour::sse().ill(ill.clone())).await;
+        let mut client = Client::open(&upstream, "2025-06-18").await;
+        client.call(1, "echo").await;
+        let mut next = client.events.next().await;
+        if ill == Ill::ClosesIdle {
+            assert!(next.is_some());
+            next = client.events.next().await;
+        }
+        assert_eq!(next.is_some(), comes_to.is_some(), "{ill:?}");
+        assert!(
+            comes_to.is_none_or(|begin| next.unwrap().starts_with(begin)),
+            "{ill:?}"
+        );
+    }
+    let upstream = start(Behaviour::sse().ill(Ill::HangAfterHeaders)).await;
+    let mut client = Client::open(&upstream, "2025-06-18").await;
+    client.call(1, "echo").await;
+    assert!(
+        tokio::time::timeout(QUIET, client.events.next())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn a_huge_list_comes_down_the_stream() {
+    let upstream = start(Behaviour::sse().ill(Ill::HugeList)).await;
+    let client = Client::open(&upstream, "2025-06-18").await;
+    client
+        .post(json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }))
+        .await;
+    let (length, is_broken) = drain(client.events.into_response(), 50_000_000).await;
+    assert!(length >= 50_000_000 && !is_broken);
 }

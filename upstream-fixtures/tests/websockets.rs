@@ -185,3 +185,37 @@ async fn stopping_closes_every_connection() {
     assert_eq!(client.next().await, None);
     Upstream::start_on(addr, Behaviour::sse()).await.unwrap();
 }
+
+#[tokio::test]
+async fn an_ill_socket_sends_what_it_should_not() {
+    async fn first(ill: Ill, method: &str) -> Option<Message> {
+        let upstream = start(Behaviour::websocket_modern().ill(ill)).await;
+        let mut client = Client::open(&upstream).await;
+        client
+            .request(1, method, json!({ "_meta": modern_meta(), "name": "echo" }))
+            .await;
+        tokio::time::timeout(SOON, client.socket.next())
+            .await
+            .unwrap()?
+            .ok()
+    }
+    assert!(first(Ill::NotUtf8, "tools/call").await.unwrap().is_binary());
+    assert!(
+        first(Ill::NotJson, "tools/call")
+            .await
+            .unwrap()
+            .to_text()
+            .unwrap()
+            .starts_with("<!")
+    );
+    // The client refuses messages of more than 16 MiB by itself.
+    assert!(first(Ill::GiantEvent, "tools/call").await.is_none());
+    assert!(first(Ill::HugeList, "tools/list").await.is_none());
+    assert!(first(Ill::DieBeforeHeaders, "tools/call").await.is_none());
+    assert!(
+        first(Ill::EndlessStream, "tools/call")
+            .await
+            .unwrap()
+            .is_text()
+    );
+}

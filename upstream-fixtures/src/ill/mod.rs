@@ -81,7 +81,7 @@ pub enum Ill {
         /// The value of `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
-    /// Closes the session's streams after each answer.
+    /// Closes the session's streams after each answer but the first.
     ClosesIdle,
     /// Answers 401, whatever the credentials.
     Unauthorized,
@@ -191,7 +191,10 @@ pub(crate) async fn act(ill: &Ill, call: &Call) {
         Ill::Bomb => whole::bomb(call).await,
         Ill::ClosesIdle => {
             messages::well(call).await;
-            call.session.end_streams(|| Frame::Close);
+            // Else nobody could ever get as far as a second message.
+            if call.message.method() != "initialize" {
+                call.session.end_streams(|| Frame::Close);
+            }
         }
         Ill::SlowHeaders { ms } if call.transport() == Transport::WebSocket => {
             tokio::time::sleep(Duration::from_millis(*ms)).await;
