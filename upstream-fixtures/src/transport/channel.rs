@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::behaviour::Era;
 use crate::call::{self, Call, Frame};
 use crate::dispatch;
 use crate::ill::Ill;
@@ -57,8 +56,7 @@ pub(super) fn receive(incoming: Incoming) {
 /// Finds the revision to answer in.
 fn revision(app: &App, session: &Session, message: &Message) -> Result<Revision, RpcError> {
     let is_initialize = message.method() == "initialize";
-    let era = app.behaviour.era;
-    if dispatch::is_modern_message(era, message.params()) && !(era == Era::Dual && is_initialize) {
+    if dispatch::is_modern_message(app.behaviour.era, message.params()) {
         modern::check_meta(&app.behaviour, message)?;
         return Ok(Revision::V2026_07_28);
     }

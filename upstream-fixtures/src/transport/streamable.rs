@@ -81,11 +81,11 @@ async fn post(
         Err(error) => return body::json(400, rpc::error_text(&serde_json::Value::Null, &error)),
     };
     let has_session = parts.headers.contains_key(SESSION_ID);
+    let has_modern_header = version(&parts) == Some(Revision::V2026_07_28.as_str());
     let is_modern = match app.behaviour.era {
-        Era::Dual if message.method() == "initialize" => false,
         Era::Dual => {
             dispatch::is_modern_message(Era::Dual, message.params())
-                || (!has_session && version(&parts) == Some(Revision::V2026_07_28.as_str()))
+                || (!has_session && has_modern_header)
         }
         era => era == Era::Modern,
     };
