@@ -4,18 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
+use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 
 use super::catalog::Item;
-use super::relay::{Back, Record, Relay};
+use super::parked::{self, Bond};
+use super::relay::{Back, Record, Relay, Start};
+use super::rounds::{Resend, is_input_required};
 use super::translate::Crossing;
 use super::view::{Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
-use crate::mcp::raw::RawObject;
-use crate::mcp::{Message, Version};
-use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply, Session};
+use crate::mcp::error::RpcError;
+use crate::mcp::{Message, RawObject, Version, meta};
+use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
 
 /// How long the first event is awaited before the client gets a stream instead of a whole answer.
 const WHOLE_ANSWER_WAIT: Duration = Duration::from_millis(500);
@@ -81,40 +84,129 @@ impl Call<'_> {
             record.ended("audit_unavailable");
             return Err(error.into());
         }
-        let id = self.id();
-        let cancelled = match &self.request.session {
-            Some(session) => session.begin_call(&id),
-            None => CancellationToken::new(),
+        if let Err(error) = self.check_param_headers() {
+            record.ended("header_mismatch");
+            return Err(error.into());
+        }
+        let mut back = Back {
+            gateway: gateway.clone(),
+            id: self.id(),
+            method: self.method().into(),
+            crossing: Crossing {
+                client: self.request.version,
+                upstream: self.request.version,
+                is_personal: open.credential.is_personal,
+            },
+            server: self.member.server.name.clone(),
+            server_id: self.member.server.id.0,
+            record,
         };
+        let mut request = self.request.clone();
+        if let Some(session) = &request.session {
+            request.cancelled = session.begin_call(&back.id);
+        }
+        if request.version.is_modern() && parked::is_ours(&self.params) {
+            return self.resume(gateway, back).await;
+        }
         let sent = tokio::select! {
             biased;
-            sent = self.send(open, &id) => sent,
-            () = cancelled.cancelled() => {
-                record.ended("cancelled");
+            sent = self.send(open, &back.id) => sent,
+            () = request.cancelled.cancelled() => {
+                back.record.ended("cancelled");
                 // The response is never read: the client has forgotten the call.
                 return Ok(Outcome::Answer(Bytes::new(), 202));
             }
         };
-        let crossing = Crossing {
-            client: self.request.version,
-            upstream: sent
-                .as_ref()
-                .map_or(self.request.version, |(_, version)| *version),
-            is_personal: open.credential.is_personal,
-        };
-        let mut back = Back {
-            gateway: gateway.clone(),
-            id,
-            method: self.method().into(),
-            crossing,
-            server: self.member.server.name.clone(),
-            record,
-        };
+        if let Ok((_, version)) = &sent {
+            back.crossing.upstream = *version;
+        }
+        let resend = self.resend(open, &back);
         Ok(match sent {
             Err(failure) => self.finish(back.failure(failure)),
-            Ok((Reply::Answer(answer), _)) => self.finish(back.answer(&answer)),
-            Ok((Reply::Stream(exchange), _)) => self.stream(back, exchange, cancelled).await,
+            Ok((Reply::Answer(answer), _)) => match (&answer.message.result, &resend) {
+                (Some(result), Some(_)) if is_input_required(result) => {
+                    let start = self.start(back, None, Some(Ok(Event::Answer(answer))));
+                    Outcome::Stream(Box::new(Relay::new(Start { resend, ..start }, &request)))
+                }
+                _ => self.finish(back.answer(&answer)),
+            },
+            Ok((Reply::Stream(exchange), _)) => {
+                let start = self.start(back, Some(exchange), None);
+                self.stream(Start { resend, ..start }, &request).await
+            }
         })
+    }
+
+    fn start(
+        &self,
+        back: Back,
+        exchange: Option<Box<Exchange>>,
+        first: Option<Result<Event, CallFailure>>,
+    ) -> Start {
+        Start {
+            back,
+            exchange,
+            first,
+            resend: None,
+            params: self.params.to_json(),
+        }
+    }
+
+    /// What is needed to answer a stateless upstream's questions for a session client.
+    fn resend(&self, open: &Open, back: &Back) -> Option<Box<Resend>> {
+        let crosses = !back.crossing.client.is_modern() && back.crossing.upstream.is_modern();
+        crosses.then(|| {
+            Box::new(Resend {
+                upstream: open.upstream.clone(),
+                credential: open.credential.clone(),
+                lane: self.view.lane(self.request),
+                client: self.request.client.clone(),
+                method: self.method().into(),
+                id: back.id.clone(),
+                params: self.params.to_json(),
+                param_headers: self.param_headers(back.crossing.upstream),
+                rounds: 0,
+            })
+        })
+    }
+
+    /// Takes up a call that was parked for this client's answer.
+    async fn resume(&self, gateway: &Arc<Gateway>, mut back: Back) -> Result<Outcome, Refusal> {
+        let bond = Bond {
+            request: self.request,
+            method: self.method(),
+            params: &self.params,
+            server: back.server_id,
+        };
+        let tools = (&*gateway.vault, &gateway.clock);
+        let (mut parked, response) = match gateway.parked.resume(&bond, tools).await {
+            Ok(resumed) => resumed,
+            Err(error) => {
+                back.record.ended("invalid_state");
+                return Err(error.into());
+            }
+        };
+        back.crossing.upstream = parked.exchange.session().version();
+        let Some(response) = response else {
+            let result = gateway.parked.park(parked, &bond, tools).await;
+            back.record.ended("input_required");
+            return Ok(Outcome::Answer(
+                crate::mcp::message::result(&back.id, &result).into(),
+                200,
+            ));
+        };
+        if let Err(failure) = parked.ask.answer(&response).await {
+            return Ok(self.finish(back.failure(failure)));
+        }
+        let metadata = self
+            .params
+            .get("_meta")
+            .and_then(|m| RawObject::parse(m).ok());
+        let token = metadata.and_then(|m| m.get(meta::PROGRESS_TOKEN).map(Bytes::copy_from_slice));
+        parked.exchange.use_token(token);
+        Ok(self
+            .stream(self.start(back, Some(parked.exchange), None), self.request)
+            .await)
     }
 
     fn finish(&self, (text, status): (Bytes, u16)) -> Outcome {
@@ -124,29 +216,23 @@ impl Call<'_> {
         Outcome::Answer(text, status)
     }
 
-    /// A stream whose first event is the answer, and comes soon, is no stream for the client.
-    async fn stream(
-        &self,
-        mut back: Back,
-        mut exchange: Box<Exchange>,
-        cancelled: CancellationToken,
-    ) -> Outcome {
-        let first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next())
-            .await
-            .ok();
-        match first {
-            Some(Ok(Event::Answer(answer))) => {
-                drop(exchange);
-                self.finish(back.answer(&answer))
+    /// A stream whose first event is the answer, and comes soon, is no stream for the client; but what a
+    /// session upstream streams over HTTP is streamed to a session client too.
+    async fn stream(&self, mut start: Start, request: &Request) -> Outcome {
+        let mirrors = self.request.session.is_some()
+            && start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
+        if let Some(exchange) = start.exchange.as_mut().filter(|_| !mirrors) {
+            start.first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next())
+                .await
+                .ok();
+        }
+        match start.first.take() {
+            Some(Ok(Event::Answer(answer))) if start.resend.is_none() => {
+                start.exchange = None;
+                self.finish(start.back.answer(&answer))
             }
-            Some(Err(failure)) => self.finish(back.failure(failure)),
-            first => Outcome::Stream(Box::new(Relay::new(
-                back,
-                exchange,
-                first,
-                self.request,
-                cancelled,
-            ))),
+            Some(Err(failure)) => self.finish(start.back.failure(failure)),
+            first => Outcome::Stream(Box::new(Relay::new(Start { first, ..start }, request))),
         }
     }
 
@@ -190,7 +276,7 @@ impl Call<'_> {
             id,
             params: self.params.clone(),
             client: &self.request.client,
-            param_headers: self.param_headers(&session),
+            param_headers: self.param_headers(session.version()),
             is_idempotent: self.is_idempotent(),
         };
         let sent = session.request(&out).await;
@@ -198,18 +284,61 @@ impl Call<'_> {
             .map_err(|failure| (failure, !session.is_open()))
     }
 
-    fn param_headers(&self, session: &Session) -> Vec<(http::HeaderName, http::HeaderValue)> {
+    fn param_headers(&self, upstream: Version) -> Vec<(HeaderName, HeaderValue)> {
         let Some(item) = self
             .item
-            .filter(|item| !item.param_headers.is_empty() && session.version().is_modern())
+            .filter(|item| !item.param_headers.is_empty() && upstream.is_modern())
         else {
             return Vec::new();
         };
-        let arguments = self.params.get("arguments").unwrap_or(b"{}");
-        let arguments: serde_json::Value = serde_json::from_slice(arguments).unwrap_or_default();
+        let arguments = self.arguments();
         item.param_headers
             .iter()
             .filter_map(|parameter| parameter.of(&arguments))
             .collect()
     }
+
+    fn arguments(&self) -> Value {
+        self.params
+            .get("arguments")
+            .and_then(|json| serde_json::from_slice(json).ok())
+            .unwrap_or_default()
+    }
+
+    /// A stateless client over HTTP mirrors the declared parameters, and each must agree with the body
+    /// (2026-07-28, server behaviour for custom headers).
+    fn check_param_headers(&self) -> Result<(), RpcError> {
+        let (Some(shown), Some(item)) = (&self.request.param_headers, self.item) else {
+            return Ok(());
+        };
+        if item.param_headers.is_empty() || !self.request.version.is_modern() {
+            return Ok(());
+        }
+        let arguments = self.arguments();
+        for parameter in &*item.param_headers {
+            let name = parameter.header.as_str();
+            let expected = parameter.value_in(&arguments);
+            let shown = shown
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.as_str());
+            let agrees = match (&expected, shown) {
+                (None, None) => true,
+                (Some(expected), Some(shown)) => same_value(expected, shown),
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            if !agrees {
+                return Err(RpcError::header_mismatch(format!(
+                    "Header mismatch: {name} does not match the value in the arguments"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Numbers are compared as numbers, so that `42.0` agrees with 42.
+fn same_value(expected: &str, shown: &str) -> bool {
+    expected == shown
+        || matches!((expected.parse::<f64>(), shown.parse::<f64>()), (Ok(a), Ok(b)) if a.to_bits() == b.to_bits())
 }

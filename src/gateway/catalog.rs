@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use moka::future::Cache;
+use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
@@ -113,21 +114,26 @@ pub struct ParamHeader {
 }
 
 impl ParamHeader {
-    /// The header with the value that the arguments have for it; none if they have none.
-    pub fn of(&self, arguments: &serde_json::Value) -> Option<(HeaderName, HeaderValue)> {
+    /// The value that the arguments have for it, as text; none if they have none.
+    pub fn value_in(&self, arguments: &Value) -> Option<String> {
         let value = self
             .path
             .iter()
             .try_fold(arguments, |value, step| value.get(step))?;
-        let text = match value {
-            serde_json::Value::String(text) => text.clone(),
-            serde_json::Value::Bool(flag) => flag.to_string(),
-            serde_json::Value::Number(number) => number.to_string(),
-            serde_json::Value::Null
-            | serde_json::Value::Array(_)
-            | serde_json::Value::Object(_) => return None,
-        };
-        Some((self.header.clone(), crate::mcp::headers::encode(&text)))
+        match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// The header with that value.
+    pub fn of(&self, arguments: &Value) -> Option<(HeaderName, HeaderValue)> {
+        Some((
+            self.header.clone(),
+            crate::mcp::headers::encode(&self.value_in(arguments)?),
+        ))
     }
 }
 

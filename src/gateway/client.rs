@@ -97,32 +97,41 @@ impl ClientSession {
         *lock(&self.unsolicited) = Some(receiver);
     }
 
-    /// Hands an upstream's request on to the client: returns the message to send; the client's response
-    /// goes back by itself.
-    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::app::Tasks) -> Bytes {
+    /// Asks the client something: returns the request to send and where the response arrives.
+    pub fn ask(self: &Arc<Self>, method: &str, params: &[u8]) -> (Bytes, Asked) {
         let number = self.next_ask.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = oneshot::channel();
         lock(&self.asked).insert(number, sender);
-        let id = number.to_string();
+        let text = message::request(number.to_string().as_bytes(), method, params);
+        (
+            text.into(),
+            Asked {
+                number,
+                receiver,
+                session: self.clone(),
+            },
+        )
+    }
+
+    /// Hands an upstream's request on to the client: returns the request to send; the client's response
+    /// goes back by itself.
+    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::app::Tasks) -> Bytes {
         let method = ask.message.method.as_deref().unwrap_or_default();
-        let text = message::request(id.as_bytes(), method, ask.message.params_or_empty());
-        let session = self.clone();
+        let (text, mut asked) = self.ask(method, ask.message.params_or_empty());
         tasks.spawn(async move {
-            let response = tokio::select! {
-                response = tokio::time::timeout(ASK_DEADLINE, receiver) => response.ok().and_then(Result::ok),
-                () = session.closed.cancelled() => None,
-            };
-            lock(&session.asked).remove(&number);
-            match response {
+            match asked.response().await {
                 Some(response) => {
                     if let Err(failure) = ask.answer(&response).await {
-                        tracing::debug!(kind = failure.kind.as_str(), "a client's response was not delivered");
+                        tracing::debug!(
+                            kind = failure.kind.as_str(),
+                            "a client's response was not delivered"
+                        );
                     }
                 }
                 None => ask.refuse(),
             }
         });
-        text.into()
+        text
     }
 
     /// Takes a response of the client. `false` if nothing waits for it.
@@ -194,6 +203,31 @@ impl ClientSession {
         for (upstream, credential) in used {
             upstream.end_session(&lane, &credential).await;
         }
+    }
+}
+
+/// A request to the client whose response is awaited.
+#[derive(Debug)]
+pub struct Asked {
+    number: u64,
+    receiver: oneshot::Receiver<Message>,
+    session: Arc<ClientSession>,
+}
+
+impl Asked {
+    /// The response; `None` if none came in time or the session ended.
+    pub async fn response(&mut self) -> Option<Message> {
+        let closed = self.session.closed.clone();
+        tokio::select! {
+            response = tokio::time::timeout(ASK_DEADLINE, &mut self.receiver) => response.ok()?.ok(),
+            () = closed.cancelled() => None,
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        lock(&self.session.asked).remove(&self.number);
     }
 }
 

@@ -7,12 +7,14 @@ pub mod client;
 pub mod lists;
 pub mod listen;
 pub mod names;
+pub mod parked;
 pub mod relay;
 pub mod translate;
 pub mod view;
 
 mod fetch;
 mod handshake;
+mod rounds;
 mod route;
 
 use std::sync::Arc;
@@ -31,7 +33,9 @@ use crate::upstream::{Client, Upstreams};
 use catalog::Catalogs;
 use client::ClientSession;
 use listen::Subscription;
+use parked::ParkedCalls;
 use relay::Relay;
+use tokio_util::sync::CancellationToken;
 use view::{View, Views};
 
 /// What an MCP endpoint of ours stands for.
@@ -52,6 +56,7 @@ pub struct Gateway {
     pub(crate) audit: AuditLog,
     pub(crate) upstreams: Upstreams,
     pub(crate) catalogs: Catalogs,
+    pub(crate) parked: ParkedCalls,
     pub(crate) tasks: crate::app::Tasks,
     views: Views,
 }
@@ -71,6 +76,10 @@ pub struct Request {
     pub session: Option<Arc<ClientSession>>,
     /// The request's id in logs and audit rows.
     pub request_id: Arc<str>,
+    /// Cancelled when the client cancels the call by a notification.
+    pub cancelled: CancellationToken,
+    /// The `Mcp-Param-*` headers of the request, lower-case names; `None` on a wire without headers.
+    pub param_headers: Option<Arc<[(String, String)]>>,
 }
 
 /// What becomes of a request.
@@ -103,6 +112,7 @@ impl Gateway {
             audit,
             upstreams,
             catalogs,
+            parked: ParkedCalls::default(),
             tasks,
             views: Views::default(),
         }

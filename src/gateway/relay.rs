@@ -1,19 +1,20 @@
 //! A call under way on its way back to the client: notifications, requests, the answer.
 //! Dropping it cancels the call upstream; every end writes one audit row.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
-use super::client::ClientSession;
+use super::parked::{self, Bond, Parked};
+use super::rounds::{Resend, Round, is_input_required};
 use super::translate::Crossing;
 use super::{Gateway, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
-use crate::mcp::error::RpcError;
-use crate::mcp::message;
-use crate::upstream::{Answer, CallFailure, Event, Exchange};
+use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use crate::mcp::{Message, RawObject, message};
+use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply};
 
 /// What the audit row of a call needs; written once, when dropped.
 #[derive(Debug)]
@@ -59,6 +60,7 @@ pub struct Back {
     pub(super) method: Box<str>,
     pub(super) crossing: Crossing,
     pub(super) server: String,
+    pub(super) server_id: i64,
     pub(super) record: Record,
 }
 
@@ -113,74 +115,84 @@ fn is_tool_error(method: &str, result: &[u8]) -> bool {
 #[derive(Debug)]
 pub struct Relay {
     back: Back,
-    exchange: Option<Box<Exchange>>,
+    leg: Leg,
     /// Read already, while it was decided whether there is a stream at all.
     first: Option<Result<Event, CallFailure>>,
-    session: Option<Arc<ClientSession>>,
-    cancelled: CancellationToken,
+    /// To be sent before anything else.
+    texts: VecDeque<Bytes>,
+    resend: Option<Box<Resend>>,
+    request: Request,
+    params: Vec<u8>,
     wants_log: bool,
 }
 
+/// Where the call is.
+#[derive(Debug)]
+enum Leg {
+    /// At the upstream.
+    Upstream(Box<Exchange>),
+    /// At the client, which was asked something.
+    Client(Round),
+    /// Over.
+    Ended,
+}
+
+/// What a [`Relay`] begins with.
+pub(super) struct Start {
+    pub(super) back: Back,
+    pub(super) exchange: Option<Box<Exchange>>,
+    pub(super) first: Option<Result<Event, CallFailure>>,
+    pub(super) resend: Option<Box<Resend>>,
+    pub(super) params: Vec<u8>,
+}
+
 impl Relay {
-    pub(super) fn new(
-        back: Back,
-        exchange: Box<Exchange>,
-        first: Option<Result<Event, CallFailure>>,
-        request: &Request,
-        cancelled: CancellationToken,
-    ) -> Self {
-        let wants_log = !request.version.is_modern() || request.client.log_level.is_some();
+    pub(super) fn new(start: Start, request: &Request) -> Self {
         Self {
-            back,
-            exchange: Some(exchange),
-            first,
-            session: request.session.clone(),
-            cancelled,
-            wants_log,
+            back: start.back,
+            leg: start.exchange.map_or(Leg::Ended, Leg::Upstream),
+            first: start.first,
+            texts: VecDeque::new(),
+            resend: start.resend,
+            wants_log: !request.version.is_modern() || request.client.log_level.is_some(),
+            request: request.clone(),
+            params: start.params,
         }
     }
 
     /// The next message; `None` after the response, or when the client cancelled the call.
     pub async fn next(&mut self) -> Option<Bytes> {
+        let cancelled = self.request.cancelled.clone();
         loop {
+            if let Some(text) = self.texts.pop_front() {
+                return Some(text);
+            }
             let event = match self.first.take() {
                 Some(event) => event,
-                None => {
-                    let exchange = self.exchange.as_mut()?;
-                    tokio::select! {
-                        biased;
-                        () = self.cancelled.cancelled() => {
-                            self.back.record.ended("cancelled");
-                            self.end();
-                            return None;
-                        }
-                        event = exchange.next() => event,
+                None => tokio::select! {
+                    biased;
+                    () = cancelled.cancelled() => {
+                        self.back.record.ended("cancelled");
+                        self.end();
+                        return None;
                     }
-                }
+                    event = step(&mut self.leg, self.resend.as_deref_mut()) => event?,
+                },
             };
-            if let Some(text) = self.take(event) {
+            if let Some(text) = self.take(event).await {
                 return Some(text);
             }
         }
     }
 
-    fn take(&mut self, event: Result<Event, CallFailure>) -> Option<Bytes> {
+    async fn take(&mut self, event: Result<Event, CallFailure>) -> Option<Bytes> {
         match event {
             Ok(Event::Notification(message)) => {
                 let is_log = message.method.as_deref() == Some("notifications/message");
                 (self.wants_log || !is_log).then_some(message.whole)
             }
-            Ok(Event::Ask(ask)) => match &self.session {
-                Some(session) => Some(session.forward(ask, &self.back.gateway.tasks)),
-                None => {
-                    ask.refuse();
-                    None
-                }
-            },
-            Ok(Event::Answer(answer)) => {
-                self.end();
-                Some(self.back.answer(&answer).0)
-            }
+            Ok(Event::Ask(ask)) => self.asked(ask).await,
+            Ok(Event::Answer(answer)) => self.answered(&answer),
             Err(failure) => {
                 self.end();
                 Some(self.back.failure(failure).0)
@@ -188,17 +200,117 @@ impl Relay {
         }
     }
 
+    /// A session client is asked on its stream; for a stateless one the call is parked.
+    async fn asked(&mut self, ask: Ask) -> Option<Bytes> {
+        if let Some(session) = &self.request.session {
+            return Some(session.forward(ask, &self.back.gateway.tasks));
+        }
+        if !parked::can_answer(&self.request.client.capabilities, &ask.message) {
+            ask.refuse();
+            return None;
+        }
+        let Leg::Upstream(exchange) = std::mem::replace(&mut self.leg, Leg::Ended) else {
+            return None;
+        };
+        let gateway = self.back.gateway.clone();
+        let params = RawObject::parse(&self.params).unwrap_or_default();
+        let bond = Bond {
+            request: &self.request,
+            method: &self.back.method,
+            params: &params,
+            server: self.back.server_id,
+        };
+        let result = gateway
+            .parked
+            .park(
+                Parked { exchange, ask },
+                &bond,
+                (&gateway.vault, &gateway.clock),
+            )
+            .await;
+        self.back.record.ended("input_required");
+        self.end();
+        Some(message::result(&self.back.id, &result).into())
+    }
+
+    /// The answer ends the stream, unless it asks a session client for more.
+    fn answered(&mut self, answer: &Answer) -> Option<Bytes> {
+        let session = self.request.session.clone();
+        if let (Some(resend), Some(session), Some(result)) =
+            (&mut self.resend, session, &answer.message.result)
+            && is_input_required(result)
+        {
+            match resend.ask(&session, result) {
+                Ok((round, texts)) => {
+                    self.texts.extend(texts);
+                    self.leg = Leg::Client(round);
+                    return None;
+                }
+                Err(failure) => {
+                    self.end();
+                    return Some(self.back.failure(failure).0);
+                }
+            }
+        }
+        self.end();
+        Some(self.back.answer(answer).0)
+    }
+
     fn end(&mut self) {
-        self.exchange = None;
-        if let Some(session) = &self.session {
+        self.leg = Leg::Ended;
+        if let Some(session) = &self.request.session {
             session.end_call(&self.back.id);
         }
     }
 }
 
+/// What happens next on a leg; `None` when nothing more will.
+async fn step(leg: &mut Leg, resend: Option<&mut Resend>) -> Option<Result<Event, CallFailure>> {
+    match leg {
+        Leg::Upstream(exchange) => Some(exchange.next().await),
+        Leg::Client(round) => {
+            let refused = round.collect().await.err();
+            if let Some(refused) = refused {
+                return Some(Ok(Event::Answer(refusal(refused))));
+            }
+            let Leg::Client(round) = std::mem::replace(leg, Leg::Ended) else {
+                return None;
+            };
+            match resend?.send(round).await {
+                Ok(Reply::Answer(answer)) => Some(Ok(Event::Answer(answer))),
+                Ok(Reply::Stream(exchange)) => {
+                    *leg = Leg::Upstream(exchange);
+                    Box::pin(step(leg, None)).await
+                }
+                Err(failure) => Some(Err(failure)),
+            }
+        }
+        Leg::Ended => None,
+    }
+}
+
+/// The client's own words when it refuses a question; else that it did not answer.
+fn refusal(response: Option<Message>) -> Answer {
+    let message = response
+        .filter(|response| response.error.is_some())
+        .unwrap_or_else(|| {
+            let error = RpcError::new(
+                INVALID_REQUEST,
+                "the client did not answer the server's question",
+            )
+            .to_json();
+            Message::parse(message::error(b"0", &error).into())
+                .expect("an error response is a message")
+        });
+    Answer {
+        message,
+        status: 200,
+    }
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
-        if self.exchange.is_some() {
+        if !matches!(self.leg, Leg::Ended) {
             self.back.record.ended("cancelled");
             self.end();
         }

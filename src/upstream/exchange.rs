@@ -112,6 +112,16 @@ impl Exchange {
         &self.session
     }
 
+    /// Whether the upstream answers the call's own POST with a stream.
+    pub fn is_event_stream(&self) -> bool {
+        self.events.is_some()
+    }
+
+    /// From now on progress goes to this token of the caller.
+    pub fn use_token(&mut self, token: Option<Bytes>) {
+        self.token = token;
+    }
+
     /// The next event. After the answer or a failure there is none.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use http::header::{ACCEPT, ALLOW};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
 use super::events::{self, Messages};
@@ -135,6 +136,8 @@ impl Asked {
             client,
             session,
             request_id: self.request_id.clone(),
+            cancelled: CancellationToken::new(),
+            param_headers: Some(param_headers(&self.parts.headers)),
         }
     }
 
@@ -256,6 +259,19 @@ impl Asked {
         session.close(mentor).await;
         Ok(body::empty(StatusCode::NO_CONTENT))
     }
+}
+
+/// The mirrored parameters, decoded; what does not decode is kept as a value that agrees with nothing.
+fn param_headers(map: &HeaderMap) -> Arc<[(String, String)]> {
+    map.iter()
+        .filter(|(name, _)| name.as_str().starts_with(headers::PARAM_PREFIX))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                headers::decode(value).unwrap_or_else(|| "\0".to_owned()),
+            )
+        })
+        .collect()
 }
 
 fn is_result(text: &[u8]) -> bool {
