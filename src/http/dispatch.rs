@@ -98,14 +98,14 @@ async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Resul
     let mut incoming = incoming(app, &mut parts).await;
     match route.endpoint.handler {
         Handler::Open(handler) => {
-            path_is_text(&incoming)?;
+            incoming.path.check()?;
             incoming.fields = fields(route, &parts, body).await?;
             handler(incoming).await
         }
         Handler::Closed(handler) => {
             let peer = incoming.peer;
             let caller = authenticate(&incoming.app, &parts.headers, peer).await?;
-            path_is_text(&incoming)?;
+            incoming.path.check()?;
             if let Err(error) = admit(&incoming, &caller, route.access).await {
                 note_refusal(&incoming, &caller, route, &error);
                 return Err(error);
@@ -118,15 +118,11 @@ async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Resul
 
 async fn incoming(app: Arc<App>, parts: &mut Parts) -> Incoming {
     let raw = RawPathParams::from_request_parts(parts, &()).await;
-    // Values that are not UTF-8 leave no value behind; an empty one is found nowhere.
-    let values = raw.map(|raw| {
-        raw.iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
-    });
+    let raw = raw.as_ref().map(|raw| raw.iter());
+    let values = raw.map(|raw| raw.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let asked_path = parts.extensions.get::<AskedPath>().cloned();
     Incoming {
-        path: PathValues(values.unwrap_or_default()),
+        path: PathValues(values.map(Iterator::collect).ok()),
         query: Fields::from_query(parts.uri.query().unwrap_or_default()),
         fields: Fields::default(),
         words: words_of(&parts.extensions),
@@ -149,16 +145,6 @@ fn base_url(app: &App, parts: &Parts) -> String {
     match host {
         Some(host) => format!("http://{host}"),
         None => format!("http://{}", app.config.addr),
-    }
-}
-
-/// No row's name holds a control character, and PostgreSQL refuses NUL.
-fn path_is_text(incoming: &Incoming) -> Result<()> {
-    let is_text = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-    if incoming.path.0.iter().all(|(_, value)| is_text(value)) {
-        Ok(())
-    } else {
-        Err(Error::NotFound("path"))
     }
 }
 

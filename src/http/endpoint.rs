@@ -158,9 +158,9 @@ impl Endpoint {
     }
 }
 
-/// The values of a path's `{name}` segments, percent-decoded.
-#[derive(Debug, Clone, Default)]
-pub struct PathValues(pub(super) Vec<(String, String)>);
+/// The values of a path's `{name}` segments, percent-decoded; `None` if they are not UTF-8.
+#[derive(Debug, Clone)]
+pub struct PathValues(pub(super) Option<Vec<(String, String)>>);
 
 impl PathValues {
     /// The value of a segment that the route's path has.
@@ -170,8 +170,20 @@ impl PathValues {
 
     /// The value of a segment that the route's path may have.
     pub fn find(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().flatten().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Refuses values that name nothing: no row's name is empty, broken or holds a control character.
+    ///
+    /// # Errors
+    /// `NotFound`; nothing of the path may be looked at before this.
+    pub(super) fn check(&self) -> Result<()> {
+        let is_name =
+            |(_, text): &(String, String)| !text.is_empty() && !text.contains(char::is_control);
+        let values = self.0.as_ref();
+        let are_names = values.is_some_and(|values| values.iter().all(is_name));
+        are_names.then_some(()).ok_or(Error::NotFound("path"))
     }
 
     /// The value of `{id}` as the number of a row.

@@ -52,7 +52,9 @@ pub fn answer(error: &Error, words: Words) -> Response {
             );
             response
         }
-        Error::NoConnection { .. } => detail(StatusCode::BAD_REQUEST, &error.to_string()),
+        Error::NoConnection { .. } => {
+            detail(StatusCode::BAD_REQUEST, &sentence(&error.to_string()))
+        }
         Error::Upstream(failure) => detail(
             upstream_status(failure.kind),
             &sentence(&failure.to_string()),

@@ -22,6 +22,10 @@ const TOOLS_MAX: usize = 100;
 /// All settings of one mentor, in bytes of JSON.
 const SETTINGS_BYTES_MAX: usize = 256 * 1024;
 
+/// Names that clients also use for settings.
+const OTHER_NAMES: [(&str, &str); 2] =
+    [("featured", "is_featured"), ("department", "department_id")];
+
 /// How one endpoint spells the name and the description.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spelling {
@@ -42,7 +46,11 @@ pub(crate) async fn apply(
     spelling: Spelling,
     (mentor, mut errors): (&mut Mentor, FieldErrors),
 ) -> Result<()> {
-    let mut reader = Reader::new(fields);
+    let mut fields = fields.clone();
+    for (other, setting) in OTHER_NAMES {
+        fields.alias(other, setting);
+    }
+    let mut reader = Reader::new(&fields);
     std::mem::swap(&mut reader.errors, &mut errors);
     let name = reader.text(spelling.name, Text::filled(NAME_CHARACTERS_MAX));
     if let Some(name) = reader.not_null(spelling.name, name) {
@@ -125,15 +133,8 @@ async fn servers(
 /// The stored settings with the given ones over them, as JSON text.
 fn settings(reader: &mut Reader<'_>, mut stored: Map<String, Value>) -> String {
     for setting in SETTINGS {
-        let names = match setting.name {
-            "is_featured" => ["featured", setting.name],
-            "department_id" => ["department", setting.name],
-            name => [name, name],
-        };
-        for name in names {
-            if let Some(value) = value(reader, name, setting) {
-                stored.insert(setting.name.to_owned(), value);
-            }
+        if let Some(value) = value(reader, setting) {
+            stored.insert(setting.name.to_owned(), value);
         }
     }
     let text = Value::Object(stored).to_string();
@@ -145,7 +146,8 @@ fn settings(reader: &mut Reader<'_>, mut stored: Map<String, Value>) -> String {
 }
 
 /// A setting's new value. Null where null is no value leaves the stored one: clients send it for "not set".
-fn value(reader: &mut Reader<'_>, name: &str, setting: &Setting) -> Option<Value> {
+fn value(reader: &mut Reader<'_>, setting: &Setting) -> Option<Value> {
+    let name = setting.name;
     match setting.kind {
         Kind::Text(max) => reader.text(name, Text::blank(max)).value().map(Value::from),
         Kind::TextOrNull(max) => nullable(reader.text(name, Text::blank(max))),

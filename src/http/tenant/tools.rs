@@ -66,10 +66,11 @@ pub(crate) const OF_MENTOR: Endpoint =
     })
     .answers(200, LIST);
 
-pub(crate) const CATEGORIES: Endpoint = Endpoint::closed("Lists the categories of tools.", |_| {
-    Box::pin(async { Answer::ok(&[CATEGORY]) })
-})
-.answers(200, Shape::List(schema_of::<CategoryAnswer>));
+pub(crate) const CATEGORIES: Endpoint =
+    Endpoint::closed("Lists the categories of tools.", |call| {
+        Box::pin(categories(call))
+    })
+    .answers(200, Shape::List(schema_of::<CategoryAnswer>));
 
 /// The tool of a slug, in the spelling that was set.
 pub(crate) fn tool(slug: &str) -> ToolAnswer {
@@ -107,6 +108,12 @@ async fn available(call: Call) -> Result<Answer> {
         mcp.slug.contains(&text) || mcp.name.to_lowercase().contains(&text)
     });
     Answer::ok(&Vec::from_iter(is_found.then_some(mcp)))
+}
+
+async fn categories(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    mentor::get(&mut tx, call.caller.tenant.id, call.path.get("mentor")).await?;
+    Answer::ok(&[CATEGORY])
 }
 
 async fn of_mentor(call: Call) -> Result<Answer> {
