@@ -3,6 +3,14 @@
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
 
 mod harness;
+
+mod walk_through;
+
+mod audit_log;
+mod encodings;
+mod errors_on_every_wire;
+mod every_route;
+mod http_surface;
+mod mentor_settings;
 mod registry_connections;
 mod registry_servers;
-mod walk_through;

@@ -4,4 +4,4 @@ mod app;
 mod client;
 
 pub use app::{Gateway, PUBLIC_SERVER};
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, send};

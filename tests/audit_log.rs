@@ -1,0 +1,197 @@
+//! One row per change over REST, in the change's own transaction, for the tenant's admins to read.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Gateway, PUBLIC_SERVER};
+
+fn brief(row: &Value) -> Value {
+    json!([
+        row["user"],
+        row["action"],
+        row["object"],
+        row["outcome"],
+        row["detail"]
+    ])
+}
+
+#[tokio::test]
+async fn every_change_leaves_one_row_with_names_and_no_values() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    let body = json!({"name": "CANARY-name", "url": PUBLIC_SERVER, "credentials": "CANARY-secret"});
+    let server = admin
+        .with_header("x-request-id", "the-request")
+        .post("mcp-servers/", body)
+        .await
+        .expect(201);
+    let id = server["id"].as_i64().unwrap();
+    let connection =
+        json!({"server": id, "scope": "platform", "auth_type": "token", "credentials": "CANARY"});
+    let connection = admin
+        .post("mcp-server-connections/", connection)
+        .await
+        .expect(201)["id"]
+        .as_i64()
+        .unwrap();
+    admin
+        .patch(
+            &format!("mcp-server-connections/{connection}/"),
+            json!({"is_active": false}),
+        )
+        .await
+        .expect(200);
+    admin
+        .patch(&format!("mcp-servers/{id}/"), json!({"name": ""}))
+        .await
+        .expect(400);
+    admin
+        .patch(
+            &format!("mentors/{}/settings/", gateway.mentor),
+            json!({"tools": ["mcp"]}),
+        )
+        .await
+        .expect(200);
+    admin
+        .delete(&format!("mcp-servers/{id}/"))
+        .await
+        .expect(204);
+
+    let list = admin.get("audit/").await.expect(200);
+    let rows: Vec<Value> = list["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(brief)
+        .collect();
+    let (server, connection) = (format!("server:{id}"), format!("connection:{connection}"));
+    assert_eq!(
+        rows,
+        [
+            json!([
+                "alice",
+                "server.create",
+                server,
+                "ok",
+                "name,url,credentials"
+            ]),
+            json!([
+                "alice",
+                "connection.create",
+                connection,
+                "ok",
+                "server,scope,auth_type,credentials"
+            ]),
+            json!(["alice", "connection.update", connection, "ok", "is_active"]),
+            json!([
+                "alice",
+                "mentor.settings",
+                format!("mentor:{}", gateway.mentor),
+                "ok",
+                "tools"
+            ]),
+            json!(["alice", "server.delete", server, "ok", ""]),
+        ]
+    );
+    let first = &list["results"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&first["request_id"], &first["server"]),
+        (&json!("the-request"), &json!(id))
+    );
+    assert_eq!(first["at"], "2026-11-21T00:00:00Z");
+    assert!(!list.to_string().contains("CANARY"));
+}
+
+#[tokio::test]
+async fn the_log_is_narrowed_by_every_filter_and_is_the_tenants_own() {
+    let gateway = Gateway::start().await;
+    let (admin, stranger) = (gateway.admin().await, gateway.stranger().await);
+    let create = json!({"name": "x", "url": PUBLIC_SERVER});
+    let id = admin.post("mcp-servers/", create.clone()).await.expect(201)["id"].clone();
+    stranger.post("mcp-servers/", create).await.expect(201);
+    gateway.advance(Duration::from_secs(60));
+    admin
+        .patch(
+            &format!("mentors/{}/settings/", gateway.mentor),
+            json!({"tools": []}),
+        )
+        .await
+        .expect(200);
+    for (query, count) in [
+        ("", 2),
+        ("user=alice", 2),
+        ("user=bob", 0),
+        ("action=server.create", 1),
+        ("outcome=ok", 2),
+        (&format!("server={id}"), 1),
+        (&format!("mentor={}", gateway.mentor), 1),
+        ("since=2026-11-21T00:00:30Z", 1),
+        ("until=2026-11-21T00:00:30%2B00:00", 1),
+        ("page_size=1&page=2", 2),
+    ] {
+        assert_eq!(
+            admin.get(&format!("audit/?{query}")).await.expect(200)["count"],
+            count,
+            "{query}"
+        );
+    }
+    assert_eq!(
+        admin
+            .get("audit/?since=yesterday&server=x")
+            .await
+            .expect(400),
+        json!({
+            "server": ["Incorrect type. Expected pk value, received str."],
+            "since": ["Enter a valid date/time with an offset, such as 2026-11-21T00:00:00Z."],
+        })
+    );
+    gateway.learner().await.get("audit/").await.expect(403);
+}
+
+#[tokio::test]
+async fn a_refused_change_and_whoever_acts_for_another_are_on_record() {
+    let gateway = Gateway::start().await;
+    let (admin, runtime) = (
+        gateway.admin().await,
+        gateway.platform_key(&["act-as"]).await,
+    );
+    let as_bob = runtime
+        .with_header("x-act-as-user", "bob")
+        .on_path_of("acme", "bob");
+    as_bob.post("mcp-servers/", json!({})).await.expect(403);
+    let grant = gateway.grant("acme", "bob").await;
+    let server = admin
+        .post("mcp-servers/", json!({"name": "x", "url": PUBLIC_SERVER}))
+        .await
+        .expect(201);
+    let own = json!({"server": server["id"], "auth_type": "oauth2", "connected_service": grant});
+    as_bob
+        .post("mcp-server-connections/", own)
+        .await
+        .expect(201);
+    let made = admin
+        .get("audit/?action=connection.create")
+        .await
+        .expect(200);
+    assert_eq!(
+        (&made["results"][0]["user"], &made["results"][0]["actor"]),
+        (&json!("bob"), &json!("alice"))
+    );
+    // The row of a refusal is queued; it is there within the writer's gathering time.
+    let mut refused = Value::Null;
+    for _ in 0..100 {
+        refused = admin.get("audit/?outcome=forbidden").await.expect(200);
+        if refused["count"] == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let row = &refused["results"][0];
+    let action = "POST /api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/";
+    assert_eq!(
+        (&row["user"], &row["actor"], &row["action"]),
+        (&json!("bob"), &json!("alice"), &json!(action))
+    );
+}

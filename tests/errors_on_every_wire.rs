@@ -1,0 +1,111 @@
+//! Every error, and how each wire spells it: reading this table is reviewing the error contract.
+
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use mentor_gateway::error::{Error, UpstreamFailure, UpstreamFailureKind};
+use mentor_gateway::http::drf;
+use mentor_gateway::http::path::Words;
+
+fn every() -> Vec<(&'static str, Error)> {
+    let upstream = |kind| {
+        Error::Upstream(UpstreamFailure {
+            server: "Drive".into(),
+            kind,
+            may_have_executed: false,
+        })
+    };
+    vec![
+        ("NoCredentials", Error::NoCredentials),
+        ("InvalidCredentials", Error::InvalidCredentials),
+        ("Forbidden", Error::Forbidden("tenant admin")),
+        ("NotFound", Error::NotFound("server")),
+        ("NotFound page", Error::NotFound("page")),
+        (
+            "Invalid",
+            Error::field("mentor", "Mentor scoped connections require a mentor."),
+        ),
+        (
+            "Malformed",
+            Error::Malformed("two Authorization headers".into()),
+        ),
+        ("TooLarge", Error::TooLarge { max_bytes: 9 }),
+        (
+            "UnsupportedMediaType",
+            Error::UnsupportedMediaType("text/xml".into()),
+        ),
+        (
+            "Conflict",
+            Error::Conflict("tenant \"acme\" exists already".into()),
+        ),
+        ("RateLimited", Error::RateLimited { retry_after_s: 7 }),
+        (
+            "NoConnection",
+            Error::NoConnection {
+                server: "Drive".into(),
+                reason: "sign in first".into(),
+            },
+        ),
+        ("Upstream timeout", upstream(UpstreamFailureKind::Timeout)),
+        (
+            "Upstream unreachable",
+            upstream(UpstreamFailureKind::Unreachable),
+        ),
+        (
+            "Upstream breaker",
+            upstream(UpstreamFailureKind::BreakerOpen),
+        ),
+        ("Unavailable", Error::Unavailable("audit")),
+        ("Internal", Error::internal("SELECT secret FROM table")),
+    ]
+}
+
+async fn rest(error: &Error, words: Words) -> String {
+    let response = drf::error::answer(error, words);
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .map(|value| format!(" [{}]", value.to_str().unwrap()))
+    };
+    let extra = header(WWW_AUTHENTICATE)
+        .or(header(RETRY_AFTER))
+        .unwrap_or_default();
+    let status = response.status().as_u16();
+    let body = axum::body::to_bytes(response.into_body(), 4096)
+        .await
+        .unwrap();
+    format!("{status} {}{extra}", String::from_utf8_lossy(&body))
+}
+
+#[tokio::test]
+async fn every_error_has_its_answer_on_the_rest_surface() {
+    let mut table = String::new();
+    for (name, error) in every() {
+        table += &format!("{name:<22}{}\n", rest(&error, Words::Mentor).await);
+    }
+    let mentor = Error::field("mentor", "Mentor scoped connections require a mentor.");
+    table += &format!(
+        "{:<22}{}\n",
+        "Invalid, agent",
+        rest(&mentor, Words::Agent).await
+    );
+    insta::assert_snapshot!(table, @r#"
+    NoCredentials         401 {"detail":"Authentication credentials were not provided."} [Token realm="mentor-gateway"]
+    InvalidCredentials    401 {"detail":"Invalid token."} [Token realm="mentor-gateway"]
+    Forbidden             403 {"detail":"You do not have permission to perform this action."}
+    NotFound              404 {"detail":"Not found."}
+    NotFound page         404 {"detail":"Invalid page."}
+    Invalid               400 {"mentor":["Mentor scoped connections require a mentor."]}
+    Malformed             400 {"detail":"Two Authorization headers."}
+    TooLarge              413 {"detail":"Request body exceeds 9 bytes."}
+    UnsupportedMediaType  415 {"detail":"Unsupported media type \"text/xml\" in request."}
+    Conflict              409 {"detail":"Tenant \"acme\" exists already."}
+    RateLimited           429 {"detail":"Request was throttled. Expected available in 7 seconds."} [7]
+    NoConnection          400 {"detail":"No connection to server \"Drive\": sign in first."}
+    Upstream timeout      504 {"detail":"Server \"Drive\" did not answer in time."}
+    Upstream unreachable  502 {"detail":"Server \"Drive\" cannot be reached."}
+    Upstream breaker      503 {"detail":"Server \"Drive\" failed repeatedly and is not called for a while."}
+    Unavailable           503 {"detail":"Temporarily unavailable."} [5]
+    Internal              500 {"detail":"Internal server error."}
+    Invalid, agent        400 {"agent":["Agent scoped connections require an agent."]}
+    "#);
+}

@@ -1,0 +1,238 @@
+//! What must hold for every line of the route table: nobody, another tenant and a weak role are refused
+//! (threats.md A01). The public routes are listed here by hand; that list only shrinks.
+
+use mentor_gateway::http::endpoint::{Access, Route};
+use mentor_gateway::http::routes::ROUTES;
+use serde_json::json;
+
+use crate::harness::{Answer, Client, Gateway, PUBLIC_SERVER, send};
+
+/// Routes that anybody may call without a key.
+const PUBLIC: &[&str] = &[
+    "/health/live",
+    "/health/ready",
+    "/api/schema/",
+    "/api/docs/",
+    "/api/docs/{file}",
+    "/api/images/{name}",
+    "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/public-settings/",
+    "/api/ai-mentor/orgs/{org}/mentors/{mentor}/public-settings/",
+];
+
+const MISSING: &str = r#"{"detail":"Not found."}"#;
+
+/// A gateway where acme has a server and a connection.
+struct World {
+    gateway: Gateway,
+    admin: Client,
+    server: String,
+    connection: String,
+}
+
+async fn world() -> World {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    let server = admin
+        .post("mcp-servers/", json!({"name": "x", "url": PUBLIC_SERVER}))
+        .await;
+    let server = server.expect(201)["id"].to_string();
+    let connection = json!({"server": server, "scope": "platform", "auth_type": "none"});
+    let connection = admin.post("mcp-server-connections/", connection).await;
+    let connection = connection.expect(201)["id"].to_string();
+    World {
+        gateway,
+        admin,
+        server,
+        connection,
+    }
+}
+
+impl World {
+    /// The route's path with real objects of acme in it.
+    fn filled(&self, route: &Route, user: &str) -> String {
+        let is_connection = route.path.contains("mcp-server-connections");
+        route
+            .path
+            .replace("{org}", "acme")
+            .replace("{user_id}", user)
+            .replace("{mentor}", &self.gateway.mentor)
+            .replace("{name}", &self.gateway.mentor)
+            .replace(
+                "{id}",
+                if is_connection {
+                    &self.connection
+                } else {
+                    &self.server
+                },
+            )
+    }
+}
+
+async fn call(client: &Client, route: &Route, path: &str) -> Answer {
+    let mut request = client.request(route.method.clone(), path);
+    if route.endpoint.body.is_some() {
+        request = request.json(&json!({"name": "x"}));
+    }
+    send(request).await
+}
+
+fn closed() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| route.access != Access::Public)
+}
+
+#[test]
+fn the_table_is_well_formed() {
+    let mut seen = Vec::new();
+    for route in ROUTES {
+        let line = format!("{} {}", route.method, route.path);
+        assert!(!seen.contains(&line), "{line} stands twice");
+        assert_eq!(
+            route.access == Access::Public,
+            PUBLIC.contains(&route.path),
+            "{line}"
+        );
+        assert!(route.endpoint.summary.ends_with('.'), "{line}");
+        seen.push(line);
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_key() {
+    let world = world().await;
+    let anonymous = world.gateway.anonymous();
+    let mut wrong = anonymous.clone();
+    wrong.key = Some("0".repeat(64));
+    for route in closed() {
+        for path in [
+            world.filled(route, "alice"),
+            route.path.replace(['{', '}'], ""),
+        ] {
+            let line = format!("{} {path}", route.method);
+            let missing = call(&anonymous, route, &path).await;
+            assert_eq!(
+                missing.brief(),
+                (
+                    401,
+                    r#"{"detail":"Authentication credentials were not provided."}"#.into()
+                ),
+                "{line}"
+            );
+            assert_eq!(
+                missing.header("www-authenticate"),
+                Some("Token realm=\"mentor-gateway\""),
+                "{line}"
+            );
+            assert!(missing.header("x-request-id").is_some(), "{line}");
+            let invalid = call(&wrong, route, &path).await;
+            assert_eq!(
+                invalid.brief(),
+                (401, r#"{"detail":"Invalid token."}"#.into()),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_tenant_finds_nothing() {
+    let world = world().await;
+    let stranger = world.gateway.stranger().await;
+    for route in closed() {
+        let path = world.filled(route, "alice");
+        let real = call(&stranger, route, &path).await;
+        let none = call(&stranger, route, &path.replace("acme", "nowhere")).await;
+        assert_eq!(
+            real.brief(),
+            (404, MISSING.into()),
+            "{} {path}",
+            route.method
+        );
+        assert_eq!(real.brief(), none.brief());
+        let names = |answer: &Answer| answer.headers.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&real), names(&none), "{} {path}", route.method);
+        // The stranger's own path with acme's objects in it.
+        let own = path
+            .replace("/orgs/acme/", "/orgs/globex/")
+            .replace("/users/alice/", "/users/gus/");
+        if own.contains(&world.gateway.mentor) || route.path.contains("{id}") {
+            assert_eq!(
+                call(&stranger, route, &own).await.brief(),
+                (404, MISSING.into()),
+                "{} {own}",
+                route.method
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_learner_is_held_to_their_own_path_and_role() {
+    let world = world().await;
+    let learner = world.gateway.learner().await;
+    for route in closed() {
+        if route.path.contains("{user_id}") {
+            for other in ["alice", "nobody", "gus", "ALICE", "bob%00", "bob%20", "%ff"] {
+                let path = world.filled(route, other);
+                assert_eq!(
+                    call(&learner, route, &path).await.brief(),
+                    (404, MISSING.into()),
+                    "{} {path}",
+                    route.method
+                );
+            }
+        }
+        if route.access == Access::Admin {
+            let path = world.filled(route, "bob");
+            let weak = r#"{"detail":"You do not have permission to perform this action."}"#;
+            assert_eq!(
+                call(&learner, route, &path).await.brief(),
+                (403, weak.into()),
+                "{} {path}",
+                route.method
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_admin_may_name_a_user_of_the_tenant_and_nobody_else() {
+    let world = world().await;
+    let admin = &world.admin;
+    for route in closed().filter(|route| route.method == "GET" && route.path.contains("{user_id}"))
+    {
+        let path = world.filled(route, "bob");
+        call(admin, route, &path).await.expect(200);
+        for other in ["nobody", "gus"] {
+            let path = world.filled(route, other);
+            assert_eq!(
+                call(admin, route, &path).await.brief(),
+                (404, MISSING.into()),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_methods_are_refused_with_what_is_allowed() {
+    let world = world().await;
+    let admin = &world.admin;
+    for route in ROUTES {
+        let path = world.filled(route, "alice");
+        let answer = send(admin.request("TRACE".parse().unwrap(), &path)).await;
+        assert_eq!(
+            answer.brief(),
+            (405, r#"{"detail":"Method \"TRACE\" not allowed."}"#.into()),
+            "{path}"
+        );
+        assert!(
+            answer
+                .header("allow")
+                .unwrap()
+                .contains(route.method.as_str()),
+            "{path}"
+        );
+    }
+    let servers = send(admin.request(reqwest::Method::DELETE, "mcp-servers/")).await;
+    assert_eq!(servers.header("allow"), Some("GET, POST, HEAD, OPTIONS"));
+}
