@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Target;
+use super::streams::Streams;
 use crate::auth::Caller;
 use crate::clock::random_hex;
 use crate::credentials::Outbound;
@@ -43,6 +44,8 @@ pub struct ClientSession {
     next_ask: AtomicU64,
     calls: Mutex<HashMap<Bytes, CancellationToken>>,
     upstreams: Mutex<Vec<(Arc<Upstream>, Outbound)>>,
+    /// Its streams, kept for a while for a client that comes back.
+    pub streams: Streams,
     /// Cancelled when the session ends.
     pub closed: CancellationToken,
 }
@@ -63,6 +66,7 @@ impl ClientSession {
             next_ask: AtomicU64::new(1),
             calls: Mutex::default(),
             upstreams: Mutex::default(),
+            streams: Streams::default(),
             closed: CancellationToken::new(),
         })
     }

@@ -9,6 +9,7 @@ pub mod listen;
 pub mod names;
 pub mod parked;
 pub mod relay;
+pub mod streams;
 pub mod translate;
 pub mod view;
 

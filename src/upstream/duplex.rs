@@ -61,36 +61,49 @@ impl Sender {
     }
 }
 
-/// Connects, and shakes hands in the era that is known or found.
+/// Connects, and shakes hands in the client's era if the server speaks it, else in the other one.
 pub(super) async fn open(
     upstream: &Arc<Upstream>,
     lane: &Lane,
     credential: &Outbound,
     client: &Client,
 ) -> Result<Arc<Session>, CallFailure> {
-    let session = connect(upstream, lane, credential).await?;
-    if upstream.era.get() != Some(Era::Legacy) {
-        match discover(&session, client).await {
-            Some(result) => {
-                upstream.era.learn(Era::Modern);
-                let _ = session.handshake.set((Version::V2026_07_28, result));
+    let mut session = connect(upstream, lane, credential).await?;
+    let mut refused = CallFailure::of(UpstreamFailureKind::Protocol, false);
+    for era in Era::in_order(client.prefers_legacy) {
+        if !upstream.era.may_speak(era) {
+            continue;
+        }
+        // A server that hung up on one question gets a new connection for the next.
+        if !session.is_open() {
+            session = connect(upstream, lane, credential).await?;
+        }
+        let shaken = match era {
+            Era::Modern => discover(&session, client).await,
+            Era::Legacy => initialize(&session, client).await,
+        };
+        match shaken {
+            Ok(handshake) => {
+                upstream.era.learn(era, true);
+                let _ = session.handshake.set(handshake);
+                if era == Era::Legacy {
+                    session.notify("notifications/initialized", b"{}").await?;
+                }
                 return Ok(session);
             }
-            None => upstream.era.learn(Era::Legacy),
+            Err(failure) => {
+                if upstream.era.speaks(era) {
+                    upstream.era.forget();
+                } else if failure.kind == UpstreamFailureKind::Protocol {
+                    upstream.era.learn(era, false);
+                }
+                refused = failure;
+            }
         }
     }
-    // A server that hung up on the question gets a new connection without it.
-    let session = if session.is_open() {
-        session
-    } else {
-        connect(upstream, lane, credential).await?
-    };
-    let shaken = initialize(&session, client).await;
-    if shaken.is_err() {
-        upstream.era.forget();
-        session.lost();
-    }
-    shaken.map(|()| session)
+    upstream.era.forget();
+    session.lost();
+    Err(refused)
 }
 
 async fn connect(
@@ -106,8 +119,11 @@ async fn connect(
     }
 }
 
-/// Asks `server/discover`. `None` if the server is of the session era, which may well stay silent.
-async fn discover(session: &Arc<Session>, client: &Client) -> Option<Bytes> {
+/// Asks `server/discover`; a server of the session era may well stay silent.
+async fn discover(
+    session: &Arc<Session>,
+    client: &Client,
+) -> Result<(Version, Bytes), CallFailure> {
     let id = Bytes::new();
     let out = Outgoing {
         method: "server/discover",
@@ -117,23 +133,23 @@ async fn discover(session: &Arc<Session>, client: &Client) -> Option<Bytes> {
         param_headers: Vec::new(),
         is_idempotent: true,
     };
-    let asked = tokio::time::timeout(
-        PROBE_DEADLINE,
-        first_answer(session, "server/discover", out.modern_params()),
-    )
-    .await;
-    let answer = asked.ok()?.ok()?;
+    let asking = first_answer(session, out.method, out.modern_params());
+    let answer = tokio::time::timeout(PROBE_DEADLINE, asking)
+        .await
+        .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))??;
     match &answer.result {
-        Some(result) if result.starts_with(b"{") => Some(result.clone()),
-        _ if is_modern_error(&answer) => Some(Bytes::from_static(b"{}")),
-        _ => None,
+        Some(result) if result.starts_with(b"{") => Ok((Version::V2026_07_28, result.clone())),
+        _ if is_modern_error(&answer) => Ok((Version::V2026_07_28, Bytes::from_static(b"{}"))),
+        _ => Err(CallFailure::of(UpstreamFailureKind::Protocol, false)),
     }
 }
 
-async fn initialize(session: &Arc<Session>, client: &Client) -> Result<(), CallFailure> {
+async fn initialize(
+    session: &Arc<Session>,
+    client: &Client,
+) -> Result<(Version, Bytes), CallFailure> {
     let answer = first_answer(session, "initialize", initialize_params(client)).await?;
-    let _ = session.handshake.set(negotiated(Some(&answer))?);
-    session.notify("notifications/initialized", b"{}").await
+    negotiated(Some(&answer))
 }
 
 async fn first_answer(

@@ -6,10 +6,10 @@ use crate::mcp::Message;
 use crate::mcp::error::{HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION};
 
 const UNKNOWN: u8 = 0;
-const MODERN: u8 = 1;
-const LEGACY: u8 = 2;
+const YES: u8 = 1;
+const NO: u8 = 2;
 
-/// The era of a server.
+/// The era of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Era {
     /// Stateless requests with metadata.
@@ -18,33 +18,51 @@ pub(super) enum Era {
     Legacy,
 }
 
-/// What is known of an upstream's era.
-#[derive(Debug, Default)]
-pub(super) struct EraMemory(AtomicU8);
-
-impl EraMemory {
-    pub(super) fn get(&self) -> Option<Era> {
-        match self.0.load(Ordering::Acquire) {
-            MODERN => Some(Era::Modern),
-            LEGACY => Some(Era::Legacy),
-            _ => None,
+impl Era {
+    /// Both eras, the client's own first: a server that speaks it needs no bridge.
+    pub(super) fn in_order(prefers_legacy: bool) -> [Self; 2] {
+        if prefers_legacy {
+            [Self::Legacy, Self::Modern]
+        } else {
+            [Self::Modern, Self::Legacy]
         }
     }
+}
 
-    pub(super) fn is_modern(&self) -> bool {
-        self.get() == Some(Era::Modern)
+/// Which eras an upstream is known to speak, and not to speak.
+#[derive(Debug, Default)]
+pub(super) struct EraMemory {
+    modern: AtomicU8,
+    legacy: AtomicU8,
+}
+
+impl EraMemory {
+    /// Whether it may speak an era, as far as is known.
+    pub(super) fn may_speak(&self, era: Era) -> bool {
+        self.of(era).load(Ordering::Acquire) != NO
     }
 
-    pub(super) fn learn(&self, era: Era) {
-        self.0.store(
-            if era == Era::Modern { MODERN } else { LEGACY },
-            Ordering::Release,
-        );
+    /// Whether it is known to speak an era.
+    pub(super) fn speaks(&self, era: Era) -> bool {
+        self.of(era).load(Ordering::Acquire) == YES
+    }
+
+    pub(super) fn learn(&self, era: Era, speaks: bool) {
+        self.of(era)
+            .store(if speaks { YES } else { NO }, Ordering::Release);
     }
 
     /// For when what was remembered turns out wrong: the server was replaced.
     pub(super) fn forget(&self) {
-        self.0.store(UNKNOWN, Ordering::Release);
+        self.modern.store(UNKNOWN, Ordering::Release);
+        self.legacy.store(UNKNOWN, Ordering::Release);
+    }
+
+    fn of(&self, era: Era) -> &AtomicU8 {
+        match era {
+            Era::Modern => &self.modern,
+            Era::Legacy => &self.legacy,
+        }
     }
 }
 

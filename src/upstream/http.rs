@@ -46,29 +46,38 @@ enum Came {
     Nothing,
 }
 
-/// Finds the era if it is not known, and shakes hands.
+/// Shakes hands in the client's era if the server speaks it, else in the other one.
 pub(super) async fn open(
     upstream: &Arc<Upstream>,
     lane: &Lane,
     credential: &Outbound,
     client: &Client,
 ) -> Result<Arc<Session>, CallFailure> {
-    if upstream.era.get() != Some(Era::Legacy)
-        && let Some(session) = discover(upstream, credential, client).await?
-    {
-        upstream.era.learn(Era::Modern);
-        return Ok(session);
-    }
-    match initialize(upstream, lane, credential, client).await {
-        Ok(session) => {
-            upstream.era.learn(Era::Legacy);
-            Ok(session)
+    let mut refused = CallFailure::of(UpstreamFailureKind::Protocol, false);
+    for era in Era::in_order(client.prefers_legacy) {
+        if !upstream.era.may_speak(era) {
+            continue;
         }
-        Err(failure) => {
-            upstream.era.forget();
-            Err(failure)
+        let opened = match era {
+            Era::Modern => discover(upstream, credential, client).await,
+            Era::Legacy => initialize(upstream, lane, credential, client).await,
+        };
+        match opened {
+            Ok(Some(session)) => {
+                upstream.era.learn(era, true);
+                return Ok(session);
+            }
+            Ok(None) if upstream.era.speaks(era) => upstream.era.forget(),
+            Ok(None) => upstream.era.learn(era, false),
+            Err(failure) if says_wrong_era(&failure) && !upstream.era.speaks(era) => {
+                refused = failure
+            }
+            Err(failure) => return Err(failure),
         }
     }
+    // Neither era: what was remembered may be of a server that is there no more.
+    upstream.era.forget();
+    Err(refused)
 }
 
 /// Asks `server/discover`. `None` if the server is of the session era.
@@ -110,7 +119,7 @@ async fn discover(
         Ok(Came::Message(message, _)) => Some(message),
         Ok(Came::Events(mut events)) => first_message(&mut events).await,
         Ok(Came::Nothing) => None,
-        Err(failure) if is_of_an_old_server(&failure) => None,
+        Err(failure) if says_wrong_era(&failure) => None,
         Err(failure) => return Err(failure),
     };
     let Some(answer) = answer else {
@@ -131,8 +140,8 @@ async fn discover(
     Ok(Some(session))
 }
 
-/// A server that knows nothing of stateless requests may refuse them, choke on them or stay silent.
-fn is_of_an_old_server(failure: &CallFailure) -> bool {
+/// A server that does not know an era may refuse its requests, choke on them or stay silent.
+fn says_wrong_era(failure: &CallFailure) -> bool {
     match failure.kind {
         UpstreamFailureKind::Timeout | UpstreamFailureKind::Protocol => true,
         UpstreamFailureKind::Http(status) => {
@@ -153,12 +162,13 @@ async fn first_message(events: &mut EventStream) -> Option<Message> {
     None
 }
 
+/// Sends `initialize`. `None` if the server is of the stateless era only.
 async fn initialize(
     upstream: &Arc<Upstream>,
     lane: &Lane,
     credential: &Outbound,
     client: &Client,
-) -> Result<Arc<Session>, CallFailure> {
+) -> Result<Option<Arc<Session>>, CallFailure> {
     let body = message::request(b"0", "initialize", &initialize_params(client));
     let request = post(upstream, &credential.headers, HeaderMap::new(), body.into());
     let response = upstream.egress.send(request, &upstream.limits).await?;
@@ -168,20 +178,19 @@ async fn initialize(
         Came::Events(mut events) => first_message(&mut events).await,
         Came::Nothing => None,
     };
+    if answer.as_ref().is_some_and(|answer| answer.error.is_some()) {
+        return Ok(None);
+    }
     let (version, result) = negotiated(answer.as_ref())?;
-    let session = Session::new(
-        upstream.clone(),
-        lane,
-        credential,
-        Wire::Http(HttpWire { session_id }),
-    );
+    let wire = Wire::Http(HttpWire { session_id });
+    let session = Session::new(upstream.clone(), lane, credential, wire);
     let _ = session.handshake.set((version, result));
     session.notify("notifications/initialized", b"{}").await?;
     let listener = session.clone();
     upstream
         .tasks
         .spawn(async move { listen_on(listener).await });
-    Ok(session)
+    Ok(Some(session))
 }
 
 /// The parameters of `initialize` on behalf of a client.

@@ -33,7 +33,7 @@ use crate::error::UpstreamFailureKind;
 use crate::registry::Transport;
 use crate::registry::server::{Server, ServerId};
 use breaker::Breaker;
-use era::EraMemory;
+use era::{Era, EraMemory};
 use session::SessionKey;
 
 /// Largest whole answer, and largest event of a stream, in bytes.
@@ -197,7 +197,9 @@ impl Upstream {
 
     /// A stateless upstream needs no session of its own per person: one entry per credential serves all.
     fn lane_of(&self, lane: &Lane) -> Lane {
-        if self.transport == Transport::StreamableHttp && self.era.is_modern() {
+        let is_stateless =
+            self.transport == Transport::StreamableHttp && self.era.speaks(Era::Modern);
+        if is_stateless && lane.session.is_none() {
             Lane::default()
         } else {
             lane.clone()

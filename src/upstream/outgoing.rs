@@ -19,6 +19,8 @@ pub struct Client {
     pub log_level: Option<Bytes>,
     /// What to ask a session upstream for.
     pub legacy_version: Version,
+    /// Whether the client itself has a session, so that a session upstream suits it best.
+    pub prefers_legacy: bool,
 }
 
 impl Client {
@@ -34,6 +36,7 @@ impl Client {
             capabilities: Bytes::from_static(b"{}"),
             log_level: None,
             legacy_version: Version::NEWEST_LEGACY,
+            prefers_legacy: false,
         }
     }
 }

@@ -125,6 +125,7 @@ fn modern(
         },
         log_level,
         legacy_version: Version::NEWEST_LEGACY,
+        prefers_legacy: false,
     }))
 }
 

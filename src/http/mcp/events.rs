@@ -10,9 +10,16 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use tokio_stream::StreamExt;
+
+use crate::gateway::streams::{Position, Reader};
 
 /// A comment goes out after this much silence, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When a client whose connection broke should come back, in ms.
+const RETRY_MS: u32 = 1000;
+/// A comment, which clients ignore.
+const COMMENT: &[u8] = b":\n\n";
 
 /// Something that yields messages until it ends.
 pub(super) trait Messages: Send + 'static {
@@ -34,7 +41,20 @@ impl Messages for Box<crate::gateway::listen::Subscription> {
 
 /// An event stream of these messages.
 pub(super) fn stream(messages: impl Messages) -> Response {
-    let mut response = Response::new(Body::from_stream(frames(messages)));
+    kept_alive(unfold(messages, |mut messages| async move {
+        let text = messages.next().await?;
+        Some((frame(&text), messages))
+    }))
+}
+
+/// The frames of a stream, with a comment after each silence. The future of the next message is never
+/// dropped half-way: a call may be between two rounds.
+fn kept_alive(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+    let ticks = tokio::time::interval_at(tokio::time::Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    let frames = frames.timeout_repeating(ticks);
+    let frames =
+        frames.map(|frame| Ok::<_, Infallible>(frame.unwrap_or(Bytes::from_static(COMMENT))));
+    let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -42,19 +62,14 @@ pub(super) fn stream(messages: impl Messages) -> Response {
     response
 }
 
-fn frames(messages: impl Messages) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-    unfold(messages, |mut messages| async move {
-        match tokio::time::timeout(KEEP_ALIVE, messages.next()).await {
-            Ok(Some(text)) => Some((Ok(frame(&text)), messages)),
-            Ok(None) => None,
-            Err(_) => Some((Ok(Bytes::from_static(b":\n\n")), messages)),
-        }
-    })
-}
-
 /// One `message` event. A line break between tokens of the JSON begins a further `data` line.
 pub(super) fn frame(text: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(text.len() + 24);
+    write_frame(&mut out, text);
+    out.into()
+}
+
+fn write_frame(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(b"event: message\n");
     for line in text.split(|b| *b == b'\n') {
         out.extend_from_slice(b"data: ");
@@ -62,6 +77,53 @@ pub(super) fn frame(text: &[u8]) -> Bytes {
         out.push(b'\n');
     }
     out.push(b'\n');
+}
+
+/// A stream of a session: every event has an id to come back to; the first one may be nothing but an id
+/// (2025-11-25, streamable HTTP: "prime the client to reconnect").
+pub(super) fn numbered(reader: Reader, is_primed: bool) -> Response {
+    let priming = is_primed.then(|| {
+        let id = Position {
+            stream: reader.stream(),
+            message: 0,
+        }
+        .to_id();
+        Bytes::from(format!("id: {id}\nretry: {RETRY_MS}\ndata: \n\n"))
+    });
+    kept_alive(unfold(
+        (reader, priming),
+        |(mut reader, priming)| async move {
+            if let Some(priming) = priming {
+                return Some((priming, (reader, None)));
+            }
+            let (number, text) = reader.next().await?;
+            let position = Position {
+                stream: reader.stream(),
+                message: number,
+            };
+            Some((frame_at(position, &text), (reader, None)))
+        },
+    ))
+}
+
+/// Something that yields messages with their positions until it ends.
+pub(super) trait Numbered: Send + 'static {
+    /// The next message.
+    fn next(&mut self) -> impl Future<Output = Option<(Position, Bytes)>> + Send;
+}
+
+/// The stream of a session that belongs to no call.
+pub(super) fn own_stream(messages: impl Numbered) -> Response {
+    kept_alive(unfold(messages, |mut messages| async move {
+        let (position, text) = messages.next().await?;
+        Some((frame_at(position, &text), messages))
+    }))
+}
+
+/// One event with its id.
+pub(super) fn frame_at(position: Position, text: &[u8]) -> Bytes {
+    let mut out = format!("id: {}\n", position.to_id()).into_bytes();
+    write_frame(&mut out, text);
     out.into()
 }
 

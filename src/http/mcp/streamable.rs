@@ -1,5 +1,6 @@
 //! Streamable HTTP of every revision at one URL: stateless requests, and sessions with GET and DELETE.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -13,13 +14,15 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
-use super::events::{self, Messages};
+use super::events;
 use super::{body, checks};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
+use crate::gateway::relay::Relay;
+use crate::gateway::streams::{Position, Stream};
 use crate::gateway::{Outcome, Request, Target};
 use crate::http::caller::{authenticate, peer_address};
 use crate::http::request_id::RequestId;
@@ -159,8 +162,13 @@ impl Asked {
         }
         match message.kind() {
             Kind::Request => {
-                let request = self.request(session.version, session.client(), Some(session));
-                Ok(respond(self.app.gateway.handle(request, message).await))
+                let request =
+                    self.request(session.version, session.client(), Some(session.clone()));
+                let outcome = self.app.gateway.handle(request, message).await;
+                Ok(match outcome {
+                    Outcome::Stream(relay) => resumable(&self.app, &session, relay),
+                    outcome => respond(outcome),
+                })
             }
             Kind::Notification => {
                 self.app.gateway.notified(&session, &message).await;
@@ -224,6 +232,20 @@ impl Asked {
             .with_status(406));
         }
         let session = self.session().await?;
+        let last = headers::one(&self.parts.headers, &headers::LAST_EVENT_ID);
+        let last = last
+            .map(|id| Position::parse(id).ok_or_else(lost_events))
+            .transpose()?;
+        if let Some(position) = last.filter(|position| position.stream > 0) {
+            let stream = session
+                .streams
+                .find(position.stream)
+                .ok_or_else(lost_events)?;
+            if !stream.has_all_after(position.message) {
+                return Err(lost_events());
+            }
+            return Ok(events::numbered(stream.read_after(position.message), false));
+        }
         let Some(unsolicited) = session.take_unsolicited() else {
             return Err(RpcError::new(
                 INVALID_REQUEST,
@@ -241,11 +263,15 @@ impl Asked {
             .mentor
             .is_some()
             .then(|| Listening::to_all(&self.app.gateway, &view));
-        Ok(events::stream(SessionStream {
+        let own = session.streams.own();
+        let replay = last.map_or_else(Vec::new, |position| own.kept_after(position.message));
+        Ok(events::own_stream(SessionStream {
             app: self.app,
             session,
             unsolicited: Some(unsolicited),
             changes,
+            own,
+            replay: replay.into(),
         }))
     }
 
@@ -306,7 +332,36 @@ fn client_of(message: &Message) -> Result<Client, RpcError> {
         capabilities: part("capabilities", b"{}"),
         log_level: None,
         legacy_version: known.unwrap_or(Version::NEWEST_LEGACY),
+        prefers_legacy: true,
     })
+}
+
+/// A call's stream that goes on for a while when its connection breaks (2025-11-25: "disconnection SHOULD NOT
+/// be interpreted as the client cancelling its request").
+fn resumable(app: &App, session: &Arc<ClientSession>, mut relay: Box<Relay>) -> Response {
+    let stream = session.streams.begin();
+    let reader = stream.read_after(0);
+    app.tasks.spawn(async move {
+        loop {
+            let text = tokio::select! {
+                text = relay.next() => text,
+                () = stream.abandoned() => None,
+            };
+            match text {
+                Some(text) => stream.push(text),
+                None => return stream.finish(),
+            };
+        }
+    });
+    events::numbered(reader, session.version >= Version::V2025_11_25)
+}
+
+fn lost_events() -> RpcError {
+    RpcError::new(
+        INVALID_REQUEST,
+        "the events after this Last-Event-ID are not kept",
+    )
+    .with_status(404)
 }
 
 fn respond(outcome: Outcome) -> Response {
@@ -327,10 +382,27 @@ struct SessionStream {
     unsolicited: Option<Receiver<Unsolicited>>,
     /// For the union of several servers; a single server announces its own changes.
     changes: Option<Listening>,
+    /// Keeps what was sent for a client that comes back.
+    own: Arc<Stream>,
+    /// What such a client has missed.
+    replay: VecDeque<(u64, Bytes)>,
 }
 
-impl Messages for SessionStream {
-    async fn next(&mut self) -> Option<Bytes> {
+impl events::Numbered for SessionStream {
+    async fn next(&mut self) -> Option<(Position, Bytes)> {
+        let (message, text) = match self.replay.pop_front() {
+            Some(missed) => missed,
+            None => {
+                let text = self.next_text().await?;
+                (self.own.push(text.clone()), text)
+            }
+        };
+        Some((Position { stream: 0, message }, text))
+    }
+}
+
+impl SessionStream {
+    async fn next_text(&mut self) -> Option<Bytes> {
         let unsolicited = self.unsolicited.as_mut()?;
         loop {
             let item = tokio::select! {
