@@ -9,6 +9,7 @@ mod user;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
 
@@ -61,6 +62,7 @@ impl Cli {
         tracing_subscriber::fmt()
             .with_env_filter(tracing_subscriber::EnvFilter::new(log_filter()))
             .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
             .init();
         let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
         match self.command {
