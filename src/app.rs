@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
 use crate::audit::AuditLog;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
@@ -15,6 +12,7 @@ use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
+use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
 
 /// The parts of a running gateway.
@@ -73,7 +71,7 @@ impl App {
         let db = Db::open(&config.database_url).await?;
         let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
-        tasks.spawn(writer.run(tasks.late.clone()));
+        tasks.spawn(writer.run(tasks.late()));
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
         let policy = Policy {
             allow: config.egress_allow.clone(),
@@ -108,27 +106,7 @@ impl App {
 
     /// Stops the background tasks after their work and closes the database.
     pub async fn stop(&self) {
-        self.tasks.stop.cancel();
-        self.tasks.late.cancel();
-        self.tasks.tracker.close();
-        self.tasks.tracker.wait().await;
+        self.tasks.finish().await;
         self.db.close().await;
-    }
-}
-
-/// Background work: tracked, so that shutdown waits for it, and told when to stop.
-#[derive(Debug, Clone, Default)]
-pub struct Tasks {
-    tracker: TaskTracker,
-    /// Cancelled when the gateway begins to stop.
-    pub stop: CancellationToken,
-    /// Cancelled when every request has ended: for what must outlive them, such as the audit writer.
-    late: CancellationToken,
-}
-
-impl Tasks {
-    /// Starts a task.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tracker.spawn(task);
     }
 }

@@ -4,6 +4,7 @@
 pub mod error;
 pub mod clock;
 pub mod config;
+pub mod tasks;
 pub mod egress;
 pub mod secret;
 pub mod storage;

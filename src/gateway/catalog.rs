@@ -13,9 +13,9 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::fetch;
-use crate::app::Tasks;
 use crate::credentials::Outbound;
 use crate::registry::server::ServerId;
+use crate::tasks::Tasks;
 use crate::upstream::{CallFailure, Change, Upstream, Upstreams};
 
 /// Catalogs held at once, and how long an unused one is.

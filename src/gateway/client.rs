@@ -119,7 +119,7 @@ impl ClientSession {
 
     /// Hands an upstream's request on to the client: returns the request to send; the client's response
     /// goes back by itself.
-    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::app::Tasks) -> Bytes {
+    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::tasks::Tasks) -> Bytes {
         let method = ask.message.method.as_deref().unwrap_or_default();
         let (text, mut asked) = self.ask(method, ask.message.params_or_empty());
         tasks.spawn(async move {

@@ -58,7 +58,7 @@ pub struct Gateway {
     pub(crate) upstreams: Upstreams,
     pub(crate) catalogs: Catalogs,
     pub(crate) parked: ParkedCalls,
-    pub(crate) tasks: crate::app::Tasks,
+    pub(crate) tasks: crate::tasks::Tasks,
     views: Views,
 }
 
@@ -164,7 +164,7 @@ pub struct Parts {
     /// The upstreams.
     pub upstreams: Upstreams,
     /// Background work.
-    pub tasks: crate::app::Tasks,
+    pub tasks: crate::tasks::Tasks,
 }
 
 /// Why a request gets no result: already in the words of this wire, or a product error.

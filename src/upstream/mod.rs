@@ -26,12 +26,12 @@ pub use inbox::{Inbox, Unsolicited};
 pub use outgoing::{Client, Outgoing};
 pub use session::{Lane, Session};
 
-use crate::app::Tasks;
 use crate::credentials::Outbound;
 use crate::egress::{Destination, Egress, Limits};
 use crate::error::UpstreamFailureKind;
 use crate::registry::Transport;
 use crate::registry::server::{Server, ServerId};
+use crate::tasks::Tasks;
 use breaker::Breaker;
 use era::{Era, EraMemory};
 use session::SessionKey;
