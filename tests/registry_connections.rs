@@ -457,3 +457,47 @@ async fn another_tenants_connections_are_not_found() {
         assert_eq!(answer.brief(), missing.brief());
     }
 }
+
+#[tokio::test]
+async fn a_connection_to_a_server_that_is_featured_no_more_can_only_be_deleted() {
+    let world = world().await;
+    let stranger = world.gateway.stranger().await;
+    let foreign = format!("mcp-servers/{}/", world.foreign);
+    stranger
+        .patch(&foreign, json!({"is_featured": true}))
+        .await
+        .expect(200);
+    let row = world
+        .create(json!({"server": world.foreign, "scope": "platform", "auth_type": "none"}))
+        .await;
+    stranger
+        .patch(&foreign, json!({"is_featured": false}))
+        .await
+        .expect(200);
+    let refused = world
+        .admin
+        .patch(&path(&row), json!({"is_active": false}))
+        .await;
+    assert_eq!(
+        refused.expect(400),
+        json!({"server": ["Selected MCP server is not available to the current tenant."]})
+    );
+    world.admin.delete(&path(&row)).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_member_sees_masks_for_the_headers_of_their_own_connection() {
+    let world = world().await;
+    let row = world
+        .create(json!({
+            "auth_type": "none", "user": "bob", "extra_headers": {"x-key": "a-secret-of-twenty-ch"},
+        }))
+        .await;
+    assert_eq!(
+        row["extra_headers"],
+        json!({"x-key": "a-secret-of-twenty-ch"})
+    );
+    let learner = world.gateway.learner().await;
+    let seen = learner.get(&path(&row)).await.expect(200);
+    assert_eq!(seen["extra_headers"], json!({"x-key": "a-s****-ch"}));
+}

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use http::header::{ALLOW, HOST};
+use http::header::{ALLOW, CACHE_CONTROL, HOST};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 
@@ -17,7 +17,7 @@ use super::answer::Answer;
 use super::caller::{authenticate, peer_address};
 use super::drf;
 use super::drf::fields::Fields;
-use super::endpoint::{Access, Call, Handler, Incoming, PathValues, Route};
+use super::endpoint::{Access, Answering, Call, Handler, Incoming, PathValues, Route};
 use super::path::{AskedPath, Words};
 use super::request_id::RequestId;
 use super::routes::ROUTES;
@@ -30,6 +30,9 @@ use crate::tenant::user;
 
 /// Longest wait for the whole body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is answered to a key is for its holder only.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The router of the table: canonical paths only, see [`super::path::canonicalize`].
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -82,7 +85,7 @@ fn other_method(method: &Method, allow: HeaderValue) -> Response {
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response {
     let words = words_of(request.extensions());
     let id = RequestId::of(request.extensions());
-    match answer(app, route, request).await {
+    let mut response = match answer(app, route, request).await {
         Ok(answer) => answer.into_response(),
         Err(error) => {
             if let Error::Internal(_) = &error {
@@ -90,7 +93,11 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response
             }
             drf::error::answer(&error, words)
         }
+    };
+    if route.access != Access::Public {
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     }
+    response
 }
 
 async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Result<Answer> {
@@ -105,15 +112,27 @@ async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Resul
         Handler::Closed(handler) => {
             let peer = incoming.peer;
             let caller = authenticate(&incoming.app, &parts.headers, peer).await?;
-            incoming.path.check()?;
-            if let Err(error) = admit(&incoming, &caller, route.access).await {
-                note_refusal(&incoming, &caller, route, &error);
-                return Err(error);
+            let refusal = refusal(&incoming, &caller, route);
+            let log = incoming.app.audit.clone();
+            let answer = closed(incoming, caller, (route, handler), (&parts, body)).await;
+            if let (Err(Error::Forbidden(_)), Some(entry)) = (&answer, refusal) {
+                log.push(entry);
             }
-            incoming.fields = fields(route, &parts, body).await?;
-            handler(Call { caller, incoming }).await
+            answer
         }
     }
+}
+
+async fn closed(
+    mut incoming: Incoming,
+    caller: Arc<Caller>,
+    (route, handler): (&Route, fn(Call) -> Answering),
+    (parts, body): (&Parts, Body),
+) -> Result<Answer> {
+    incoming.path.check()?;
+    admit(&incoming, &caller, route.access).await?;
+    incoming.fields = fields(route, parts, body).await?;
+    handler(Call { caller, incoming }).await
 }
 
 async fn incoming(app: Arc<App>, parts: &mut Parts) -> Incoming {
@@ -169,16 +188,16 @@ async fn admit(incoming: &Incoming, caller: &Caller, access: Access) -> Result<(
     }
 }
 
-/// A refused change leaves a row too. It is queued: there is no transaction that it could join.
-fn note_refusal(incoming: &Incoming, caller: &Caller, route: &Route, error: &Error) {
-    if route.method == Method::GET || !matches!(error, Error::Forbidden(_)) {
-        return;
+/// The row that a change leaves if it is refused. It is queued: there is no transaction that it could join.
+fn refusal(incoming: &Incoming, caller: &Caller, route: &Route) -> Option<Entry> {
+    if route.method == Method::GET {
+        return None;
     }
     let action = format!("{} {}", route.method, route.path);
     let mut entry = Entry::by(caller, &action, incoming.now());
     entry.outcome = "forbidden".to_owned();
     entry.request_id = incoming.request_id.as_str().to_owned();
-    incoming.app.audit.push(entry);
+    Some(entry)
 }
 
 async fn fields(route: &Route, parts: &Parts, body: Body) -> Result<Fields> {

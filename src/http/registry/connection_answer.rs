@@ -80,6 +80,10 @@ impl ConnectionAnswer {
             Words::Mentor => (Some(listed.mentor_unique_id), None),
             Words::Agent => (None, Some(listed.mentor_unique_id)),
         };
+        let view = match call.caller.is_admin() {
+            true => HeaderView::Clear,
+            false => HeaderView::Masked,
+        };
         let grant = (
             listed.grant_provider,
             listed.grant_service,
@@ -110,7 +114,7 @@ impl ConnectionAnswer {
             connected_service_summary: summary,
             credentials: record.masked(vault, &row.credentials_sealed),
             authorization_scheme: row.authorization_scheme,
-            extra_headers: record.headers(vault, &row.extra_headers_sealed, HeaderView::Clear)?,
+            extra_headers: record.headers(vault, &row.extra_headers_sealed, view)?,
             is_active: row.is_active,
             is_shared: row.is_shared,
             created_at: row.created_at.to_iso(),

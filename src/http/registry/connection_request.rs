@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::drf::reader::{Given, Reader, Text, no_such};
 use super::super::endpoint::Call;
 use crate::error::{FieldErrors, Result};
-use crate::registry::connection::{Connection, Draft};
+use crate::registry::connection::{Connection, Draft, SERVER_UNAVAILABLE};
 use crate::registry::header::{
     SCHEME_CHARACTERS_MAX, check_credentials, check_extra, check_scheme,
 };
@@ -179,8 +179,7 @@ async fn server_of(
         draft.server = server::find_visible(tx, call.caller.tenant.id, ServerId(id)).await?;
         if draft.server.is_none() {
             // The same for a foreign server and for none at all (threats.md A07).
-            let message = "Selected MCP server is not available to the current tenant.";
-            reader.errors.add("server", message);
+            reader.errors.add("server", SERVER_UNAVAILABLE);
         }
     }
     Ok(())

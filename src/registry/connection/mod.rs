@@ -7,7 +7,7 @@ mod write;
 use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
-pub use rules::{Draft, MENTOR_REQUIRED};
+pub use rules::{Draft, MENTOR_REQUIRED, SERVER_UNAVAILABLE};
 pub use write::{create, delete, update};
 
 use super::server::ServerId;

@@ -13,6 +13,9 @@ use crate::tenant::user::{Role, UserId};
 /// Message for a mentor scope without a mentor; the agent spelling translates it.
 pub const MENTOR_REQUIRED: &str = "Mentor scoped connections require a mentor.";
 
+/// Message for a server that is neither the tenant's own nor featured, or no server at all.
+pub const SERVER_UNAVAILABLE: &str = "Selected MCP server is not available to the current tenant.";
+
 /// A connection as it shall be, with everything that it names looked up.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -81,8 +84,11 @@ impl Draft {
                 "Token based connections must include credentials.",
             );
         }
-        if let (Some(stored), Some(server)) = (stored, &self.server) {
-            self.check_origin(stored, server, errors);
+        match (stored, &self.server) {
+            (Some(stored), Some(server)) => self.check_origin(stored, server, errors),
+            // Its owner stopped featuring it.
+            (Some(_), None) if !errors.has("server") => errors.add("server", SERVER_UNAVAILABLE),
+            (_, _) => {}
         }
     }
 
