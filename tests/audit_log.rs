@@ -161,6 +161,10 @@ async fn a_refused_change_and_whoever_acts_for_another_are_on_record() {
         .with_header("x-act-as-user", "bob")
         .on_path_of("acme", "bob");
     as_bob.post("mcp-servers/", json!({})).await.expect(403);
+    as_bob
+        .post("mcp-server-connections/", json!({}))
+        .await
+        .expect(403);
     let grant = gateway.grant("acme", "bob").await;
     let server = admin
         .post("mcp-servers/", json!({"name": "x", "url": PUBLIC_SERVER}))
@@ -183,12 +187,12 @@ async fn a_refused_change_and_whoever_acts_for_another_are_on_record() {
     let mut refused = Value::Null;
     for _ in 0..100 {
         refused = admin.get("audit/?outcome=forbidden").await.expect(200);
-        if refused["count"] == 1 {
+        if refused["count"] == 2 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let row = &refused["results"][0];
+    let row = &refused["results"][1];
     let action = "POST /api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/";
     assert_eq!(
         (&row["user"], &row["actor"], &row["action"]),

@@ -411,3 +411,18 @@ async fn ids_that_are_no_row_numbers_are_not_found() {
         admin.get(&format!("mcp-servers/{id}/")).await.expect(404);
     }
 }
+
+#[tokio::test]
+async fn servers_registered_at_once_get_prefixes_of_their_own() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    let creations = (0..8).map(|_| create(&admin, json!({})));
+    let servers = futures_util::future::join_all(creations).await;
+    let mut prefixes: Vec<&str> = servers
+        .iter()
+        .map(|server| server["tool_prefix"].as_str().unwrap())
+        .collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    assert_eq!(prefixes.len(), 8);
+}

@@ -1,0 +1,187 @@
+"""Drives a running gateway with the published Python SDK and parses every kind of answer with its strict models.
+
+    pip install iblai==4.202.2
+    GATEWAY_URL=http://127.0.0.1:8600 GATEWAY_TOKEN=… [GATEWAY_ORG=acme] [GATEWAY_USER=alice] python tests/sdk/check.py
+
+The token is an admin's. Exits 0 if every step passed, 1 with the failures otherwise. What it creates it deletes.
+"""
+
+import json
+import os
+import sys
+import uuid
+from datetime import datetime, timezone
+
+from iblai.api.ai_mentor_api import AiMentorApi
+from iblai.clients import get_platform_api_client
+from iblai.models.mcp_server import MCPServer
+from iblai.models.mcp_server_connection import MCPServerConnection
+from iblai.models.mentor import Mentor
+from iblai.models.mentor_settings import MentorSettings
+from iblai.models.mentor_settings_public import MentorSettingsPublic
+from iblai.models.o_auth_service import OAuthService
+from iblai.models.paginated_mcp_server_connection_list import PaginatedMCPServerConnectionList
+from iblai.models.paginated_mcp_server_list import PaginatedMCPServerList
+from iblai.models.paginated_mentor_list import PaginatedMentorList
+from iblai.models.tool_category import ToolCategory
+from iblai.models.tool_response import ToolResponse
+
+URL = os.environ.get("GATEWAY_URL", "http://127.0.0.1:8600")
+ORG = os.environ.get("GATEWAY_ORG", "acme")
+USER = os.environ.get("GATEWAY_USER", "alice")
+MULTIPART = "multipart/form-data"
+URLENCODED = "application/x-www-form-urlencoded"
+SERVER_URL = "https://workflow-mcp.example.com"
+
+client = get_platform_api_client(URL, os.environ["GATEWAY_TOKEN"])
+api = AiMentorApi(client)
+failures = []
+
+
+def read(what, response, status, model=None):
+    """The JSON of a raw SDK answer, parsed by its model. The SDK itself checks neither status nor shape."""
+    raw = getattr(response, "data", b"") or b""
+    if response.status != status:
+        failures.append(f"{what}: HTTP {response.status} instead of {status}: {raw[:300]!r}")
+        return None
+    body = json.loads(raw) if raw else None
+    for item in [] if model is None else body if isinstance(body, list) else [body]:
+        try:
+            model.from_dict(item)
+        except Exception as error:
+            failures.append(f"{what}: {model.__name__}: {error}")
+    if model is not None and isinstance(body, dict):
+        kind = response.headers.get("content-type", "")
+        if not kind.startswith("application/json"):
+            failures.append(f"{what}: content type {kind}")
+    return body
+
+
+def call(path, model, what=None):
+    """A GET that the SDK has no method for, or whose method does more than ask."""
+    method, url, headers, *_ = client.param_serialize(
+        method="GET", resource_path=path, path_params={}, query_params=[], header_params={},
+        body=None, post_params=[], files={}, auth_settings=["PlatformApiKeyAuthentication"],
+    )
+    # The SDK's own methods return the transport's answer too, not the wrapper around it.
+    response = client.call_api(method, url, headers).response
+    return read(what or path, response, 200, model)
+
+
+def create_server(name, content_type, **fields):
+    """As every SDK user must: read-only fields with invented values, and a form media type."""
+    now = datetime.now(timezone.utc)
+    return api.ai_mentor_orgs_users_mcp_servers_create(
+        ORG, USER, id=0, platform=0, name=name, url=SERVER_URL, platform_key="", oauth_service_data={},
+        mcp_server_connections="", created_at=now, updated_at=now, _content_type=content_type, **fields,
+    )
+
+
+def connection(server, **fields):
+    now = datetime.now(timezone.utc)
+    return MCPServerConnection(
+        id=0, server=server, server_name="", platform_key=None, connected_service_summary=None,
+        created_at=now, updated_at=now, **fields,
+    )
+
+
+def servers():
+    fields = dict(transport="sse", is_featured=True, auth_type="token", credentials="Bearer super-secret-api-key")
+    one = read("create by multipart", create_server("SDK one", MULTIPART, extra_headers={"x-a": "b"}, **fields), 201, MCPServer)
+    two = read("create by urlencoded", create_server("SDK two", URLENCODED, extra_headers={"x-a": "b"}, **fields), 201, MCPServer)
+    for server in filter(None, [one, two]):
+        OAuthService.from_dict(server["oauth_service_data"])
+        expected = {"is_featured": True, "transport": "sse", "extra_headers": {"x-a": "b"}, "credentials": "Bearer sup****key"}
+        for name, value in expected.items():
+            if server[name] != value:
+                failures.append(f"server field {name}: {server[name]!r} instead of {value!r}")
+    empty = api.ai_mentor_orgs_users_mcp_servers_create
+    now = datetime.now(timezone.utc)
+    refused = empty(
+        ORG, USER, id=0, platform=0, name="x", url=SERVER_URL, platform_key="", oauth_service_data={},
+        mcp_server_connections="", created_at=now, updated_at=now,
+    )
+    read("the SDK's default body", refused, 400)
+    listed = api.ai_mentor_orgs_users_mcp_servers_list
+    page = read("list servers", listed(ORG, USER, page_size=12, is_featured=True, search="SDK"), 200, PaginatedMCPServerList)
+    if page and page["count"] < 2:
+        failures.append(f"list servers: {page['count']} of 2 found")
+    mentor = uuid.uuid4()
+    read("list by mentor", listed(ORG, USER, mentor_unique_id=mentor, include_global=True), 200, PaginatedMCPServerList)
+    retrieve = api.ai_mentor_orgs_users_mcp_servers_retrieve
+    read("read server", retrieve(one["id"], ORG, USER), 200, MCPServer)
+    patch = api.ai_mentor_orgs_users_mcp_servers_partial_update
+    changed = read("patch server", patch(one["id"], ORG, USER, is_enabled=False, _content_type=MULTIPART), 200, MCPServer)
+    if changed and changed["is_enabled"] is not False:
+        failures.append("patch server: is_enabled stayed")
+    return one["id"], two["id"]
+
+
+def connections(server, mentor):
+    create = api.ai_mentor_orgs_users_mcp_server_connections_create
+    made = []
+    for fields in [
+        dict(scope="platform", auth_type="token", credentials="super-secret-api-key", authorization_scheme="Bearer"),
+        dict(scope="user", auth_type="token", credentials="k", user=USER, extra_headers={"x-a": "b"}),
+        dict(scope="mentor", auth_type="none", mentor=mentor),
+    ]:
+        row = read(f"create {fields['scope']} connection", create(ORG, USER, connection(server, **fields)), 201, MCPServerConnection)
+        made.extend([row["id"]] if row else [])
+    read("refused connection", create(ORG, USER, connection(server, scope="mentor", auth_type="oauth2")), 400)
+    listed = api.ai_mentor_orgs_users_mcp_server_connections_list
+    page = read("list connections", listed(ORG, USER, server=float(server)), 200, PaginatedMCPServerConnectionList)
+    if page and page["count"] != len(made):
+        failures.append(f"list connections: {page['count']} instead of {len(made)}")
+    for row in made:
+        read("read connection", api.ai_mentor_orgs_users_mcp_server_connections_retrieve(row, ORG, USER), 200, MCPServerConnection)
+        read("delete connection", api.ai_mentor_orgs_users_mcp_server_connections_destroy(row, ORG, USER), 204)
+
+
+def mentors(server_ids):
+    base = f"/api/ai-mentor/orgs/{ORG}/users/{USER}/"
+    create = api.ai_mentor_orgs_users_mentor_with_settings_create
+    mentor = read(
+        "create mentor",
+        create(ORG, USER, template_name="ai-mentor", new_mentor_name=f"SDK {uuid.uuid4()}", tool_slugs=["mcp-tool"],
+               mcp_servers=list(server_ids), _content_type=MULTIPART),
+        200, Mentor,
+    )
+    unique_id = mentor["unique_id"]
+    update = api.ai_mentor_orgs_users_mentors_settings_update
+    settings = read(
+        "put settings",
+        update(unique_id, ORG, USER, can_use_tools=True, tool_slugs=["mcp-tool", "web-search"], mcp_servers=list(server_ids),
+               metadata={"a": [1]}, theme="dark", disable_chathistory=True, google_voice=3,
+               greeting_method="proactive_prompt", allow_anonymous=True, _content_type=MULTIPART),
+        200, MentorSettings,
+    )
+    if settings and (settings["tools"], [s["id"] for s in settings["mcp_servers"]]) != (["mcp-tool", "web-search"], list(server_ids)):
+        failures.append(f"put settings: {settings['tools']} {settings['mcp_servers']}")
+    retrieve = api.ai_mentor_orgs_users_mentors_settings_retrieve
+    read("get settings", retrieve(unique_id, ORG, USER), 200, MentorSettingsPublic)
+    call(f"{base}mentors/{unique_id}/settings/", MentorSettings, "get settings in full")
+    public = api.ai_mentor_orgs_users_mentors_public_settings_retrieve
+    read("public settings", public(unique_id, ORG, "undefined"), 200, MentorSettingsPublic)
+    call(base, PaginatedMentorList, "list mentors")
+    call(f"{base}mentors/{unique_id}/", Mentor, "read mentor")
+    call(f"{base}mentors/{unique_id}/available-tools/", ToolResponse)
+    call(f"{base}mentors/{unique_id}/mentor-tools/", ToolResponse)
+    call(f"{base}mentors/{unique_id}/tool-categories/", ToolCategory)
+    return unique_id
+
+
+def main():
+    one, two = servers()
+    mentor = mentors((two, one))
+    connections(one, mentor)
+    read("delete mentor", api.ai_mentor_orgs_users_destroy(mentor, ORG, USER), 204)
+    for server in (one, two):
+        read("delete server", api.ai_mentor_orgs_users_mcp_servers_destroy(server, ORG, USER), 204)
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    print(f"{'FAILED' if failures else 'ok'}: the SDK's models and {URL}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
