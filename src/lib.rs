@@ -3,15 +3,15 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 pub mod error;
 pub mod clock;
-pub mod config;
 pub mod tasks;
 pub mod egress;
 pub mod secret;
 pub mod storage;
+pub mod config;
+pub mod mcp;
 pub mod tenant;
 pub mod auth;
 pub mod audit;
-pub mod mcp;
 pub mod registry;
 pub mod credentials;
 pub mod upstream;

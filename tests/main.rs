@@ -14,3 +14,4 @@ mod http_surface;
 mod mentor_settings;
 mod registry_connections;
 mod registry_servers;
+mod tidy;

@@ -1,0 +1,111 @@
+//! What documents, migrations and the list of tests say of the repository is so.
+
+use super::{complain, everything, read, root, sources};
+
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "upstream-fixtures/README.md",
+];
+
+/// Folders and files at the top that a document may point into.
+const TOP: &[&str] = &[
+    ".ci/",
+    "deploy/",
+    "migrations/",
+    "src/",
+    "tests/",
+    "upstream-fixtures/",
+    "benches/",
+];
+
+/// The texts in backticks.
+fn code_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn documents_name_only_what_exists() {
+    let mut complaints = Vec::new();
+    for document in DOCUMENTS {
+        let text = read(document);
+        let linked = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next());
+        let paths = code_in(&text).chain(linked).flat_map(str::split_whitespace);
+        for path in paths.filter(|path| TOP.iter().any(|top| path.starts_with(top))) {
+            let path = path.trim_end_matches(['.', ',', ':', ';']);
+            // `migrations/NNNN_name.sql` and `src/http/*` stand for many.
+            if !path.contains(['*', '<', '{'])
+                && !path.contains("NNNN")
+                && !root().join(path).exists()
+            {
+                complaints.push(format!("{document}: there is no {path}"));
+            }
+        }
+    }
+    complain("Correct the document.", &complaints);
+}
+
+#[test]
+fn the_map_names_only_tests_that_exist() {
+    let all: String = everything().into_iter().map(|source| source.text).collect();
+    let map = read("src/lib.rs");
+    let lines = map.lines().filter(|line| line.starts_with("//!"));
+    let map: String = lines
+        .map(|line| line.trim_start_matches("//!"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let named: Vec<&str> = map
+        .split("Test: `")
+        .skip(1)
+        .filter_map(|rest| rest.split('`').next())
+        .collect();
+    let complaints: Vec<String> = named
+        .iter()
+        .filter(|name| !all.contains(&format!("fn {name}(")))
+        .map(|name| format!("src/lib.rs: there is no test {name}"))
+        .collect();
+    complain("Name the test that enforces the invariant.", &complaints);
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap_and_all_applied() {
+    let mut files: Vec<String> = std::fs::read_dir(root().join("migrations"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    files.sort();
+    let applied = read("src/storage/migrate.rs");
+    for (at, file) in files.iter().enumerate() {
+        let number = at + 1;
+        assert!(
+            file.starts_with(&format!("{number:04}_")),
+            "{file} should have the number {number:04}"
+        );
+        let entry = format!("({number}, include_str!(\"../../migrations/{file}\"))");
+        let applied: String = applied.split_whitespace().collect();
+        let entry: String = entry.split_whitespace().collect();
+        assert!(
+            applied.contains(&entry),
+            "src/storage/migrate.rs does not apply {file}"
+        );
+    }
+}
+
+#[test]
+fn every_test_file_is_in_the_one_binary() {
+    let main = read("tests/main.rs");
+    let complaints: Vec<String> = sources(&["tests"])
+        .into_iter()
+        .filter_map(|source| {
+            let inside = source.path.strip_prefix("tests/")?;
+            let name = inside.split('/').next()?.trim_end_matches(".rs").to_owned();
+            (name != "main" && !main.contains(&format!("mod {name};"))).then_some(name)
+        })
+        .map(|name| format!("tests/main.rs does not name `{name}`"))
+        .collect();
+    complain("Add `mod NAME;`, or its tests never run.", &complaints);
+}

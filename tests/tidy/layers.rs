@@ -1,0 +1,152 @@
+//! Who may use whom, and which modules alone may do a dangerous thing.
+
+use std::collections::BTreeSet;
+
+use super::{complain, sources};
+
+/// Bottom first: a module may use those that are named in its row and stand in a row above it.
+/// A new edge is an edit here, to be talked about in review; an edge downwards in the table does not exist.
+#[rustfmt::skip]
+const MAY_USE: &[(&str, &str)] = &[
+    ("error", ""),
+    ("clock", ""),
+    ("tasks", ""),
+    ("egress", ""),
+    ("secret", "clock"),
+    ("storage", "error"),
+    ("config", "secret storage"),
+    ("mcp", "error"),
+    ("tenant", "clock error storage"),
+    ("auth", "clock error secret storage tenant"),
+    ("audit", "auth clock error storage tenant"),
+    ("registry", "auth clock egress error secret storage tenant"),
+    ("credentials", "clock error registry secret storage tenant"),
+    ("upstream", "clock credentials egress error mcp registry tasks"),
+    ("gateway", "audit auth clock credentials error mcp registry secret storage tasks tenant upstream"),
+    ("app", "audit auth clock config egress gateway secret storage tasks upstream"),
+    ("http", "app audit auth clock config credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
+    ("cli", "app audit auth clock config credentials egress error http mcp registry secret storage tasks tenant upstream"),
+];
+
+/// Texts that only these files or folders may contain, and why.
+#[rustfmt::skip]
+const ONLY_IN: &[(&str, &[&str], &str)] = &[
+    ("clippy::disallowed_types", &["src/egress/"], "only `egress` opens a socket to the outside"),
+    ("clippy::disallowed_methods", &["src/clock.rs", "src/config.rs"], "only `clock` reads the clock and only `config` the environment"),
+    (".expose()", &["src/secret.rs", "src/config.rs", "src/credentials/headers.rs", "src/registry/sealed.rs", "src/gateway/parked.rs", "src/cli/"], "a secret is read in the clear where it is sent, shown or typed, and nowhere else"),
+    ("Tx::Sqlite", &["src/storage/"], "only `storage` knows that there are two databases"),
+    ("Tx::Postgres", &["src/storage/"], "only `storage` knows that there are two databases"),
+    ("StatusCode", &["src/http/", "src/egress/", "src/upstream/"], "only the modules that speak HTTP know status codes"),
+    ("println!", &["src/cli/", "src/main.rs"], "only the command line prints"),
+    ("std::process", &["src/main.rs"], "nothing but `main` ends the process or starts another"),
+];
+
+/// The modules that a text names after `crate::`.
+fn used(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for rest in text.split("crate::").skip(1) {
+        let names = match rest.strip_prefix('{') {
+            Some(list) => list.split('}').next().unwrap_or_default(),
+            None => rest,
+        };
+        for name in names
+            .split(',')
+            .take(if rest.starts_with('{') { usize::MAX } else { 1 })
+        {
+            let end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+            let name = name.trim().split(end).next().unwrap_or_default();
+            // The macro is exported at the root, as macros are.
+            found.insert(if name == "sql" { "storage" } else { name }.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        let module = source.module();
+        if matches!(module, "lib" | "main") {
+            continue;
+        }
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
+            complaints.push(format!(
+                "{}: the table does not know `{module}`",
+                source.path
+            ));
+            continue;
+        };
+        for (number, line) in source.product_lines() {
+            for other in used(line) {
+                if other != module && !allowed.split(' ').any(|name| name == other) {
+                    complaints.push(format!(
+                        "{}:{number}: `{module}` uses `{other}`",
+                        source.path
+                    ));
+                }
+            }
+        }
+    }
+    complain(
+        "Turn the dependency round, or defend a new edge in MAY_USE.",
+        &complaints,
+    );
+}
+
+#[test]
+fn the_table_of_layers_has_no_circle() {
+    for (at, (module, allowed)) in MAY_USE.iter().enumerate() {
+        for other in allowed.split_whitespace() {
+            let is_below = MAY_USE[..at].iter().any(|(name, _)| *name == other);
+            assert!(
+                is_below,
+                "`{module}` may not use `{other}`, which is not above it in the table"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_crate_lists_its_modules_bottom_up() {
+    let text = super::read("src/lib.rs");
+    let declared: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    let mut below = BTreeSet::new();
+    for module in declared {
+        let (_, allowed) = MAY_USE.iter().find(|(name, _)| *name == module).unwrap();
+        for other in allowed.split_whitespace() {
+            assert!(
+                below.contains(other),
+                "src/lib.rs: `{other}` must stand above `{module}`"
+            );
+        }
+        below.insert(module);
+    }
+    assert_eq!(
+        below.len(),
+        MAY_USE.len(),
+        "src/lib.rs and MAY_USE name different modules"
+    );
+}
+
+#[test]
+fn dangerous_things_happen_in_one_place() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        for (number, line) in source.product_lines() {
+            for (text, places, why) in ONLY_IN {
+                if line.contains(text) && !places.iter().any(|place| source.path.starts_with(place))
+                {
+                    complaints.push(format!("{}:{number}: `{text}`: {why}", source.path));
+                }
+            }
+        }
+    }
+    complain(
+        "Move it there, or defend a new place in ONLY_IN.",
+        &complaints,
+    );
+}

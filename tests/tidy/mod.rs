@@ -1,0 +1,81 @@
+//! Rules that neither the compiler nor clippy checks, read from the source text.
+//! Each test names the file and the line at fault and says what to do.
+
+mod documents;
+mod layers;
+mod lines;
+
+use std::path::{Path, PathBuf};
+
+/// A Rust source file of the repository.
+struct Source {
+    /// Relative to the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The numbered lines before the unit tests at the end of the file; comments left out.
+    fn product_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let is_test = self.path.contains("/tests/") || self.path.ends_with("_tests.rs");
+        self.text
+            .lines()
+            .enumerate()
+            .take_while(move |(_, line)| !is_test && *line != "#[cfg(test)]")
+            .map(|(number, line)| (number + 1, line))
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
+    /// The top-level module that the file belongs to: `http` for `src/http/path.rs`.
+    fn module(&self) -> &str {
+        let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        let first = inside.split('/').next().unwrap_or(inside);
+        first.strip_suffix(".rs").unwrap_or(first)
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every Rust file below these folders.
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let relative = path.strip_prefix(root()).unwrap();
+                found.push(Source {
+                    path: relative.to_str().unwrap().to_owned(),
+                    text: std::fs::read_to_string(&path).unwrap(),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "there is no source in {folders:?}");
+    found
+}
+
+/// Everything that is written in Rust here.
+fn everything() -> Vec<Source> {
+    sources(&["src", "tests", "upstream-fixtures"])
+}
+
+/// Fails with all complaints at once.
+#[track_caller]
+fn complain(what_to_do: &str, complaints: &[String]) {
+    assert!(
+        complaints.is_empty(),
+        "{}\n{what_to_do}",
+        complaints.join("\n")
+    );
+}
