@@ -1,6 +1,5 @@
 //! mentor-gateway
 #![deny(clippy::unwrap_used)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 pub mod error;
 pub mod clock;
 pub mod tasks;
