@@ -11,6 +11,7 @@ use super::catalog::Item;
 use super::parked::{self, Bond};
 use super::relay::{Back, Record, Relay, Start};
 use super::rounds::{Resend, is_input_required};
+use super::tasks::{self, Owner};
 use super::translate::Crossing;
 use super::view::{Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
@@ -100,6 +101,8 @@ impl Call<'_> {
             server: self.member.server.name.clone(),
             server_id: self.member.server.id.0,
             record,
+            tasks: tasks::may_come(self.request)
+                .then(|| Owner::new(self.request, self.member.server.id.0)),
         };
         let mut request = self.request.clone();
         if let Some(session) = &request.session {
@@ -216,11 +219,10 @@ impl Call<'_> {
         Outcome::Answer(text, status)
     }
 
-    /// A stream whose first event is the answer, and comes soon, is no stream for the client; but what a
-    /// session upstream streams over HTTP is streamed to a session client too.
+    /// What an upstream streams over HTTP is streamed to the client; over a connection that carries everything
+    /// at once, a call whose first event is the answer, and comes soon, is no stream.
     async fn stream(&self, mut start: Start, request: &Request) -> Outcome {
-        let mirrors = self.request.session.is_some()
-            && start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
+        let mirrors = start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
         if let Some(exchange) = start.exchange.as_mut().filter(|_| !mirrors) {
             start.first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next())
                 .await

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Target;
 use super::streams::Streams;
+use super::watch::WATCHED_MAX;
 use crate::auth::Caller;
 use crate::clock::random_hex;
 use crate::credentials::Outbound;
@@ -44,6 +45,7 @@ pub struct ClientSession {
     next_ask: AtomicU64,
     calls: Mutex<HashMap<Bytes, CancellationToken>>,
     upstreams: Mutex<Vec<(Arc<Upstream>, Outbound)>>,
+    watches: Mutex<HashMap<(i64, String), CancellationToken>>,
     /// Its streams, kept for a while for a client that comes back.
     pub streams: Streams,
     /// Cancelled when the session ends.
@@ -66,6 +68,7 @@ impl ClientSession {
             next_ask: AtomicU64::new(1),
             calls: Mutex::default(),
             upstreams: Mutex::default(),
+            watches: Mutex::default(),
             streams: Streams::default(),
             closed: CancellationToken::new(),
         })
@@ -181,6 +184,42 @@ impl ClientSession {
         if !used.iter().any(known) {
             used.push((upstream.clone(), credential.clone()));
         }
+    }
+
+    /// Ends a watch of a resource, and notes a new one if it is wanted: returns what will end that.
+    pub fn rewatch(&self, server: i64, uri: &str, is_wanted: bool) -> Option<CancellationToken> {
+        let mut watches = lock(&self.watches);
+        let key = (server, uri.to_owned());
+        if let Some(old) = watches.remove(&key) {
+            old.cancel();
+        }
+        if !is_wanted || watches.len() >= WATCHED_MAX {
+            return None;
+        }
+        let stop = self.closed.child_token();
+        watches.insert(key, stop.clone());
+        Some(stop)
+    }
+
+    /// Where updates of watched resources go: to this session's own stream.
+    pub fn updates(self: &Arc<Self>, tasks: &crate::tasks::Tasks) -> mpsc::Sender<Message> {
+        let (sink, mut updates) = mpsc::channel(WATCHED_MAX);
+        let (inbox, closed) = (self.inbox.clone(), self.closed.clone());
+        tasks.spawn(async move {
+            loop {
+                let update = tokio::select! {
+                    () = closed.cancelled() => return,
+                    update = updates.recv() => update,
+                };
+                match update {
+                    Some(message) => {
+                        inbox.put(Unsolicited::Notification(message));
+                    }
+                    None => return,
+                }
+            }
+        });
+        sink
     }
 
     /// Passes a notification of the client on to every upstream session of this session.

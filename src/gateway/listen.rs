@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
 
 use super::view::View;
 use super::{Gateway, Outcome, Request};
@@ -87,19 +88,25 @@ pub fn list_changed(capability: &str, subscription: Option<&[u8]>) -> Bytes {
     .into()
 }
 
+/// Resources that a subscription watches.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Those that can be watched, as the client named them.
+    pub(super) uris: Vec<String>,
+    /// Their updates.
+    pub(super) updates: mpsc::Receiver<Message>,
+    /// Ends the watches.
+    pub(super) stop: CancellationToken,
+}
+
 /// Opens a subscription: an acknowledgement, then what was asked for, until the client closes the stream.
 pub(super) fn open(
     gateway: &Arc<Gateway>,
-    request: &Request,
-    message: &Message,
+    (request, message): (&Request, &Message),
     view: &View,
+    (filter, watched): (&RawObject<'_>, Watched),
 ) -> Outcome {
     let id = message.id.clone().unwrap_or_default();
-    let filter = RawObject::parse(message.params_or_empty())
-        .ok()
-        .and_then(|params| params.get("notifications").map(<[u8]>::to_vec))
-        .unwrap_or_else(|| b"{}".to_vec());
-    let filter = RawObject::parse(&filter).unwrap_or_default();
     let mut granted = RawObject::default();
     let mut wanted = Vec::new();
     for (capability, name) in FILTERS {
@@ -108,33 +115,46 @@ pub(super) fn open(
             wanted.push(capability);
         }
     }
-    let mut metadata = RawObject::default();
-    metadata.set(meta::SUBSCRIPTION_ID, &id[..]);
+    if !watched.uris.is_empty() {
+        granted.set(
+            "resourceSubscriptions",
+            serde_json::json!(watched.uris).to_string().into_bytes(),
+        );
+    }
     let mut params = RawObject::default();
-    params.set("_meta", metadata.to_json());
+    params.set("_meta", subscription_meta(&id));
     params.set("notifications", granted.to_json());
     let first = message::notification(
         "notifications/subscriptions/acknowledged",
         &params.to_json(),
     );
-    let listening = Listening::to(gateway, view, wanted);
     tracing::debug!(request.id = &*request.request_id, "subscription opened");
     Outcome::Listen(Box::new(Subscription {
-        listening,
+        listening: Listening::to(gateway, view, wanted),
+        watched,
         id,
         first: Some(first.into()),
         stop: gateway.tasks.stop.clone(),
+        cancelled: request.cancelled.clone(),
         is_over: false,
     }))
+}
+
+fn subscription_meta(id: &[u8]) -> Vec<u8> {
+    let mut metadata = RawObject::default();
+    metadata.set(meta::SUBSCRIPTION_ID, id.to_vec());
+    metadata.to_json()
 }
 
 /// An open subscription.
 #[derive(Debug)]
 pub struct Subscription {
     listening: Listening,
+    watched: Watched,
     id: Bytes,
     first: Option<Bytes>,
-    stop: tokio_util::sync::CancellationToken,
+    stop: CancellationToken,
+    cancelled: CancellationToken,
     is_over: bool,
 }
 
@@ -148,20 +168,44 @@ impl Subscription {
             return None;
         }
         let changed = tokio::select! {
+            () = self.cancelled.cancelled() => return None,
             () = self.stop.cancelled() => None,
+            Some(update) = self.watched.updates.recv() => return Some(self.tagged(&update)),
             changed = self.listening.next() => changed,
         };
         match changed {
             Some(capability) => Some(list_changed(capability, Some(&self.id))),
             None => {
                 self.is_over = true;
-                let mut metadata = RawObject::default();
-                metadata.set(meta::SUBSCRIPTION_ID, &self.id[..]);
                 let mut result = RawObject::default();
                 result.set("resultType", string("complete"));
-                result.set("_meta", metadata.to_json());
+                result.set("_meta", subscription_meta(&self.id));
                 Some(message::result(&self.id, &result.to_json()).into())
             }
         }
+    }
+
+    /// An upstream's notification under the id of this subscription.
+    fn tagged(&self, update: &Message) -> Bytes {
+        let mut params = RawObject::parse(update.params_or_empty()).unwrap_or_default();
+        let own = params.get("_meta").map(<[u8]>::to_vec);
+        let mut metadata = own
+            .as_deref()
+            .and_then(|m| RawObject::parse(m).ok())
+            .unwrap_or_default();
+        metadata.set(meta::SUBSCRIPTION_ID, &self.id[..]);
+        let metadata = metadata.to_json();
+        params.set("_meta", metadata);
+        message::notification(
+            update.method.as_deref().unwrap_or_default(),
+            &params.to_json(),
+        )
+        .into()
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.watched.stop.cancel();
     }
 }

@@ -24,7 +24,7 @@ use crate::mcp::{RawObject, Version};
 /// Items in a page.
 const PAGE_ITEMS: usize = 1000;
 /// How long the first look at a server may hold up the first list; later ones never wait.
-const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
+pub const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Listings held at once, and how long an unused one is.
 const LISTINGS_MAX: u64 = 2_000;
 const LISTING_IDLE: Duration = Duration::from_secs(600);

@@ -10,8 +10,10 @@ pub mod names;
 pub mod parked;
 pub mod relay;
 pub mod streams;
+pub mod tasks;
 pub mod translate;
 pub mod view;
+pub mod watch;
 
 mod fetch;
 mod handshake;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::parked::{self, Bond, Parked};
 use super::rounds::{Resend, Round, is_input_required};
+use super::tasks::{self, Owner};
 use super::translate::Crossing;
 use super::{Gateway, Request};
 use crate::audit::Entry;
@@ -62,6 +63,8 @@ pub struct Back {
     pub(super) server: String,
     pub(super) server_id: i64,
     pub(super) record: Record,
+    /// Whose tasks may be in the answer, if any may.
+    pub(super) tasks: Option<Owner>,
 }
 
 impl Back {
@@ -74,7 +77,14 @@ impl Back {
             } else {
                 "ok"
             });
-            let shown = self.crossing.result(&self.method, result);
+            let shown = match self
+                .tasks
+                .as_ref()
+                .and_then(|owner| tasks::leave(&self.gateway, owner, result))
+            {
+                Some(bound) => bound.into(),
+                None => self.crossing.result(&self.method, result),
+            };
             let untouched = matches!(shown, std::borrow::Cow::Borrowed(_))
                 && message.id.as_ref() == Some(&self.id);
             let text = if untouched {
@@ -188,8 +198,18 @@ impl Relay {
     async fn take(&mut self, event: Result<Event, CallFailure>) -> Option<Bytes> {
         match event {
             Ok(Event::Notification(message)) => {
-                let is_log = message.method.as_deref() == Some("notifications/message");
-                (self.wants_log || !is_log).then_some(message.whole)
+                let method = message.method.as_deref().unwrap_or_default();
+                let owner = self.back.tasks.as_ref();
+                let bound = owner.and_then(|owner| {
+                    tasks::leave_notification(
+                        &self.back.gateway,
+                        owner,
+                        method,
+                        message.params_or_empty(),
+                    )
+                });
+                let is_unwanted = method == "notifications/message" && !self.wants_log;
+                (!is_unwanted).then(|| bound.unwrap_or(message.whole))
             }
             Ok(Event::Ask(ask)) => self.asked(ask).await,
             Ok(Event::Answer(answer)) => self.answered(&answer),

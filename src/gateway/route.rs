@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::call::Call;
 use super::catalog::{Item, List, Snapshot};
-use super::lists::{self, Listing};
+use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
+use super::tasks::{self, Owner};
 use super::view::{Member, View};
+use super::watch::{WATCHED_MAX, Watch};
 use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen};
 use crate::clock::Stopwatch;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
@@ -102,26 +104,122 @@ impl<'a> Origin<'a> {
 
     /// One server: everything goes through as it is.
     async fn to_server(self, method: &str) -> Result<Outcome, Refusal> {
-        if method == "subscriptions/listen" && self.request.version.is_modern() {
-            return Ok(listen::open(
-                self.gateway,
-                self.request,
-                self.message,
-                self.view,
-            ));
-        }
         let member = self.view.only()?;
-        let params = self.params()?;
+        let mut params = self.params()?;
+        if self.request.version.is_modern() {
+            let owner = Owner::new(self.request, member.server.id.0);
+            if tasks::is_task_method(method) {
+                tasks::enter(self.gateway, &owner, &mut params)?;
+            } else if method == "subscriptions/listen" {
+                if !self.speaks_modern(member).await? {
+                    return self.listen(params).await;
+                }
+                tasks::enter_filter(self.gateway, &owner, &mut params);
+            }
+        } else if matches!(method, "resources/subscribe" | "resources/unsubscribe") {
+            let uri = uri_of(&params)?;
+            return self.subscribe(method, (member, uri), params).await;
+        }
         let name = name_of(method, &params);
         let snapshot = match member.ready() {
             // A tool's headers are only known from the list.
-            Some(open) if method == "tools/call" => Some(open.cell.snapshot()),
+            Some(open) if method == "tools/call" && self.request.version.is_modern() => {
+                Some(open.cell.first_snapshot(FIRST_LOOK_PATIENCE).await)
+            }
             _ => None,
         };
         let item = snapshot
             .as_deref()
             .and_then(|s: &Snapshot| s.find(List::Tools, &name));
         self.call((member, item), params, &name).await
+    }
+
+    /// Whether this client's session with a server is of the stateless era.
+    async fn speaks_modern(&self, member: &Member) -> Result<bool, Refusal> {
+        let open = member.open()?;
+        self.gateway.audit.admit()?;
+        let lane = self.view.lane(self.request);
+        let session = open
+            .upstream
+            .session(&lane, &open.credential, &self.request.client)
+            .await;
+        Ok(session
+            .map_err(|failure| failure.into_error(&member.server.name))?
+            .version()
+            .is_modern())
+    }
+
+    /// Subscribes a session client to a resource, or ends that; across the eras if need be.
+    async fn subscribe(
+        self,
+        method: &str,
+        (member, uri): (&Member, String),
+        params: RawObject<'_>,
+    ) -> Result<Outcome, Refusal> {
+        let crosses = self.speaks_modern(member).await?;
+        let Some(session) = self.request.session.as_ref().filter(|_| crosses) else {
+            return self.call((member, None), params, &uri).await;
+        };
+        let stop = session.rewatch(member.server.id.0, &uri, method == "resources/subscribe");
+        if let Some(stop) = stop {
+            let watch = self.watch(member, vec![uri])?;
+            let sink = session.updates(&self.gateway.tasks);
+            let begun = watch.begin(sink, stop, &self.gateway.tasks).await;
+            begun.map_err(|failure| failure.into_error(&member.server.name))?;
+        }
+        Ok(self.result(b"{}"))
+    }
+
+    fn watch(&self, member: &Member, uris: Vec<String>) -> Result<Watch, Refusal> {
+        let open = member.open()?;
+        Ok(Watch {
+            upstream: open.upstream.clone(),
+            credential: open.credential.clone(),
+            lane: self.view.lane(self.request),
+            client: self.request.client.clone(),
+            uris,
+        })
+    }
+
+    /// A subscription of a stateless client that no single upstream can answer as it is.
+    async fn listen(self, params: RawObject<'_>) -> Result<Outcome, Refusal> {
+        let filter = params.get("notifications").unwrap_or(b"{}").to_vec();
+        let filter = RawObject::parse(&filter).unwrap_or_default();
+        let uris: Vec<String> = filter
+            .get("resourceSubscriptions")
+            .and_then(|uris| serde_json::from_slice(uris).ok())
+            .unwrap_or_default();
+        if uris.len() > WATCHED_MAX {
+            return Err(RpcError::new(INVALID_PARAMS, "too many resourceSubscriptions").into());
+        }
+        let stop = self.gateway.tasks.stop.child_token();
+        let (sink, updates) = tokio::sync::mpsc::channel(WATCHED_MAX);
+        let mut granted = Vec::new();
+        for uri in uris {
+            // What cannot be watched is left out of the acknowledgement.
+            let Ok((member, own)) = self.owner_of(&uri).await else {
+                continue;
+            };
+            let watch = self.watch(member, vec![own])?;
+            if watch
+                .begin(sink.clone(), stop.clone(), &self.gateway.tasks)
+                .await
+                .is_ok()
+            {
+                granted.push(uri);
+            }
+        }
+        let watched = listen::Watched {
+            uris: granted,
+            updates,
+            stop,
+        };
+        Ok(listen::open(
+            self.gateway,
+            (self.request, self.message),
+            self.view,
+            (&filter, watched),
+        ))
     }
 
     /// A mentor: lists from the catalogs, calls to the one server that has the name.
@@ -143,12 +241,17 @@ impl<'a> Origin<'a> {
                 self.resource().await
             }
             "completion/complete" => self.completion().await,
-            "subscriptions/listen" if self.request.version.is_modern() => Ok(listen::open(
-                self.gateway,
-                self.request,
-                self.message,
-                self.view,
-            )),
+            "subscriptions/listen" if self.request.version.is_modern() => {
+                let params = self.params()?;
+                self.listen(params).await
+            }
+            _ if tasks::is_task_method(method) && self.request.version.is_modern() => {
+                let mut params = self.params()?;
+                let member = tasks::member_of(self.view, &params)?;
+                let owner = Owner::new(self.request, member.server.id.0);
+                tasks::enter(self.gateway, &owner, &mut params)?;
+                self.call((member, None), params, "").await
+            }
             _ => Err(RpcError::method_not_found(method).into()),
         }
     }
@@ -230,9 +333,7 @@ impl<'a> Origin<'a> {
 
     async fn resource(self) -> Result<Outcome, Refusal> {
         let mut params = self.params()?;
-        let uri = params
-            .get_str("uri")
-            .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri must be a string"))?;
+        let uri = uri_of(&params)?;
         let (member, own) = self.owner_of(&uri).await?;
         if own != uri {
             params.set("uri", string(&own));
@@ -298,6 +399,12 @@ impl<'a> Origin<'a> {
         params.set("ref", rewritten);
         self.call((member, None), params, &exposed).await
     }
+}
+
+fn uri_of(params: &RawObject<'_>) -> Result<String, RpcError> {
+    params
+        .get_str("uri")
+        .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri must be a string"))
 }
 
 fn never_read(member: &Member) -> bool {

@@ -57,6 +57,11 @@ impl Sender {
             exchange.finished = !failure.may_have_executed;
             return Err(failure);
         }
+        let exchange = if out.is_subscription() {
+            exchange.for_subscription()
+        } else {
+            exchange
+        };
         Ok(Reply::Stream(Box::new(exchange)))
     }
 }

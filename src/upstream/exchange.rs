@@ -20,6 +20,8 @@ use crate::mcp::{Message, RawObject};
 const EVENTS_MAX: u32 = 50_000;
 /// Longest life of one call, however lively it is.
 const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// Longest life of a subscription; the client then opens it again.
+const SUBSCRIPTION_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// Resumptions of one broken event stream in a row without an event.
 const RESUMES_MAX: u32 = 5;
 /// Wait before a resumption when the upstream names none, and the longest it may name.
@@ -80,6 +82,8 @@ pub struct Exchange {
     pub(super) finished: bool,
     pub(super) events_left: u32,
     pub(super) until: Instant,
+    /// Longest silence; a subscription may be silent for as long as nothing changes.
+    pub(super) idle: Option<Duration>,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -93,6 +97,7 @@ pub(super) struct Resume {
 
 impl Exchange {
     pub(super) fn new(session: Arc<Session>, id: Bytes, permit: OwnedSemaphorePermit) -> Self {
+        let session_idle = session.limits().idle;
         Self {
             session,
             id,
@@ -103,8 +108,16 @@ impl Exchange {
             finished: false,
             events_left: EVENTS_MAX,
             until: Instant::now() + CALL_DEADLINE,
+            idle: Some(session_idle),
             _permit: permit,
         }
+    }
+
+    /// The call is a subscription: it has no end and may be silent.
+    pub(super) fn for_subscription(mut self) -> Self {
+        self.until = Instant::now() + SUBSCRIPTION_DEADLINE;
+        self.idle = None;
+        self
     }
 
     /// The session that the call runs on.
@@ -184,7 +197,9 @@ impl Exchange {
 
     async fn next_message(&mut self) -> Result<Message, CallFailure> {
         loop {
-            let until = self.until.min(Instant::now() + self.session.limits().idle);
+            let until = self
+                .idle
+                .map_or(self.until, |idle| self.until.min(Instant::now() + idle));
             let routed = recv(self.slot.as_mut());
             let stepped = match self.events.as_mut() {
                 None => timeout_at(until, routed).await.map(Step::Routed),

@@ -236,8 +236,17 @@ impl HttpWire {
             modern_headers(out),
             body.into(),
         );
-        let response = upstream.egress.send(request, &upstream.limits).await?;
-        match read(response, &upstream.limits).await? {
+        let idle = if out.is_subscription() {
+            LISTEN_IDLE
+        } else {
+            upstream.limits.idle
+        };
+        let limits = Limits {
+            headers: upstream.limits.headers,
+            idle,
+        };
+        let response = upstream.egress.send(request, &limits).await?;
+        match read(response, &limits).await? {
             Came::Message(message, status) => {
                 let is_ours = message.id.as_ref() == Some(out.id)
                     || message.id.is_none() && message.error.is_some();
@@ -251,6 +260,9 @@ impl HttpWire {
             }
             Came::Events(events) => {
                 let mut exchange = Exchange::new(session.clone(), out.id.clone(), permit);
+                if out.is_subscription() {
+                    exchange = exchange.for_subscription();
+                }
                 exchange.events = Some(events);
                 Ok(Reply::Stream(Box::new(exchange)))
             }

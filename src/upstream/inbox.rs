@@ -5,20 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::session::Session;
+use super::exchange::Ask;
 use crate::mcp::Message;
-use crate::mcp::message::Kind;
 
 /// Messages that wait for a client that does not read, at most; what comes then is dropped.
 const INBOX_MESSAGES_MAX: usize = 256;
 
 /// A notification or request from an upstream outside of any call.
 #[derive(Debug)]
-pub struct Unsolicited {
-    /// Who said it, to be answered.
-    pub session: Arc<Session>,
-    /// What it said.
-    pub message: Message,
+pub enum Unsolicited {
+    /// A notification.
+    Notification(Message),
+    /// A request.
+    Ask(Ask),
 }
 
 /// The sending end: given to a session that is bound to one client's session.
@@ -47,8 +46,8 @@ impl Inbox {
     }
 
     /// Puts a message in. `false` if it cannot be taken.
-    pub(super) fn put(&self, item: Unsolicited) -> bool {
-        let can_wait = item.message.kind() == Kind::Notification;
+    pub fn put(&self, item: Unsolicited) -> bool {
+        let can_wait = matches!(item, Unsolicited::Notification(_));
         (can_wait || self.is_read.load(Ordering::Acquire)) && self.queue.try_send(item).is_ok()
     }
 }

@@ -59,11 +59,17 @@ pub struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
+    /// Whether the answer is a stream that stays open until somebody closes it.
+    pub(super) fn is_subscription(&self) -> bool {
+        self.method == "subscriptions/listen"
+    }
+
     /// The name or URI that `Mcp-Name` mirrors.
     pub(super) fn name(&self) -> Option<String> {
         match self.method {
             "tools/call" | "prompts/get" => self.params.get_str("name"),
             "resources/read" => self.params.get_str("uri"),
+            "tasks/get" | "tasks/update" | "tasks/cancel" => self.params.get_str("taskId"),
             _ => None,
         }
     }

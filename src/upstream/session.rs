@@ -12,7 +12,7 @@ use moka::future::Cache;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::exchange::{Exchange, Reply, Routed};
+use super::exchange::{Ask, Exchange, Reply, Routed};
 use super::failure::CallFailure;
 use super::http::HttpWire;
 use super::inbox::{Inbox, Unsolicited};
@@ -169,6 +169,11 @@ impl Session {
     /// Whether calls can be made on it.
     pub fn is_open(&self) -> bool {
         !self.closed.is_cancelled()
+    }
+
+    /// Returns once no call can be made on it any more.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
     }
 
     /// The number of the server, for logs.
@@ -414,9 +419,12 @@ impl Session {
         if let Some(list) = message.method.as_deref().and_then(changed_list) {
             self.upstream.changed(list);
         }
-        let item = Unsolicited {
-            session: self.clone(),
-            message: message.clone(),
+        let item = match message.kind() {
+            Kind::Request => Unsolicited::Ask(Ask {
+                message: message.clone(),
+                session: self.clone(),
+            }),
+            Kind::Notification | Kind::Response => Unsolicited::Notification(message.clone()),
         };
         let is_taken = self.inbox.as_ref().is_some_and(|inbox| inbox.put(item));
         if !is_taken && message.kind() == Kind::Request {

@@ -29,7 +29,7 @@ use crate::http::request_id::RequestId;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, RawObject, Version, headers};
-use crate::upstream::{Ask, Client, Unsolicited};
+use crate::upstream::{Client, Unsolicited};
 
 /// An HTTP request after the checks that need no body.
 struct Asked {
@@ -411,26 +411,22 @@ impl SessionStream {
                 item = unsolicited.recv() => item?,
                 changed = changed(self.changes.as_mut()) => return Some(list_changed(changed?, None)),
             };
-            let is_change = item
-                .message
-                .method
-                .as_deref()
-                .is_some_and(|method| method.ends_with("/list_changed"));
-            match item.message.kind() {
+            match item {
                 // The union announces changes itself, once its own list has changed.
-                Kind::Notification if is_change && self.changes.is_some() => {}
-                Kind::Notification => return Some(item.message.whole),
-                Kind::Request => {
-                    let ask = Ask {
-                        message: item.message,
-                        session: item.session,
-                    };
-                    return Some(self.session.forward(ask, &self.app.tasks));
-                }
-                Kind::Response => {}
+                Unsolicited::Notification(message)
+                    if self.changes.is_some() && is_list_change(&message) => {}
+                Unsolicited::Notification(message) => return Some(message.whole),
+                Unsolicited::Ask(ask) => return Some(self.session.forward(ask, &self.app.tasks)),
             }
         }
     }
+}
+
+fn is_list_change(message: &Message) -> bool {
+    message
+        .method
+        .as_deref()
+        .is_some_and(|method| method.ends_with("/list_changed"))
 }
 
 async fn changed(listening: Option<&mut Listening>) -> Option<&'static str> {

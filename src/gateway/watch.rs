@@ -1,0 +1,168 @@
+//! Watching resources of an upstream across eras: `resources/subscribe` of a session upstream and
+//! `subscriptions/listen` of a stateless one, each read as a plain sequence of notifications.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::random_hex;
+use crate::credentials::Outbound;
+use crate::mcp::raw::string;
+use crate::mcp::{Message, RawObject, meta};
+use crate::upstream::{
+    CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unsolicited, Upstream,
+};
+
+/// Resources that one subscription may name.
+pub const WATCHED_MAX: usize = 256;
+
+/// What is watched, and for whom.
+#[derive(Debug)]
+pub struct Watch {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// The credential.
+    pub credential: Outbound,
+    /// The person and mentor; the watch has a session of its own.
+    pub lane: Lane,
+    /// The client.
+    pub client: Client,
+    /// The URIs, in the upstream's words.
+    pub uris: Vec<String>,
+}
+
+impl Watch {
+    /// Begins to watch; `notifications/resources/updated` go to the sink until it or the stop is closed.
+    ///
+    /// # Errors
+    /// If the upstream refuses or cannot be reached.
+    pub async fn begin(
+        mut self,
+        sink: mpsc::Sender<Message>,
+        stop: CancellationToken,
+        tasks: &crate::tasks::Tasks,
+    ) -> Result<(), CallFailure> {
+        let (inbox, unsolicited) = Inbox::new();
+        self.lane.session = Some(format!("watch-{}", random_hex::<8>()).into());
+        self.lane.inbox = Some(inbox);
+        let session = self
+            .upstream
+            .session(&self.lane, &self.credential, &self.client)
+            .await?;
+        if session.version().is_modern() {
+            let exchange = self.listen(&session).await?;
+            tasks.spawn(async move { forward_events(exchange, sink, stop).await });
+        } else {
+            for uri in &self.uris {
+                let mut params = RawObject::default();
+                params.set("uri", string(uri));
+                session
+                    .ask("resources/subscribe", params, &self.client)
+                    .await?;
+            }
+            tasks.spawn(async move {
+                forward_unsolicited(unsolicited, &session, sink, stop).await;
+                self.upstream
+                    .end_session(&self.lane, &self.credential)
+                    .await;
+            });
+        }
+        Ok(())
+    }
+
+    async fn listen(&self, session: &Arc<Session>) -> Result<Reply, CallFailure> {
+        let mut filter = RawObject::default();
+        filter.set(
+            "resourceSubscriptions",
+            serde_json::json!(self.uris).to_string().into_bytes(),
+        );
+        let mut params = RawObject::default();
+        params.set("notifications", filter.to_json());
+        let id = Bytes::from(string(&random_hex::<8>()));
+        let out = Outgoing {
+            method: "subscriptions/listen",
+            id: &id,
+            params,
+            client: &self.client,
+            param_headers: Vec::new(),
+            is_idempotent: true,
+        };
+        session.request(&out).await
+    }
+}
+
+async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, stop: CancellationToken) {
+    let Reply::Stream(mut exchange) = reply else {
+        return;
+    };
+    loop {
+        let event = tokio::select! {
+            () = stop.cancelled() => return,
+            () = sink.closed() => return,
+            event = exchange.next() => event,
+        };
+        match event {
+            Ok(Event::Notification(message)) => {
+                if is_update(&message) && sink.send(without_subscription(message)).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Event::Ask(ask)) => ask.refuse(),
+            Ok(Event::Answer(_)) | Err(_) => return,
+        }
+    }
+}
+
+async fn forward_unsolicited(
+    mut unsolicited: mpsc::Receiver<Unsolicited>,
+    session: &Session,
+    sink: mpsc::Sender<Message>,
+    stop: CancellationToken,
+) {
+    loop {
+        let item = tokio::select! {
+            () = stop.cancelled() => return,
+            () = sink.closed() => return,
+            () = session.closed() => return,
+            item = unsolicited.recv() => item,
+        };
+        match item {
+            Some(Unsolicited::Notification(message)) if is_update(&message) => {
+                if sink.send(message).await.is_err() {
+                    return;
+                }
+            }
+            Some(_) => {}
+            None => return,
+        }
+    }
+}
+
+fn is_update(message: &Message) -> bool {
+    message.method.as_deref() == Some("notifications/resources/updated")
+}
+
+/// The subscription's id is our own; the client never heard of it.
+fn without_subscription(message: Message) -> Message {
+    let Ok(mut params) = RawObject::parse(message.params_or_empty()) else {
+        return message;
+    };
+    let Some(metadata) = params.get("_meta").map(<[u8]>::to_vec) else {
+        return message;
+    };
+    let Ok(mut metadata) = RawObject::parse(&metadata) else {
+        return message;
+    };
+    metadata.remove(meta::SUBSCRIPTION_ID);
+    if metadata.0.is_empty() {
+        params.remove("_meta");
+    } else {
+        let metadata = metadata.to_json();
+        params.set("_meta", metadata);
+    }
+    let text =
+        crate::mcp::message::notification("notifications/resources/updated", &params.to_json());
+    Message::parse(text.into()).unwrap_or(message)
+}
