@@ -279,6 +279,18 @@ fn master_keys_from_environment() -> Option<Secret> {
         .map(Secret::new)
 }
 
+/// The key of `stdio`: `ACADEMY_API_KEY`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the module that reads the environment"
+)]
+pub fn api_key() -> Option<Secret> {
+    std::env::var("ACADEMY_API_KEY")
+        .ok()
+        .filter(|key| !key.is_empty())
+        .map(Secret::new)
+}
+
 /// The log filter: `GATEWAY_LOG`, default `info`.
 #[expect(
     clippy::disallowed_methods,

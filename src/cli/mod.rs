@@ -3,6 +3,7 @@
 mod demo;
 mod mentor;
 mod serve;
+mod stdio;
 mod tenant;
 mod token;
 mod user;
@@ -49,6 +50,8 @@ enum Command {
     /// Create mentors
     #[command(subcommand)]
     Mentor(mentor::Mentor),
+    /// Serve MCP on stdio for a client that starts programs
+    Stdio(stdio::Stdio),
     /// Bring the database's schema up to date and exit
     Migrate,
 }
@@ -72,6 +75,7 @@ impl Cli {
             Command::User(command) => command.run(&config).await,
             Command::Token(command) => command.run(&config).await,
             Command::Mentor(command) => command.run(&config).await,
+            Command::Stdio(command) => command.run().await,
             Command::Migrate => migrate(&config).await,
         }
     }

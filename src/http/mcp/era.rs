@@ -65,6 +65,20 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
     }
 }
 
+/// Decides by the body alone, on a connection where messages have no headers.
+pub(super) fn opening_of_body(message: &Message) -> Result<Opening, RpcError> {
+    let Some(metadata) = metadata(message) else {
+        return Ok(Opening::Legacy(None));
+    };
+    let Some(asked) = metadata.get_str(meta::PROTOCOL_VERSION) else {
+        return Ok(Opening::Legacy(None));
+    };
+    match asked.parse::<Version>() {
+        Ok(version) if version.is_modern() => client_in(message, &metadata).map(Opening::Modern),
+        _ => Err(RpcError::unsupported_version(&asked)),
+    }
+}
+
 fn metadata(message: &Message) -> Option<RawObject<'_>> {
     let params = message.params.as_deref()?;
     // Only the one member is opened; the rest of the parameters stays as it is.
@@ -89,10 +103,7 @@ fn modern(
     message: &Message,
     metadata: &RawObject<'_>,
 ) -> Result<Opening, RpcError> {
-    let capabilities = metadata
-        .get(meta::CLIENT_CAPABILITIES)
-        .filter(|c| c.starts_with(b"{"));
-    let capabilities = capabilities.ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
+    let client = client_in(message, metadata)?;
     let method = message.method.as_deref().unwrap_or_default();
     agree(map, &headers::METHOD, Some(method))?;
     let name = match method {
@@ -111,23 +122,31 @@ fn modern(
         })?;
         agree(map, &headers::NAME, params.get_str(member).as_deref())?;
     }
-    let slice = |part: &[u8]| message.whole.slice_ref(part);
-    let log_level = metadata
-        .get(meta::LOG_LEVEL)
-        .map(|level| Bytes::copy_from_slice(level));
-    Ok(Opening::Modern(Client {
+    Ok(Opening::Modern(client))
+}
+
+/// The client as the request's own metadata describes it.
+fn client_in(message: &Message, metadata: &RawObject<'_>) -> Result<Client, RpcError> {
+    let capabilities = metadata
+        .get(meta::CLIENT_CAPABILITIES)
+        .filter(|c| c.starts_with(b"{"));
+    let capabilities = capabilities.ok_or_else(|| missing(meta::CLIENT_CAPABILITIES))?;
+    let part = |json: &[u8]| {
+        if within(&message.whole, json) {
+            message.whole.slice_ref(json)
+        } else {
+            Bytes::copy_from_slice(json)
+        }
+    };
+    Ok(Client {
         info: metadata
             .get(meta::CLIENT_INFO)
-            .map_or_else(|| Client::gateway().info, Bytes::copy_from_slice),
-        capabilities: if within(&message.whole, capabilities) {
-            slice(capabilities)
-        } else {
-            Bytes::copy_from_slice(capabilities)
-        },
-        log_level,
+            .map_or_else(|| Client::gateway().info, part),
+        capabilities: part(capabilities),
+        log_level: metadata.get(meta::LOG_LEVEL).map(part),
         legacy_version: Version::NEWEST_LEGACY,
         prefers_legacy: false,
-    }))
+    })
 }
 
 fn within(whole: &[u8], part: &[u8]) -> bool {

@@ -106,6 +106,21 @@ pub(super) fn numbered(reader: Reader, is_primed: bool) -> Response {
     ))
 }
 
+/// The stream of an HTTP+SSE pair: the endpoint to POST to, then the messages.
+pub(super) fn with_endpoint(endpoint: &str, messages: impl Messages) -> Response {
+    let first = Bytes::from(format!("event: endpoint\ndata: {endpoint}\n\n"));
+    kept_alive(unfold(
+        (Some(first), messages),
+        |(first, mut messages)| async move {
+            if let Some(first) = first {
+                return Some((first, (None, messages)));
+            }
+            let text = messages.next().await?;
+            Some((frame(&text), (None, messages)))
+        },
+    ))
+}
+
 /// Something that yields messages with their positions until it ends.
 pub(super) trait Numbered: Send + 'static {
     /// The next message.

@@ -1,10 +1,14 @@
-//! The MCP endpoints over HTTP: which transport, which era, who calls; the rest is the gateway's.
+//! The MCP endpoints: which transport, which era, who calls; the rest is the gateway's.
+//! Every transport passes the same checks in the same order: host and origin, then the key.
 
 mod body;
 mod checks;
 mod era;
 mod events;
+mod peer;
+mod sse;
 mod streamable;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -12,34 +16,139 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
+use http::request::Parts;
+use http::{Method, StatusCode};
 
+use super::caller::{authenticate, peer_address};
+use super::request_id::RequestId;
 use crate::app::App;
+use crate::auth::Caller;
 use crate::gateway::Target;
+use crate::mcp::Message;
+use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use sse::Peers;
+
+/// What every MCP handler needs.
+#[derive(Debug, Clone)]
+struct Mcp {
+    app: Arc<App>,
+    peers: Peers,
+}
+
+/// An HTTP request after the checks that need no body.
+struct Asked {
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    target: Target,
+    parts: Parts,
+    request_id: Arc<str>,
+}
 
 /// The routes of the MCP endpoints, with and without the slash at the end.
 pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/mcp/mentors/{mentor}", any(mentor))
         .route("/mcp/mentors/{mentor}/", any(mentor))
+        .route("/mcp/mentors/{mentor}/{transport}", any(mentor_over))
         .route("/mcp/servers/{server}", any(server))
         .route("/mcp/servers/{server}/", any(server))
-        .with_state(app)
+        .route("/mcp/servers/{server}/{transport}", any(server_over))
+        .with_state(Mcp {
+            app,
+            peers: Peers::default(),
+        })
 }
 
-async fn mentor(
-    State(app): State<Arc<App>>,
-    Path(mentor): Path<String>,
-    request: Request,
-) -> Response {
-    streamable::answer(app, Target::Mentor(mentor), request).await
+async fn mentor(State(mcp): State<Mcp>, Path(mentor): Path<String>, request: Request) -> Response {
+    mcp.answer(Target::Mentor(mentor), "", request).await
 }
 
-async fn server(
-    State(app): State<Arc<App>>,
-    Path(server): Path<String>,
+async fn mentor_over(
+    State(mcp): State<Mcp>,
+    Path((mentor, over)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    // What is no number names no server; the answer comes after authentication, as for any unknown one.
-    let target = Target::Server(server.parse().unwrap_or(0));
-    streamable::answer(app, target, request).await
+    mcp.answer(Target::Mentor(mentor), &over, request).await
+}
+
+async fn server(State(mcp): State<Mcp>, Path(server): Path<String>, request: Request) -> Response {
+    mcp.answer(server_target(&server), "", request).await
+}
+
+async fn server_over(
+    State(mcp): State<Mcp>,
+    Path((server, over)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    mcp.answer(server_target(&server), &over, request).await
+}
+
+/// What is no number names no server; the answer comes after authentication, as for any unknown one.
+fn server_target(server: &str) -> Target {
+    Target::Server(server.parse().unwrap_or(0))
+}
+
+impl Mcp {
+    async fn answer(&self, target: Target, over: &str, request: Request) -> Response {
+        let (parts, content) = request.into_parts();
+        let asked = match self.check(target, parts).await {
+            Ok(asked) => asked,
+            Err(error) => return body::refuse(None, &error),
+        };
+        match (over, &asked.parts.method) {
+            ("", _) => streamable::answer(asked, content).await,
+            ("sse", &Method::GET) => {
+                sse::open(
+                    asked.app,
+                    &self.peers,
+                    (asked.caller, asked.target),
+                    &asked.parts,
+                )
+                .await
+            }
+            ("messages", &Method::POST) => {
+                let who = (&*asked.caller, &asked.target);
+                let posted = sse::post(
+                    &self.peers,
+                    who,
+                    asked.parts.uri.query(),
+                    (&asked.parts.headers, content),
+                );
+                posted
+                    .await
+                    .unwrap_or_else(|error| body::refuse(None, &error))
+            }
+            ("ws", &Method::GET) => {
+                websocket::upgrade(asked.app, asked.caller, asked.target, asked.parts).await
+            }
+            ("sse" | "messages" | "ws", _) => body::empty(StatusCode::METHOD_NOT_ALLOWED),
+            _ => body::empty(StatusCode::NOT_FOUND),
+        }
+    }
+
+    async fn check(&self, target: Target, parts: Parts) -> Result<Asked, RpcError> {
+        let app = self.app.clone();
+        checks::host_and_origin(&app.config, &parts.uri, &parts.headers).map_err(|status| {
+            RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed")
+                .with_status(status.as_u16())
+        })?;
+        let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
+        let caller = authenticate(&app, &parts.headers, peer).await?;
+        let request_id = RequestId::of(&parts.extensions).as_str().into();
+        Ok(Asked {
+            app,
+            caller,
+            target,
+            parts,
+            request_id,
+        })
+    }
+}
+
+/// Whether a notification announces a changed list.
+fn is_list_change(message: &Message) -> bool {
+    message
+        .method
+        .as_deref()
+        .is_some_and(|method| method.ends_with("/list_changed"))
 }

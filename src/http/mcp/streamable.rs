@@ -4,65 +4,30 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::Request as HttpRequest;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW};
-use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
 use super::events;
-use super::{body, checks};
+use super::{Asked, body};
 use crate::app::App;
-use crate::auth::Caller;
 use crate::error::Error;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
 use crate::gateway::relay::Relay;
 use crate::gateway::streams::{Position, Stream};
-use crate::gateway::{Outcome, Request, Target};
-use crate::http::caller::{authenticate, peer_address};
-use crate::http::request_id::RequestId;
+use crate::gateway::{Outcome, Request};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, RawObject, Version, headers};
 use crate::upstream::{Client, Unsolicited};
 
-/// An HTTP request after the checks that need no body.
-struct Asked {
-    app: Arc<App>,
-    caller: Arc<Caller>,
-    target: Target,
-    parts: Parts,
-    request_id: Arc<str>,
-}
-
-/// Answers one HTTP request to an MCP endpoint.
-pub(super) async fn answer(app: Arc<App>, target: Target, request: HttpRequest) -> Response {
-    let (parts, content) = request.into_parts();
-    if let Err(status) = checks::host_and_origin(&app.config, &parts.uri, &parts.headers) {
-        return body::refuse(
-            None,
-            &RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed")
-                .with_status(status.as_u16()),
-        );
-    }
-    let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
-    let caller = match authenticate(&app, &parts.headers, peer).await {
-        Ok(caller) => caller,
-        Err(error) => return body::refuse(None, &RpcError::from(&error)),
-    };
-    let request_id = RequestId::of(&parts.extensions).as_str().into();
-    let asked = Asked {
-        app,
-        caller,
-        target,
-        parts,
-        request_id,
-    };
+/// Answers one HTTP request that has passed the checks.
+pub(super) async fn answer(asked: Asked, content: Body) -> Response {
     let answered = match asked.parts.method {
         Method::POST => asked.post(content).await,
         Method::GET => asked.get().await,
@@ -306,7 +271,7 @@ fn is_result(text: &[u8]) -> bool {
 
 /// The client in the parameters of `initialize`, and the revision that we agree to: the one it asks for if
 /// we know it, else the newest with sessions.
-fn client_of(message: &Message) -> Result<Client, RpcError> {
+pub(super) fn client_of(message: &Message) -> Result<Client, RpcError> {
     let invalid = |what| {
         RpcError::new(
             crate::mcp::error::INVALID_PARAMS,
@@ -414,19 +379,12 @@ impl SessionStream {
             match item {
                 // The union announces changes itself, once its own list has changed.
                 Unsolicited::Notification(message)
-                    if self.changes.is_some() && is_list_change(&message) => {}
+                    if self.changes.is_some() && super::is_list_change(&message) => {}
                 Unsolicited::Notification(message) => return Some(message.whole),
                 Unsolicited::Ask(ask) => return Some(self.session.forward(ask, &self.app.tasks)),
             }
         }
     }
-}
-
-fn is_list_change(message: &Message) -> bool {
-    message
-        .method
-        .as_deref()
-        .is_some_and(|method| method.ends_with("/list_changed"))
 }
 
 async fn changed(listening: Option<&mut Listening>) -> Option<&'static str> {

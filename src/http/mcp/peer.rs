@@ -1,0 +1,289 @@
+//! A client on a connection that carries everything both ways: WebSocket, or the HTTP+SSE pair.
+//! The same handler stands behind it as behind streamable HTTP; there are no headers to check.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use super::era::{self, Opening};
+use super::streamable::client_of;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::clock::random_hex;
+use crate::gateway::client::ClientSession;
+use crate::gateway::listen::{Listening, list_changed};
+use crate::gateway::{Outcome, Request, Target};
+use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use crate::mcp::message::Kind;
+use crate::mcp::{Message, RawObject, Version, message};
+use crate::upstream::{Client, Unsolicited};
+
+/// Messages that wait to be written; a client that does not read for longer is let go.
+const OUT_MESSAGES_MAX: usize = 256;
+/// Longest wait for a client that does not read.
+const WRITE_STALL: Duration = Duration::from_secs(30);
+/// Requests of one connection that may be under way at once.
+const IN_FLIGHT_MAX: usize = 256;
+
+/// The client.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// 256 random bits: what the POSTs of an HTTP+SSE pair name.
+    pub(super) id: String,
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    target: Target,
+    out: mpsc::Sender<Bytes>,
+    session: Mutex<Option<Arc<ClientSession>>>,
+    /// Calls of the stateless era, which on such a connection are cancelled by notification.
+    calls: Mutex<HashMap<Bytes, CancellationToken>>,
+    in_flight: Semaphore,
+    /// Cancelled when the connection is over.
+    pub(super) closed: CancellationToken,
+}
+
+impl Peer {
+    /// A client, and what is to be written to it.
+    pub(super) fn new(
+        app: Arc<App>,
+        caller: Arc<Caller>,
+        target: Target,
+    ) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
+        let (out, to_write) = mpsc::channel(OUT_MESSAGES_MAX);
+        let closed = app.tasks.stop.child_token();
+        let peer = Self {
+            id: random_hex::<32>(),
+            app,
+            caller,
+            target,
+            out,
+            session: Mutex::default(),
+            calls: Mutex::default(),
+            in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            closed,
+        };
+        (Arc::new(peer), to_write)
+    }
+
+    /// Whether this caller may use it at this endpoint.
+    pub(super) fn belongs_to(&self, caller: &Caller, target: &Target) -> bool {
+        (self.caller.tenant.id, self.caller.user.id) == (caller.tenant.id, caller.user.id)
+            && self.target == *target
+    }
+
+    /// Takes one message of the client. Requests are answered while the next message is read.
+    pub(super) async fn receive(self: &Arc<Self>, text: Bytes) {
+        let message = match Message::parse(text) {
+            Ok(message) => message,
+            Err(error) => return self.refuse(None, &error.into()).await,
+        };
+        match message.kind() {
+            Kind::Request => {
+                let peer = self.clone();
+                self.app.tasks.spawn(async move {
+                    let closed = peer.closed.clone();
+                    tokio::select! {
+                        () = closed.cancelled() => {}
+                        () = peer.answer(message) => {}
+                    }
+                });
+            }
+            Kind::Notification => self.notified(&message).await,
+            Kind::Response => {
+                let session = self.session();
+                if !session.is_some_and(|session| session.respond(message)) {
+                    tracing::debug!("dropped a response to no request");
+                }
+            }
+        }
+    }
+
+    async fn notified(&self, message: &Message) {
+        if message.method.as_deref() == Some("notifications/cancelled") {
+            let params = RawObject::parse(message.params_or_empty()).unwrap_or_default();
+            let call = params
+                .get("requestId")
+                .and_then(|id| lock(&self.calls).remove(id));
+            if let Some(call) = call {
+                return call.cancel();
+            }
+        }
+        if let Some(session) = self.session() {
+            self.app.gateway.notified(&session, message).await;
+        }
+    }
+
+    async fn answer(self: Arc<Self>, message: Message) {
+        let id = message.id.clone();
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            let error = RpcError::new(
+                INVALID_REQUEST,
+                "too many requests are under way on this connection",
+            );
+            return self.refuse(id.as_ref(), &error).await;
+        };
+        let answered = match era::opening_of_body(&message) {
+            Ok(Opening::Modern(client)) => {
+                self.modern(client, message).await;
+                Ok(())
+            }
+            Ok(Opening::Legacy(_)) => self.legacy(message).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = answered {
+            self.refuse(id.as_ref(), &error).await;
+        }
+    }
+
+    async fn modern(&self, client: Client, message: Message) {
+        let id = message.id.clone().unwrap_or_default();
+        let request = self.request(Version::V2026_07_28, client, None);
+        lock(&self.calls).insert(id.clone(), request.cancelled.clone());
+        let outcome = self.app.gateway.handle(request, message).await;
+        self.write_outcome(outcome).await;
+        lock(&self.calls).remove(&id);
+    }
+
+    async fn legacy(self: &Arc<Self>, message: Message) -> Result<(), RpcError> {
+        if message.method.as_deref() == Some("initialize") {
+            return self.initialize(message).await;
+        }
+        let session = self.session().ok_or_else(|| {
+            RpcError::new(INVALID_REQUEST, "the first request must be initialize")
+        })?;
+        let request = self.request(session.version, session.client(), Some(session));
+        let outcome = self.app.gateway.handle(request, message).await;
+        self.write_outcome(outcome).await;
+        Ok(())
+    }
+
+    async fn initialize(self: &Arc<Self>, message: Message) -> Result<(), RpcError> {
+        let client = client_of(&message)?;
+        let session = ClientSession::new(
+            &self.caller,
+            self.target.clone(),
+            client.legacy_version,
+            client.clone(),
+        );
+        let request = self.request(session.version, client, Some(session.clone()));
+        let outcome = self.app.gateway.handle(request, message).await;
+        let old = lock(&self.session).replace(session.clone());
+        if let Some(old) = old {
+            old.closed.cancel();
+        }
+        self.write_outcome(outcome).await;
+        let peer = self.clone();
+        self.app
+            .tasks
+            .spawn(async move { peer.pump(session).await });
+        Ok(())
+    }
+
+    /// Writes what upstreams say outside of calls, and changes of lists.
+    async fn pump(self: Arc<Self>, session: Arc<ClientSession>) {
+        let Some(mut unsolicited) = session.take_unsolicited() else {
+            return;
+        };
+        let Ok(view) = self.app.gateway.view(&self.caller, &self.target).await else {
+            return;
+        };
+        let is_union = view.mentor.is_some();
+        let mut changes = Listening::to_all(&self.app.gateway, &view);
+        loop {
+            let text = tokio::select! {
+                () = self.closed.cancelled() => return,
+                () = session.closed.cancelled() => return,
+                changed = changes.next(), if is_union => match changed {
+                    Some(capability) => list_changed(capability, None),
+                    None => return,
+                },
+                item = unsolicited.recv() => match item {
+                    Some(Unsolicited::Notification(message)) if is_union && super::is_list_change(&message) => continue,
+                    Some(Unsolicited::Notification(message)) => message.whole,
+                    Some(Unsolicited::Ask(ask)) => session.forward(ask, &self.app.tasks),
+                    None => return,
+                },
+            };
+            self.write(text).await;
+        }
+    }
+
+    fn request(
+        &self,
+        version: Version,
+        client: Client,
+        session: Option<Arc<ClientSession>>,
+    ) -> Request {
+        Request {
+            caller: self.caller.clone(),
+            target: self.target.clone(),
+            version,
+            client,
+            session,
+            request_id: random_hex::<16>().into(),
+            cancelled: self.closed.child_token(),
+            param_headers: None,
+        }
+    }
+
+    /// Where its background work runs.
+    pub(super) fn tasks(&self) -> &crate::tasks::Tasks {
+        &self.app.tasks
+    }
+
+    fn session(&self) -> Option<Arc<ClientSession>> {
+        lock(&self.session).clone()
+    }
+
+    async fn write_outcome(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Answer(text, _) if text.is_empty() => {}
+            Outcome::Answer(text, _) => self.write(text).await,
+            Outcome::Stream(mut relay) => {
+                while let Some(text) = relay.next().await {
+                    self.write(text).await;
+                }
+            }
+            Outcome::Listen(mut subscription) => {
+                while let Some(text) = subscription.next().await {
+                    self.write(text).await;
+                }
+            }
+        }
+    }
+
+    async fn refuse(&self, id: Option<&Bytes>, error: &RpcError) {
+        let id = id.map_or(&b"null"[..], |id| &id[..]);
+        self.write(message::error(id, &error.to_json()).into())
+            .await;
+    }
+
+    async fn write(&self, text: Bytes) {
+        if self.out.send_timeout(text, WRITE_STALL).await.is_err() {
+            self.closed.cancel();
+        }
+    }
+
+    /// Ends everything that the connection began.
+    pub(super) async fn close(&self) {
+        self.closed.cancel();
+        let session = lock(&self.session).take();
+        if let Some(session) = session {
+            let mentor = match self.app.gateway.view(&self.caller, &self.target).await {
+                Ok(view) => view.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
+                Err(_) => 0,
+            };
+            session.close(mentor).await;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,82 @@
+//! WebSocket towards clients: the subprotocol `mcp`, one JSON-RPC message in each text frame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use http::request::Parts;
+use tokio::sync::mpsc::Receiver;
+
+use super::body::BODY_BYTES_MAX;
+use super::peer::Peer;
+use crate::app::App;
+use crate::auth::Caller;
+use crate::gateway::Target;
+
+/// How often an idle connection is pinged; two silent intervals end it.
+const PING_EVERY: Duration = Duration::from_secs(30);
+
+/// Upgrades a request that has passed the checks.
+pub(super) async fn upgrade(
+    app: Arc<App>,
+    caller: Arc<Caller>,
+    target: Target,
+    mut parts: Parts,
+) -> Response {
+    let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &app).await {
+        Ok(upgrade) => upgrade,
+        Err(refused) => return refused.into_response(),
+    };
+    upgrade
+        .protocols(["mcp"])
+        .max_message_size(BODY_BYTES_MAX)
+        .max_frame_size(BODY_BYTES_MAX)
+        .on_upgrade(move |socket| async move {
+            let (peer, to_write) = Peer::new(app, caller, target);
+            run(socket, peer.clone(), to_write).await;
+            peer.close().await;
+        })
+}
+
+async fn run(socket: WebSocket, peer: Arc<Peer>, mut to_write: Receiver<Bytes>) {
+    let (mut sink, mut stream) = socket.split();
+    let mut silent_intervals = 0;
+    loop {
+        tokio::select! {
+            () = peer.closed.cancelled() => {
+                let going = CloseFrame { code: close_code::AWAY, reason: "the gateway is stopping".into() };
+                let _ = sink.send(Frame::Close(Some(going))).await;
+                return;
+            }
+            Some(text) = to_write.recv() => {
+                let Ok(text) = axum::extract::ws::Utf8Bytes::try_from(text) else { return };
+                if sink.send(Frame::Text(text)).await.is_err() {
+                    return;
+                }
+            }
+            frame = stream.next() => {
+                silent_intervals = 0;
+                match frame {
+                    Some(Ok(Frame::Text(text))) => peer.receive(Bytes::from(text)).await,
+                    Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
+                    Some(Ok(Frame::Binary(_))) => {
+                        let unsupported = CloseFrame { code: close_code::UNSUPPORTED, reason: "text frames only".into() };
+                        let _ = sink.send(Frame::Close(Some(unsupported))).await;
+                        return;
+                    }
+                    Some(Ok(Frame::Close(_)) | Err(_)) | None => return,
+                }
+            }
+            () = tokio::time::sleep(PING_EVERY) => {
+                silent_intervals += 1;
+                if silent_intervals > 2 || sink.send(Frame::Ping(Bytes::new())).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
