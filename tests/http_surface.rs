@@ -343,6 +343,7 @@ async fn the_documentation_describes_every_route() {
     let anonymous = gateway.anonymous();
     let document = anonymous.get("/api/schema/").await.expect(200);
     assert_eq!(document["openapi"], "3.1.0");
+    let mut ids = Vec::new();
     for route in mentor_gateway::http::routes::ROUTES {
         let operation = &document["paths"][route.path][route.method.as_str().to_lowercase()];
         assert_eq!(
@@ -350,7 +351,11 @@ async fn the_documentation_describes_every_route() {
             "{}",
             route.path
         );
+        ids.push(operation["operationId"].as_str().unwrap());
     }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), mentor_gateway::http::routes::ROUTES.len());
     let page = anonymous.get("/api/docs/").await;
     assert_eq!(
         (page.status, page.header("content-type")),

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, JSON};
@@ -121,15 +121,19 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     )];
     if route.access != Access::Public {
         refusals.push(("401", "No key, or not a valid one"));
+        refusals.push(("403", "The caller's role in their own tenant is too weak"));
+        refusals.push((
+            "503",
+            "A part of the gateway does not answer; `Retry-After` says when to try again",
+        ));
     }
-    if route.access == Access::Admin {
-        refusals.push(("403", "The caller is no admin of the tenant"));
-    }
-    if route.endpoint.body.is_some() {
+    if route.endpoint.body.is_some() || !route.endpoint.query.is_empty() {
         refusals.push((
             "400",
             "Field errors: `{\"field\": [\"message\"]}`, all together",
         ));
+    }
+    if route.endpoint.body.is_some() {
         refusals.push(("413", "The body is too large"));
         refusals.push(("415", "The body has another media type"));
     }
@@ -169,19 +173,31 @@ fn query_parameter(parameter: &QueryParameter) -> Value {
     })
 }
 
-/// The method and the literal segments of the path.
+/// The method, the literal segments of the path, and the value that it ends in.
 fn operation_id(route: &Route) -> String {
     let mut id = route.method.as_str().to_ascii_lowercase();
-    for segment in route.path.split('/').filter(|segment| !segment.is_empty()) {
-        let word = match segment.strip_prefix('{') {
-            None => segment,
-            Some("id}") => "by-id",
-            Some(_) => continue,
-        };
-        id.push('_');
-        id.push_str(&word.replace('-', "_"));
+    let mut segments = route
+        .path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .peekable();
+    while let Some(segment) = segments.next() {
+        let value = segment
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        match value {
+            None => id.push_str(&format!("_{}", segment.replace('-', "_"))),
+            Some(name) if segments.peek().is_none() => id.push_str(&format!("_by_{name}")),
+            Some(_) => {}
+        }
     }
     id
+}
+
+/// A schema under a name of its own, so that it stands in the document once.
+pub(super) fn named(generator: &mut SchemaGenerator, name: &str, schema: Value) -> Schema {
+    generator.definitions_mut().insert(name.to_owned(), schema);
+    Schema::new_ref(format!("#/components/schemas/{name}"))
 }
 
 /// The last literal segment that names a noun.

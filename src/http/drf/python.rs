@@ -153,4 +153,16 @@ mod tests {
             assert_eq!(parse(text), None, "{text:.20}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "[\\[\\](){}'\":,.\\\\ a-zé0-9NTxuU-]{0,40}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn a_json_string_without_escapes_reads_the_same(text in "[a-zé '0-9]{0,20}") {
+            proptest::prop_assert_eq!(parse(&format!("\"{text}\"")), Some(Value::from(text)));
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::drf::fields::Fields;
 use super::super::drf::reader::{Given, Reader, Text, no_such};
+use super::super::openapi::named;
 use crate::auth::Caller;
 use crate::error::{Error, FieldErrors, Result};
 use crate::registry::attachment::{self, SERVERS_MAX};
@@ -199,7 +200,7 @@ fn word(reader: &mut Reader<'_>, name: &str, words: &[&str]) -> Given<String> {
 }
 
 /// The schema of a request that may set everything, with these required fields before it.
-pub(crate) fn schema(required: &[&str]) -> Schema {
+pub(crate) fn schema(generator: &mut SchemaGenerator, name: &str, required: &[&str]) -> Schema {
     let mut properties = Map::new();
     for name in required {
         properties.insert((*name).to_owned(), json!({ "type": "string" }));
@@ -228,7 +229,7 @@ pub(crate) fn schema(required: &[&str]) -> Schema {
         properties.insert(setting.name.into(), schema_of_kind(setting.kind));
     }
     let schema = json!({ "type": "object", "required": required, "properties": properties });
-    Schema::try_from(schema).unwrap_or_default()
+    named(generator, name, schema)
 }
 
 fn schema_of_kind(kind: Kind) -> Value {
@@ -246,6 +247,6 @@ fn schema_of_kind(kind: Kind) -> Value {
 }
 
 /// The schema of a settings request.
-pub(crate) fn settings_schema(_: &mut SchemaGenerator) -> Schema {
-    schema(&[])
+pub(crate) fn settings_schema(generator: &mut SchemaGenerator) -> Schema {
+    schema(generator, "MentorSettingsRequest", &[])
 }

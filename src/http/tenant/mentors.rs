@@ -85,12 +85,13 @@ pub(crate) const DELETE: Endpoint = Endpoint::closed(
     |call| Box::pin(delete(call)),
 );
 
-fn create_schema(_: &mut SchemaGenerator) -> Schema {
-    schema(&["name"])
+fn create_schema(generator: &mut SchemaGenerator) -> Schema {
+    schema(generator, "MentorRequest", &["name"])
 }
 
-fn with_settings_schema(_: &mut SchemaGenerator) -> Schema {
-    schema(&["template_name", "new_mentor_name"])
+fn with_settings_schema(generator: &mut SchemaGenerator) -> Schema {
+    let required = &["template_name", "new_mentor_name"];
+    schema(generator, "MentorWithSettingsRequest", required)
 }
 
 /// How these endpoints spell the mentor's own columns.

@@ -3,6 +3,7 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::super::openapi::named;
 use super::super::registry::ServerAnswer;
 use super::tools::tool;
 use crate::tenant::Tenant;
@@ -86,5 +87,5 @@ pub(crate) fn schema(generator: &mut SchemaGenerator) -> Schema {
         },
         "additionalProperties": true,
     });
-    Schema::try_from(schema).unwrap_or_default()
+    named(generator, "MentorSettings", schema)
 }
