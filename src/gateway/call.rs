@@ -219,10 +219,12 @@ impl Call<'_> {
         Outcome::Answer(text, status)
     }
 
-    /// What an upstream streams over HTTP is streamed to the client; over a connection that carries everything
-    /// at once, a call whose first event is the answer, and comes soon, is no stream.
+    /// What an upstream streams over HTTP is streamed to the client, and a client with a session, which can take
+    /// a broken stream up again, always gets a stream. For the others, a call whose first event is the answer,
+    /// and comes soon, is no stream.
     async fn stream(&self, mut start: Start, request: &Request) -> Outcome {
-        let mirrors = start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
+        let mirrors = self.request.session.is_some()
+            || start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
         if let Some(exchange) = start.exchange.as_mut().filter(|_| !mirrors) {
             start.first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next())
                 .await

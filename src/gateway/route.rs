@@ -51,8 +51,8 @@ pub(super) async fn dispatch(
         watch,
     };
     match &request.target {
-        Target::Server(_) => origin.to_server(method).await,
-        Target::Mentor(_) => origin.to_mentor(method).await,
+        Target::Server(_) => origin.at_server(method).await,
+        Target::Mentor(_) => origin.at_mentor(method).await,
     }
 }
 
@@ -103,13 +103,13 @@ impl<'a> Origin<'a> {
     }
 
     /// One server: everything goes through as it is.
-    async fn to_server(self, method: &str) -> Result<Outcome, Refusal> {
+    async fn at_server(self, method: &str) -> Result<Outcome, Refusal> {
         let member = self.view.only()?;
         let mut params = self.params()?;
         if self.request.version.is_modern() {
             let owner = Owner::new(self.request, member.server.id.0);
             if tasks::is_task_method(method) {
-                tasks::enter(self.gateway, &owner, &mut params)?;
+                tasks::enter(self.gateway, self.request, &owner, &mut params)?;
             } else if method == "subscriptions/listen" {
                 if !self.speaks_modern(member).await? {
                     return self.listen(params).await;
@@ -223,7 +223,7 @@ impl<'a> Origin<'a> {
     }
 
     /// A mentor: lists from the catalogs, calls to the one server that has the name.
-    async fn to_mentor(self, method: &str) -> Result<Outcome, Refusal> {
+    async fn at_mentor(self, method: &str) -> Result<Outcome, Refusal> {
         if let Some(list) = List::of_method(method) {
             let result = lists::answer(
                 self.view,
@@ -249,7 +249,7 @@ impl<'a> Origin<'a> {
                 let mut params = self.params()?;
                 let member = tasks::member_of(self.view, &params)?;
                 let owner = Owner::new(self.request, member.server.id.0);
-                tasks::enter(self.gateway, &owner, &mut params)?;
+                tasks::enter(self.gateway, self.request, &owner, &mut params)?;
                 self.call((member, None), params, "").await
             }
             _ => Err(RpcError::method_not_found(method).into()),

@@ -5,7 +5,9 @@ use bytes::Bytes;
 
 use super::view::View;
 use super::{Gateway, Request};
-use crate::mcp::error::{INVALID_PARAMS, RpcError};
+use serde_json::json;
+
+use crate::mcp::error::{INVALID_PARAMS, MISSING_CLIENT_CAPABILITY, RpcError};
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, message};
 use crate::secret::{Secret, Vault};
@@ -86,8 +88,22 @@ fn unknown() -> RpcError {
 /// Puts the upstream's own id into the parameters of a task method.
 ///
 /// # Errors
-/// -32602 for another caller's id, as for one that never was.
-pub fn enter(gateway: &Gateway, owner: &Owner, params: &mut RawObject<'_>) -> Result<(), RpcError> {
+/// -32021 for a client that did not declare the extension, -32602 for another caller's id, as for one that
+/// never was.
+pub fn enter(
+    gateway: &Gateway,
+    request: &Request,
+    owner: &Owner,
+    params: &mut RawObject<'_>,
+) -> Result<(), RpcError> {
+    if !may_come(request) {
+        let required = json!({ "requiredCapabilities": { "extensions": { EXTENSION: {} } } });
+        let error = RpcError::new(
+            MISSING_CLIENT_CAPABILITY,
+            "Missing required client capability",
+        );
+        return Err(error.with_data(required).with_status(400));
+    }
     let exposed = params.get_str(TASK_ID).ok_or_else(unknown)?;
     let own = owner.own(&gateway.vault, &exposed).ok_or_else(unknown)?;
     params.set(TASK_ID, string(&own));

@@ -144,9 +144,7 @@ async fn discover(
 fn says_wrong_era(failure: &CallFailure) -> bool {
     match failure.kind {
         UpstreamFailureKind::Timeout | UpstreamFailureKind::Protocol => true,
-        UpstreamFailureKind::Http(status) => {
-            matches!(status, 400..=499 | 500 | 501) && status != 429
-        }
+        UpstreamFailureKind::Http(status) => matches!(status, 400..=501) && status != 429,
         _ => false,
     }
 }
