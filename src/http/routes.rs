@@ -3,12 +3,14 @@
 
 use http::Method;
 
-use super::endpoint::{Access, Endpoint, Route};
+use super::endpoint::{Access, Endpoint, Handler, Route};
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{mentors, settings, tools};
 use super::{audit, docs, health, openapi};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
+    // A handler that sees no caller behind a line that promises one does not compile.
+    assert!(matches!(access, Access::Public) == matches!(endpoint.handler, Handler::Open(_)));
     Route {
         method,
         path,
