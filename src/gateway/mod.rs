@@ -191,19 +191,18 @@ impl From<Error> for Refusal {
 }
 
 fn refusal(id: Option<&Bytes>, refusal: &Refusal, version: Version) -> Outcome {
-    let error = match refusal {
-        Refusal::Rpc(error) => error.clone(),
+    let (error, status) = match refusal {
+        // To a session client 404 says that its session is gone.
+        Refusal::Rpc(error) if error.status == 404 && !version.is_modern() => (error.clone(), 200),
+        Refusal::Rpc(error) => (error.clone(), error.status),
         Refusal::Product(error) => {
             if let Error::Internal(_) = error {
                 tracing::error!(error = %error.chain(), "an MCP request failed");
             }
-            RpcError::from(error)
+            let error = RpcError::from(error);
+            let status = error.status;
+            (error, status)
         }
-    };
-    let status = if version.is_modern() || error.status != 404 {
-        error.status
-    } else {
-        200
     };
     let id = id.map_or(&b"null"[..], |id| &id[..]);
     Outcome::Answer(

@@ -114,7 +114,9 @@ impl From<&Error> for RpcError {
                 Self::new(INVALID_REQUEST, error.to_string()).with_status(401)
             }
             Error::Forbidden(_) => Self::new(INVALID_REQUEST, "permission denied").with_status(403),
-            Error::NotFound(what) => Self::new(INVALID_PARAMS, format!("Unknown {what}")),
+            Error::NotFound(what) => {
+                Self::new(INVALID_PARAMS, format!("Unknown {what}")).with_status(404)
+            }
             Error::Invalid(_) | Error::Conflict(_) => Self::new(INVALID_PARAMS, error.to_string()),
             Error::Malformed(_) => Self::new(INVALID_REQUEST, error.to_string()).with_status(400),
             Error::TooLarge { .. } => {
