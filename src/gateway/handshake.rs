@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::view::View;
 use super::{Gateway, Refusal, Request, lists};
@@ -202,14 +202,4 @@ fn sentence_of(error: &crate::error::Error) -> String {
         crate::error::Error::NoConnection { reason, .. } => reason.clone(),
         other => format!("{other}."),
     }
-}
-
-/// A JSON value for an empty result in either era.
-pub(super) fn empty(version: Version) -> Vec<u8> {
-    let result: Value = if version.is_modern() {
-        json!({ "resultType": "complete" })
-    } else {
-        json!({})
-    };
-    result.to_string().into_bytes()
 }

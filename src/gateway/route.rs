@@ -14,7 +14,7 @@ use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen};
 use crate::clock::Stopwatch;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
-use crate::mcp::{Message, RawObject, message};
+use crate::mcp::{Message, RawObject, Version, message};
 
 pub(super) async fn dispatch(
     gateway: &Arc<Gateway>,
@@ -23,17 +23,20 @@ pub(super) async fn dispatch(
     watch: Stopwatch,
 ) -> Result<Outcome, Refusal> {
     let method = message.method.as_deref().unwrap_or_default();
+    if is_of_the_other_era(method, request.version) {
+        return Err(RpcError::method_not_found(method).into());
+    }
     let own = match method {
-        "ping" if !request.version.is_modern() => Some(handshake::empty(request.version)),
-        "initialize" if !request.version.is_modern() => {
+        "ping" => Some(b"{}".to_vec()),
+        "initialize" => {
             let view = gateway.view(&request.caller, &request.target).await?;
             Some(handshake::initialize(gateway, request, &view).await?)
         }
-        "server/discover" if request.version.is_modern() => {
+        "server/discover" => {
             let view = gateway.view(&request.caller, &request.target).await?;
             Some(handshake::discover(gateway, request, &view).await?)
         }
-        "logging/setLevel" if !request.version.is_modern() => Some(set_level(request, message)?),
+        "logging/setLevel" => Some(set_level(request, message)?),
         _ => None,
     };
     if let Some(result) = own {
@@ -53,6 +56,19 @@ pub(super) async fn dispatch(
     match &request.target {
         Target::Server(_) => origin.at_server(method).await,
         Target::Mentor(_) => origin.at_mentor(method).await,
+    }
+}
+
+/// Methods that the revision of the request does not have. An upstream of the other era must not get them.
+fn is_of_the_other_era(method: &str, version: Version) -> bool {
+    match method {
+        "initialize"
+        | "ping"
+        | "logging/setLevel"
+        | "resources/subscribe"
+        | "resources/unsubscribe" => version.is_modern(),
+        "server/discover" | "subscriptions/listen" => !version.is_modern(),
+        _ => false,
     }
 }
 
@@ -241,7 +257,7 @@ impl<'a> Origin<'a> {
                 self.resource().await
             }
             "completion/complete" => self.completion().await,
-            "subscriptions/listen" if self.request.version.is_modern() => {
+            "subscriptions/listen" => {
                 let params = self.params()?;
                 self.listen(params).await
             }
