@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
@@ -33,6 +33,11 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error
         return Err(Error::UnsupportedMediaType(format!(
             "content-encoding {encoding:?}"
         )));
+    }
+    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
+        return Err(Error::TooLarge {
+            max_bytes: BODY_BYTES_MAX,
+        });
     }
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await {
         Ok(Ok(bytes)) => Ok(bytes),
