@@ -12,6 +12,7 @@ mod errors_on_every_wire;
 mod every_route;
 mod http_surface;
 mod mentor_settings;
+mod mcp_endpoint;
 mod registry_connections;
 mod registry_servers;
 mod tidy;

@@ -114,6 +114,24 @@ pub async fn send(request: RequestBuilder) -> Answer {
     }
 }
 
+/// Writes bytes to a connection of their own and returns what comes back until the first empty line.
+#[expect(
+    clippy::disallowed_types,
+    reason = "no client writes what a broken one does"
+)]
+pub async fn send_bytes(base: &str, bytes: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = base.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let byte = tokio::time::timeout(super::SOON, stream.read_u8()).await;
+        head.push(byte.expect("no answer came in time").unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
 impl Answer {
     /// The body of an answer that must have this status.
     #[track_caller]

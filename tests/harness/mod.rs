@@ -2,6 +2,12 @@
 
 mod app;
 mod client;
+mod mcp;
+mod upstream;
 
 pub use app::{Gateway, PUBLIC_SERVER};
-pub use client::{Answer, Client, send};
+pub use client::{Answer, Client, send, send_bytes};
+pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, names};
+pub use upstream::{
+    Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,
+};
