@@ -109,3 +109,64 @@ fn every_test_file_is_in_the_one_binary() {
         .collect();
     complain("Add `mod NAME;`, or its tests never run.", &complaints);
 }
+
+/// The value of a limit in the unit that the source counts in: bytes, items, or ms.
+fn value_of(text: &str) -> Option<u64> {
+    let at = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let number: u64 = number.replace(' ', "").parse().ok()?;
+    let factor = match unit {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "KiB" => 1024,
+        "MiB" => 1024 * 1024,
+        _ => return None,
+    };
+    Some(number * factor)
+}
+
+/// The value of `const NAME: … = 4 * 1024;` or `= Duration::from_secs(15 * 60);`.
+fn constant(source: &str, name: &str) -> Option<u64> {
+    let (_, rest) = source.split_once(&format!("const {name}: "))?;
+    let (_, expression) = rest.split_once(';')?.0.split_once('=')?;
+    let expression = expression.trim().trim_end_matches(')');
+    let (factors, unit) = match expression.split_once("Duration::from_") {
+        None => (expression, 1),
+        Some((_, rest)) => match rest.split_once('(')? {
+            ("secs", factors) => (factors, 1000),
+            ("millis", factors) => (factors, 1),
+            _ => return None,
+        },
+    };
+    let numbers = factors
+        .split('*')
+        .map(|factor| factor.replace('_', "").trim().parse::<u64>());
+    let product: Result<u64, _> = numbers.product();
+    product.ok().map(|product| product * unit)
+}
+
+#[test]
+fn the_limits_in_the_readme_are_those_of_the_source() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| what | limit | constant |").unwrap();
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let mut complaints = Vec::new();
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let named: Vec<&str> = code_in(cells[3]).collect();
+        let [name, path] = named[..] else {
+            panic!("{row}")
+        };
+        let (said, is) = (value_of(cells[2]), constant(&read(path), name));
+        if said.is_none() || said != is {
+            complaints.push(format!(
+                "README.md: {name} in {path} is {is:?}, not {said:?}"
+            ));
+        }
+    }
+    complain("Correct the table of limits.", &complaints);
+}
