@@ -1,4 +1,96 @@
-//! mentor-gateway
+//! The way between AI mentors and the MCP servers whose tools they use: a registry of servers, credentials for
+//! them, the choice of a credential for each call, and a relay over every transport and revision of MCP.
+//!
+//! This page is the map. The promise to users is in `README.md`, the threat model in `SECURITY.md`.
+//!
+//! # Modules, bottom up
+//!
+//! Leaves, which every module may use:
+//!
+//! * [`error`]: why a request failed, in product words; no status code, no JSON.
+//! * [`clock`]: now and random bytes, passed in; a test sets the time.
+//! * [`tasks`]: background work that shutdown waits for.
+//! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
+//! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
+//! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
+//! * [`config`]: every setting, read once; the only module that reads the environment.
+//! * [`mcp`]: what MCP itself says: revisions, messages as raw JSON, error codes.
+//!
+//! Nouns, with their rules and their SQL:
+//!
+//! * [`tenant`]: tenants, their people, their mentors and what a mentor is set to.
+//! * [`auth`]: from a key to the [caller](auth::Caller).
+//! * [`audit`]: one row for each change and each call.
+//! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
+//! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
+//!
+//! The relay:
+//!
+//! * [`upstream`]: MCP servers behind one client, over three transports and in both eras.
+//! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras.
+//!
+//! And what puts it together:
+//!
+//! * [`app`]: every long-lived part, built once.
+//! * [`http`]: the wires: REST in `http::drf` and `http::registry`, MCP in `http::mcp`.
+//! * [`cli`]: the command line, one file per command.
+//!
+//! # Invariants
+//!
+//! 1. Arrows go down this list and never up. Test: `modules_use_only_what_lies_below_them`.
+//! 2. Only the modules that speak HTTP know status codes, only `storage` knows which database it is, only `egress`
+//!    opens a socket to the outside (clippy forbids the types elsewhere), nothing but `clock` and `config` reads
+//!    the time or the environment, and a secret is read in the clear in few, named places.
+//!    Test: `dangerous_things_happen_in_one_place`.
+//! 3. No transaction is open while waiting for the network.
+//!    Test: `files_that_open_a_transaction_do_not_wait_for_the_network`.
+//! 4. A sealed secret opens only for the tenant, record, field and origin that it was sealed for.
+//!    Test: `a_sealed_secret_opens_only_where_it_belongs`.
+//! 5. The credential of a call is chosen by one pure function, which the explain endpoint shows.
+//!    Test: `resolution_agrees_with_a_plain_oracle`.
+//! 6. What the relay does not have to change passes byte for byte. Test: `values_stay_byte_for_byte`.
+//! 7. No REST route answers without a caller, except the public ones in the table; nothing is found in another tenant.
+//!    Test: `nobody_gets_in_without_a_key`. Test: `another_tenant_finds_nothing`.
+//! 8. Every REST change leaves one audit row, without a value. Test: `every_change_leaves_one_row_with_names_and_no_values`.
+//! 9. Every error has its answer on every wire. Test: `every_error_has_its_answer_on_the_rest_surface`.
+//! 10. An address that is not on the public internet, under whatever spelling, is dialled only if the operator opened
+//!     its range. Test: `special_purpose_addresses_are_not_global`. Test: `every_spelling_of_a_closed_host_is_refused`.
+//! 11. Migrations are numbered without a gap. Test: `migrations_are_numbered_without_a_gap_and_all_applied`.
+//! 12. The limits in `README.md` are those of the source. Test: `the_limits_in_the_readme_are_those_of_the_source`.
+//!
+//! # Three requests
+//!
+//! **An admin stores a key for a server**, `POST …/mcp-server-connections/`.
+//! `http::path` brings the path to its one spelling. `http::dispatch` finds the row in `http::routes`, asks
+//! [`auth::Authenticator`] who calls, reads the body within its limits and opens a transaction.
+//! `http::registry::connections` reads the fields, all wrong ones at once, and hands them to
+//! [`registry::connection`], which holds the rules of each scope. [`registry::sealed`] seals the secret with the
+//! [`secret::Vault`] for this tenant, record, field and origin. The row, its [`audit`] entry and nothing else are
+//! committed together; the answer shows a mask.
+//!
+//! **A mentor calls a tool**, `POST /mcp/mentors/{mentor}/`.
+//! `http::mcp` checks `Host`, `Origin` and the key, finds the era and parses the envelope into a
+//! [`mcp::Message`] whose values stay raw. [`gateway`] takes its view of the mentor (settings, attached servers, and
+//! for each the credential that [`credentials::resolve()`] chose), finds the server by the tool's prefix, refuses if the
+//! audit queue cannot take the call, and asks [`upstream`] for the session of this person and credential.
+//! The call goes out through [`egress`]; what comes back is passed on as it comes, with the caller's id and progress token
+//! restored. Hanging up cancels the call at the server. One [`audit`] entry is queued.
+//!
+//! **A mentor lists its tools**, `tools/list`.
+//! The same checks and the same view. The list is put together from the catalogs that [`gateway`] holds for each server
+//! and credential; it waits for nobody whom it has heard before. Servers announce changes, or are asked again in the
+//! background; what is wrong with a server stands in `_meta`. Pages are cut from one listing, so that nothing is lost
+//! between two of them.
+//!
+//! # Deviations from design.md
+//!
+//! * The way out is hyper-util's client alone; reqwest is only in tests (D4 had it beside).
+//! * Server-sent events are parsed in [`egress`]: `sse-stream` has no bound and fails on unknown fields (D4).
+//! * rmcp is a peer in tests and the base of a fixture, and not in the product: there is no typed round trip (D1).
+//! * `clean_output` is stored and shown, and changes nothing: a relay never alters an answer.
+//! * `extra_headers` are sealed at rest like credentials, because they often are ones.
+//! * [`tasks`] is a module of its own; the layout had it in `app`, which [`upstream`] could not use from below.
+//! * Unit tests that need private parts stand beside them (`egress::tests`, `credentials`), the rest is in `tests/`.
 #![deny(clippy::unwrap_used)]
 pub mod error;
 pub mod clock;

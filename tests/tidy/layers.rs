@@ -150,3 +150,36 @@ fn dangerous_things_happen_in_one_place() {
         &complaints,
     );
 }
+
+/// Calls that wait for somebody outside.
+const WAITS: &[&str] = &[
+    ".session(",
+    ".ask(",
+    ".request(",
+    ".websocket(",
+    "egress.send(",
+];
+
+#[test]
+fn files_that_open_a_transaction_do_not_wait_for_the_network() {
+    let mut complaints = Vec::new();
+    // `demo` sets up its tenant, and then is its own client.
+    for source in sources(&["src"])
+        .into_iter()
+        .filter(|source| source.path != "src/cli/demo.rs")
+    {
+        let opens = |line: &str| line.contains("db.read()") || line.contains("db.write()");
+        if !source.product_lines().any(|(_, line)| opens(line)) {
+            continue;
+        }
+        for (number, line) in source.product_lines() {
+            if WAITS.iter().any(|call| line.contains(call)) {
+                complaints.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    complain(
+        "Read first, close the transaction, call from another file.",
+        &complaints,
+    );
+}
