@@ -180,6 +180,7 @@ impl Snapshot {
 pub struct Cell {
     upstream: Arc<Upstream>,
     credential: Outbound,
+    born: Instant,
     snapshot: RwLock<Arc<Snapshot>>,
     is_refreshing: AtomicBool,
     /// When the next look is due.
@@ -246,6 +247,7 @@ impl Catalogs {
                 Arc::new(Cell {
                     upstream: upstream.clone(),
                     credential: credential.clone(),
+                    born: Instant::now(),
                     snapshot: RwLock::default(),
                     is_refreshing: AtomicBool::new(false),
                     due: RwLock::new(None),
@@ -303,11 +305,14 @@ impl Cell {
             .clone()
     }
 
-    /// What was seen last, or will be seen by the first look if that ends within `patience`.
+    /// What was seen last, or will be seen by the first look if that ends within `patience` from when the
+    /// catalog was first asked for: a server that hangs slows the first callers, and nobody after.
     pub async fn first_snapshot(&self, patience: Duration) -> Arc<Snapshot> {
         let mut looks = self.looks.subscribe();
         if *looks.borrow() == 0 {
-            let _ = tokio::time::timeout(patience, looks.wait_for(|looks| *looks > 0)).await;
+            let _ =
+                tokio::time::timeout_at(self.born + patience, looks.wait_for(|looks| *looks > 0))
+                    .await;
         }
         self.snapshot()
     }

@@ -33,15 +33,16 @@ const TTL_MS_MAX: u64 = 60_000;
 /// The `_meta` key under which each server's state is reported.
 pub const SERVERS_META: &str = "mentor-gateway/servers";
 
-/// One list of a view, ready to be sent.
+/// One list of a view, ready to be sent: server by server as they were attached, each in its own order.
 #[derive(Debug)]
 pub struct Listing {
-    /// Sorted by exposed name, so that a cursor means the same while servers come and go.
     entries: Vec<Entry>,
     index: HashMap<String, usize>,
     /// The array of all entries, when they fit a page.
     whole: Option<Bytes>,
     clashes: Vec<String>,
+    /// The servers whose entries these are.
+    servers: Vec<i64>,
 }
 
 #[derive(Debug)]
@@ -94,8 +95,19 @@ static LISTINGS: LazyLock<Cache<[u64; 2], Arc<Listing>>> = LazyLock::new(|| {
 static HASHERS: LazyLock<[RandomState; 2]> =
     LazyLock::new(|| [RandomState::new(), RandomState::new()]);
 
+/// A listing and what it is remembered under.
+#[derive(Debug, Clone)]
+struct Keyed {
+    key: [u64; 2],
+    listing: Arc<Listing>,
+}
+
 /// The list of a view as the catalogs have it now.
 pub fn listing(view: &View, list: List) -> Arc<Listing> {
+    keyed(view, list).listing
+}
+
+fn keyed(view: &View, list: List) -> Keyed {
     let snapshots: Vec<Option<Arc<Snapshot>>> = view
         .members
         .iter()
@@ -112,7 +124,8 @@ pub fn listing(view: &View, list: List) -> Arc<Listing> {
         HASHERS[0].hash_one((list, &identity)),
         HASHERS[1].hash_one((list, &identity)),
     ];
-    LISTINGS.get_with(key, || Arc::new(build(view, &snapshots, list)))
+    let listing = LISTINGS.get_with(key, || Arc::new(build(view, &snapshots, list)));
+    Keyed { key, listing }
 }
 
 fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listing {
@@ -140,7 +153,7 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
             "two servers of a mentor share names; both are shown with their number"
         );
     }
-    let mut entries: Vec<Entry> = items
+    let entries: Vec<Entry> = items
         .into_iter()
         .zip(names)
         .map(|((member, item), exposed)| Entry {
@@ -150,7 +163,6 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
             item: item.clone(),
         })
         .collect();
-    entries.sort_by(|a, b| a.exposed.cmp(&b.exposed));
     let index = entries
         .iter()
         .enumerate()
@@ -162,6 +174,12 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         index,
         whole,
         clashes,
+        servers: view
+            .members
+            .iter()
+            .filter(|m| m.ready().is_some())
+            .map(|m| m.server.id.0)
+            .collect(),
     }
 }
 
@@ -234,7 +252,8 @@ pub async fn answer(
     version: Version,
 ) -> Result<Vec<u8>, RpcError> {
     first_looks(view).await;
-    let listing = listing(view, list);
+    let current = keyed(view, list);
+    let listing = current.listing.clone();
     let cursor = RawObject::parse(params)
         .ok()
         .and_then(|params| params.get("cursor").map(<[u8]>::to_vec));
@@ -243,7 +262,7 @@ pub async fn answer(
             Cow::Borrowed(listing.whole.as_deref().unwrap_or_default()),
             None,
         ),
-        cursor => page(&listing, cursor.as_deref())?,
+        cursor => page(view, &current, cursor.as_deref())?,
     };
     let mut out = Vec::with_capacity(items.len() + 1024);
     out.push(b'{');
@@ -266,32 +285,70 @@ pub async fn answer(
     Ok(out)
 }
 
+/// Where a list goes on. It goes on in the listing in which it began, as long as that is remembered, so that
+/// nothing is lost or repeated while servers change; else after the last name that was sent.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Cursor {
+    listing: [u64; 2],
+    next: usize,
+    after: String,
+}
+
 fn page(
-    listing: &Listing,
+    view: &View,
+    current: &Keyed,
     cursor: Option<&[u8]>,
 ) -> Result<(Cow<'static, [u8]>, Option<String>), RpcError> {
     let invalid = || RpcError::new(INVALID_PARAMS, "Invalid cursor");
-    let after = match cursor {
-        None => None,
+    let (keyed, start) = match cursor {
+        None => (current.clone(), 0),
         Some(json) => {
             let text: String = serde_json::from_slice(json).map_err(|_| invalid())?;
             let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
-            Some(String::from_utf8(bytes).map_err(|_| invalid())?)
+            let cursor: Cursor = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+            match LISTINGS
+                .get(&cursor.listing)
+                .filter(|listing| is_within(listing, view))
+            {
+                Some(listing) => (
+                    Keyed {
+                        key: cursor.listing,
+                        listing,
+                    },
+                    cursor.next,
+                ),
+                None => {
+                    let last = current
+                        .listing
+                        .index
+                        .get(&cursor.after)
+                        .ok_or_else(invalid)?;
+                    (current.clone(), last + 1)
+                }
+            }
         }
     };
-    let start = after.map_or(0, |after| {
-        listing
-            .entries
-            .partition_point(|entry| entry.exposed <= after)
+    let entries = &keyed.listing.entries;
+    let end = entries.len().min(start.saturating_add(PAGE_ITEMS));
+    let part = entries.get(start..end).ok_or_else(invalid)?;
+    let next = part.last().filter(|_| end < entries.len()).map(|last| {
+        let cursor = Cursor {
+            listing: keyed.key,
+            next: end,
+            after: last.exposed.clone(),
+        };
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
     });
-    let end = listing.entries.len().min(start + PAGE_ITEMS);
-    let entries = &listing.entries[start..end];
-    let more = end < listing.entries.len();
-    let next = entries
-        .last()
-        .filter(|_| more)
-        .map(|last| URL_SAFE_NO_PAD.encode(&last.exposed));
-    Ok((Cow::Owned(array(entries)), next))
+    Ok((Cow::Owned(array(part)), next))
+}
+
+/// Whether a remembered listing has nothing that the view has not.
+fn is_within(listing: &Listing, view: &View) -> bool {
+    listing.servers.iter().all(|server| {
+        view.members
+            .iter()
+            .any(|m| m.server.id.0 == *server && m.ready().is_some())
+    })
 }
 
 /// Never longer than any upstream allows, and private as soon as one answer is somebody's own.

@@ -253,8 +253,12 @@ impl<'a> Origin<'a> {
         match method {
             "tools/call" => self.named(List::Tools, "tool").await,
             "prompts/get" => self.named(List::Prompts, "prompt").await,
-            "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-                self.resource().await
+            "resources/read" => self.resource().await,
+            "resources/subscribe" | "resources/unsubscribe" => {
+                let mut params = self.params()?;
+                let (member, own) = self.owner_of(&uri_of(&params)?).await?;
+                params.set("uri", string(&own));
+                self.subscribe(method, (member, own), params).await
             }
             "completion/complete" => self.completion().await,
             "subscriptions/listen" => {

@@ -1,8 +1,9 @@
-//! Serves one fixture until it is interrupted: `serve KIND [PORT]`, KIND as in `Behaviour`.
+//! Serves one fixture until it is interrupted: `serve KIND [PORT] [ILL]`, KIND as in `Behaviour`,
+//! ILL one of `hang`, `die`, `flood`, as in `Ill`.
 
 use std::net::SocketAddr;
 
-use upstream_fixtures::{Behaviour, Upstream};
+use upstream_fixtures::{Behaviour, Ill, Upstream};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
@@ -25,6 +26,13 @@ async fn main() -> std::io::Result<()> {
         .next()
         .and_then(|port| port.parse().ok())
         .unwrap_or(0);
+    let behaviour = match arguments.next().as_deref() {
+        None => behaviour,
+        Some("hang") => behaviour.ill(Ill::HangOnList),
+        Some("die") => behaviour.ill(Ill::DieMidCall),
+        Some("flood") => behaviour.ill(Ill::Flood),
+        Some(_) => return Err(std::io::Error::other("ILL is hang, die or flood")),
+    };
     let upstream = Upstream::start_on(SocketAddr::from(([127, 0, 0, 1], port)), behaviour).await?;
     eprintln!("{}", upstream.url());
     std::future::pending().await
