@@ -1,7 +1,7 @@
 //! What each upstream offers, held per server and credential (design.md D12): lists are answered from here,
 //! so a dead or hanging upstream never slows one.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -25,7 +25,9 @@ const CELL_IDLE: Duration = Duration::from_secs(1800);
 const FRESH_FOR: Duration = Duration::from_secs(60);
 const FRESH_FOR_MIN: Duration = Duration::from_secs(5);
 const FRESH_FOR_MAX: Duration = Duration::from_secs(600);
-/// A failed look is repeated after this, and no earlier (threats.md H05: one refresh in five seconds).
+/// Looks at one server are at least this far apart, however often it announces changes (threats.md H05).
+const LOOK_SPACING: Duration = Duration::from_secs(1);
+/// A failed look is repeated after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Announced changes that a slow listener may be behind.
 const CHANGES_MAX: usize = 1024;
@@ -185,8 +187,8 @@ pub struct Cell {
     is_refreshing: AtomicBool,
     /// When the next look is due.
     due: RwLock<Option<Instant>>,
-    /// A change was announced; the next look may come as soon as `RETRY_AFTER` allows.
-    is_stale: AtomicBool,
+    /// The lists whose change was announced since the last look, a bit for each of [`CAPABILITIES`].
+    announced: AtomicU8,
     looks: watch::Sender<u64>,
     versions: Arc<AtomicU64>,
     changes: broadcast::Sender<Change>,
@@ -225,8 +227,10 @@ impl Catalogs {
                     change = announced.recv() => change,
                 };
                 match change {
-                    Ok(change) => listener.mark_stale(Some(change.server)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => listener.mark_stale(None),
+                    Ok(change) => listener.mark_stale(Some(change.server), bit_of(change.list)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {
+                        listener.mark_stale(None, u8::MAX)
+                    }
                     Err(broadcast::error::RecvError::Closed) => return,
                 }
             }
@@ -251,7 +255,7 @@ impl Catalogs {
                     snapshot: RwLock::default(),
                     is_refreshing: AtomicBool::new(false),
                     due: RwLock::new(None),
-                    is_stale: AtomicBool::new(false),
+                    announced: AtomicU8::new(0),
                     looks: watch::channel(0).0,
                     versions: self.versions.clone(),
                     changes: self.changes.clone(),
@@ -267,10 +271,10 @@ impl Catalogs {
         self.changes.subscribe()
     }
 
-    fn mark_stale(&self, server: Option<ServerId>) {
+    fn mark_stale(&self, server: Option<ServerId>, lists: u8) {
         for (key, cell) in &self.cells {
             if server.is_none_or(|server| server == key.0) {
-                cell.is_stale.store(true, Ordering::Release);
+                cell.announced.fetch_or(lists, Ordering::AcqRel);
                 self.revalidate(&cell);
             }
         }
@@ -284,13 +288,14 @@ impl Catalogs {
         let (cell, catalogs) = (cell.clone(), self.clone());
         self.tasks.spawn(async move {
             cell.look().await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_SPACING) => {}
+                () = catalogs.tasks.stop.cancelled() => return,
+            }
             cell.is_refreshing.store(false, Ordering::Release);
-            // A change that was announced during the look has not been seen by it.
-            if cell.is_stale.load(Ordering::Acquire) {
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY_AFTER) => catalogs.revalidate(&cell),
-                    () = catalogs.tasks.stop.cancelled() => {}
-                }
+            // A change that was announced meanwhile has not been seen.
+            if cell.announced.load(Ordering::Acquire) != 0 {
+                catalogs.revalidate(&cell);
             }
         });
     }
@@ -322,11 +327,11 @@ impl Cell {
             .due
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.is_stale.load(Ordering::Acquire) || due.is_none_or(|due| Instant::now() >= due)
+        self.announced.load(Ordering::Acquire) != 0 || due.is_none_or(|due| Instant::now() >= due)
     }
 
     async fn look(&self) {
-        self.is_stale.store(false, Ordering::Release);
+        let announced = self.announced.swap(0, Ordering::AcqRel);
         let seen = fetch::everything(&self.upstream, &self.credential).await;
         let before = self.snapshot();
         let (next, wait) = match seen {
@@ -368,23 +373,38 @@ impl Cell {
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now() + wait);
         self.looks.send_modify(|looks| *looks += 1);
-        self.announce(&before, &next);
+        self.announce(&before, &next, announced);
     }
 
-    fn announce(&self, before: &Snapshot, next: &Snapshot) {
-        if before.version == 0 || before.version == next.version {
+    /// Passes on what changed, and what the upstream says has changed even if nothing of it can be seen.
+    fn announce(&self, before: &Snapshot, next: &Snapshot, announced: u8) {
+        if before.version == 0 {
             return;
         }
-        for list in List::ALL {
-            if !same_items(before.list(list), next.list(list)) {
+        for capability in CAPABILITIES {
+            let mut lists = List::ALL
+                .into_iter()
+                .filter(|list| list.capability() == capability);
+            let has_changed = lists.any(|list| !same_items(before.list(list), next.list(list)));
+            if has_changed || announced & bit_of(capability) != 0 {
                 // Nobody listening is no failure.
                 let _ = self.changes.send(Change {
                     server: self.upstream.id,
-                    list: list.capability(),
+                    list: capability,
                 });
             }
         }
     }
+}
+
+/// What announces changes.
+const CAPABILITIES: [&str; 3] = ["tools", "prompts", "resources"];
+
+fn bit_of(capability: &str) -> u8 {
+    CAPABILITIES
+        .iter()
+        .position(|known| *known == capability)
+        .map_or(0, |at| 1 << at)
 }
 
 fn same_content(a: &Snapshot, b: &Snapshot) -> bool {

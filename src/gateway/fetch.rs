@@ -33,6 +33,7 @@ pub(super) async fn everything(
     let session = upstream
         .session(&Lane::default(), credential, &client)
         .await?;
+    session.listen_to_lists(&client);
     let handshake = session.handshake();
     let handshake = RawObject::parse(&handshake).unwrap_or_default();
     let capabilities = handshake

@@ -384,7 +384,11 @@ impl<'a> Origin<'a> {
         });
         match (with_resources.next(), with_resources.next()) {
             (Some(only), None) => Ok((only, uri.to_owned())),
-            _ => Err(RpcError::new(INVALID_PARAMS, format!("Unknown resource: {uri}")).into()),
+            _ => Err(
+                RpcError::new(INVALID_PARAMS, format!("Unknown resource: {uri}"))
+                    .with_data(serde_json::json!({ "uri": uri }))
+                    .into(),
+            ),
         }
     }
 

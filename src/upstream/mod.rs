@@ -8,6 +8,7 @@ mod exchange;
 mod failure;
 mod http;
 mod inbox;
+mod listen;
 mod outgoing;
 mod session;
 mod sse;
@@ -57,6 +58,7 @@ pub struct Upstreams {
     limits: Limits,
     known: Cache<(ServerId, String), Arc<Upstream>>,
     changes: broadcast::Sender<Change>,
+    listeners: Arc<Semaphore>,
 }
 
 /// An upstream said that one of its lists changed.
@@ -85,6 +87,7 @@ impl Upstreams {
             },
             known,
             changes,
+            listeners: Arc::new(Semaphore::new(listen::LISTENERS_MAX)),
         }
     }
 
@@ -119,6 +122,7 @@ impl Upstreams {
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             sessions: session::cache(SESSIONS_MAX, SESSION_IDLE),
             changes: self.changes.clone(),
+            listeners: self.listeners.clone(),
         });
         Ok(self.known.get_with(key, async { upstream }).await)
     }
@@ -140,6 +144,8 @@ pub struct Upstream {
     in_flight: Arc<Semaphore>,
     sessions: Cache<SessionKey, Arc<Session>>,
     changes: broadcast::Sender<Change>,
+    /// Streams that only listen for changes, all upstreams together.
+    listeners: Arc<Semaphore>,
 }
 
 impl Upstream {

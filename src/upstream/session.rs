@@ -2,7 +2,7 @@
 //! One session belongs to one lane and one credential; it is never shared between people.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -99,6 +99,8 @@ pub struct Session {
     inbox: Option<Inbox>,
     log_level: tokio::sync::Mutex<Option<Bytes>>,
     pub(super) closed: CancellationToken,
+    /// Whether somebody listens to list changes on it already.
+    pub(super) is_listening: AtomicBool,
 }
 
 impl Session {
@@ -149,6 +151,7 @@ impl Session {
             inbox: lane.inbox.clone(),
             log_level: tokio::sync::Mutex::default(),
             closed,
+            is_listening: AtomicBool::new(false),
         })
     }
 
@@ -471,7 +474,7 @@ fn number(json: Option<&[u8]>) -> Option<u64> {
 }
 
 /// The list whose change a notification announces.
-fn changed_list(method: &str) -> Option<&'static str> {
+pub(super) fn changed_list(method: &str) -> Option<&'static str> {
     match method {
         "notifications/tools/list_changed" => Some("tools"),
         "notifications/prompts/list_changed" => Some("prompts"),
