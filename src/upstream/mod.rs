@@ -164,7 +164,7 @@ impl Upstream {
             lane: self.lane_of(lane),
         };
         if let Some(session) = self.sessions.get(&key).await {
-            if session.is_open() {
+            if session.is_current() {
                 return Ok(session);
             }
             self.sessions.invalidate(&key).await;

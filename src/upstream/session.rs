@@ -12,6 +12,7 @@ use moka::future::Cache;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::era::is_modern_error;
 use super::exchange::{Ask, Exchange, Reply, Routed};
 use super::failure::CallFailure;
 use super::http::HttpWire;
@@ -101,6 +102,8 @@ pub struct Session {
     pub(super) closed: CancellationToken,
     /// Whether somebody listens to list changes on it already.
     pub(super) is_listening: AtomicBool,
+    /// The server no longer speaks the era of the handshake.
+    is_outdated: AtomicBool,
 }
 
 impl Session {
@@ -152,6 +155,7 @@ impl Session {
             log_level: tokio::sync::Mutex::default(),
             closed,
             is_listening: AtomicBool::new(false),
+            is_outdated: AtomicBool::new(false),
         })
     }
 
@@ -177,6 +181,18 @@ impl Session {
     /// Returns once no call can be made on it any more.
     pub async fn closed(&self) {
         self.closed.cancelled().await;
+    }
+
+    /// Whether the next call may be made on it: it is open, and in an era that the server still speaks.
+    pub(super) fn is_current(&self) -> bool {
+        self.is_open() && !self.is_outdated.load(Ordering::Acquire)
+    }
+
+    /// The server answers as one of the other era: it was replaced, and the next call asks again.
+    /// Calls under way go on.
+    pub(super) fn outdate(&self) {
+        self.is_outdated.store(true, Ordering::Release);
+        self.upstream.era.forget();
     }
 
     /// The number of the server, for logs.
@@ -218,12 +234,31 @@ impl Session {
                 sender.call(self, out, permit).await
             }
         };
+        if self.is_contradicted_by(&sent) {
+            self.outdate();
+        }
         match &sent {
             Ok(Reply::Answer(_)) => self.upstream.breaker.succeeded(),
             Err(failure) if failure.is_outage() => self.upstream.breaker.failed(),
             Ok(Reply::Stream(_)) | Err(_) => {}
         }
         sent
+    }
+
+    /// Whether an answer over HTTP is what a server of the other era says: a plain refusal to a stateless
+    /// request, or an error that only the stateless era has to a session's.
+    fn is_contradicted_by(&self, sent: &Result<Reply, CallFailure>) -> bool {
+        match (sent, &self.wire) {
+            (_, Wire::Duplex(_)) => false,
+            (Err(failure), Wire::Http(_)) => {
+                self.version().is_modern()
+                    && matches!(failure.kind, UpstreamFailureKind::Http(400 | 404..=406))
+            }
+            (Ok(Reply::Answer(answer)), Wire::Http(_)) => {
+                !self.version().is_modern() && is_modern_error(&answer.message)
+            }
+            (Ok(Reply::Stream(_)), Wire::Http(_)) => false,
+        }
     }
 
     /// Sends a request of the gateway's own and waits for its result.
