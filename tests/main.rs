@@ -15,4 +15,5 @@ mod mentor_settings;
 mod mcp_endpoint;
 mod registry_connections;
 mod registry_servers;
+mod upstream_transports;
 mod tidy;

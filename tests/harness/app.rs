@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use mentor_gateway::app::App;
 use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
 use mentor_gateway::clock::{Clock, UnixMs, random_hex};
@@ -52,6 +53,8 @@ impl Gateway {
         let mentor = populate(&app).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
+        // As the service itself does: without it each event of a stream waits for an acknowledgement.
+        let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
         let router = mentor_gateway::http::router(app.clone())
             .into_make_service_with_connect_info::<SocketAddr>();
         #[expect(
