@@ -8,6 +8,7 @@ mod walk_through;
 
 mod audit_log;
 mod encodings;
+mod era_bridge;
 mod errors_on_every_wire;
 mod every_route;
 mod http_surface;
