@@ -32,6 +32,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Announced changes that a slow listener may be behind.
 const CHANGES_MAX: usize = 1024;
 
+/// The newest version of any snapshot in the process: lists are remembered under these numbers alone, so no
+/// two catalogs may share one.
+static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
+
 /// Which list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum List {
@@ -190,7 +194,6 @@ pub struct Cell {
     /// The lists whose change was announced since the last look, a bit for each of [`CAPABILITIES`].
     announced: AtomicU8,
     looks: watch::Sender<u64>,
-    versions: Arc<AtomicU64>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -199,7 +202,6 @@ pub struct Cell {
 pub struct Catalogs {
     cells: Cache<(ServerId, usize, [u8; 16]), Arc<Cell>>,
     tasks: Tasks,
-    versions: Arc<AtomicU64>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -214,7 +216,6 @@ impl Catalogs {
         let catalogs = Self {
             cells,
             tasks: tasks.clone(),
-            versions: Arc::default(),
             changes,
         };
         let listener = catalogs.clone();
@@ -257,7 +258,6 @@ impl Catalogs {
                     due: RwLock::new(None),
                     announced: AtomicU8::new(0),
                     looks: watch::channel(0).0,
-                    versions: self.versions.clone(),
                     changes: self.changes.clone(),
                 })
             })
@@ -340,7 +340,7 @@ impl Cell {
                 fresh.version = if same {
                     before.version
                 } else {
-                    self.versions.fetch_add(1, Ordering::AcqRel) + 1
+                    LAST_VERSION.fetch_add(1, Ordering::AcqRel) + 1
                 };
                 let wait = fresh
                     .ttl_ms
