@@ -14,6 +14,7 @@ mod every_route;
 mod http_surface;
 mod mentor_settings;
 mod mcp_endpoint;
+mod mentor_tools;
 mod registry_connections;
 mod registry_servers;
 mod upstream_transports;
