@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::{Entry, record};
+use super::{Entry, record_many};
 use crate::error::{Error, Result};
 use crate::storage::Db;
 
@@ -85,11 +85,14 @@ impl Writer {
                 received = self.queue.recv_many(&mut group, GROUP_ENTRIES_MAX) => if received == 0 { return },
                 () = stop.cancelled() => break,
             }
-            tokio::select! {
-                () = tokio::time::sleep(GATHER) => {}
-                () = stop.cancelled() => {}
+            // Under load the queue fills a group by itself; then there is nothing to wait for.
+            if group.len() < GROUP_ENTRIES_MAX {
+                tokio::select! {
+                    () = tokio::time::sleep(GATHER) => {}
+                    () = stop.cancelled() => {}
+                }
+                self.fill(&mut group);
             }
-            self.fill(&mut group);
             self.write(&mut group, &stop).await;
         }
         self.fill(&mut group);
@@ -133,9 +136,7 @@ impl Writer {
 
     async fn try_write(&self, group: &[Entry]) -> Result<()> {
         let mut tx = self.db.write().await?;
-        for entry in group {
-            record(&mut tx, entry).await?;
-        }
+        record_many(&mut tx, group).await?;
         Ok(tx.commit().await?)
     }
 }

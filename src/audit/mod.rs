@@ -3,6 +3,8 @@
 
 mod log;
 
+use std::borrow::Cow;
+
 use sqlx::FromRow;
 
 pub use log::{AuditLog, Writer};
@@ -10,9 +12,9 @@ pub use log::{AuditLog, Writer};
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::Result;
-use crate::sql;
 use crate::storage::{Page, PageRequest, Tx};
 use crate::tenant::TenantId;
+use crate::{sql, sql_many};
 
 /// Longest text in one column, in bytes; what is longer is cut.
 const TEXT_BYTES_MAX: usize = 512;
@@ -85,35 +87,54 @@ impl Entry {
 /// # Errors
 /// If the database fails; then the change must not be committed either.
 pub async fn record(tx: &mut Tx, entry: &Entry) -> Result<()> {
-    sql!(
-        tx,
-        execute,
-        "INSERT INTO audit (at, tenant_id, username, actor, token_id, action, object, mentor, server_id, tool,
-                            step, outcome, duration_us, request_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-        entry.at,
-        entry.tenant_id,
-        cut(&entry.username),
-        cut(&entry.actor),
-        entry.token_id,
-        cut(&entry.action),
-        cut(&entry.object),
-        cut(&entry.mentor),
-        entry.server_id,
-        cut(&entry.tool),
-        cut(&entry.step),
-        cut(&entry.outcome),
-        entry.duration_us,
-        cut(&entry.request_id),
-        cut(&entry.detail)
-    )?;
+    record_many(tx, std::slice::from_ref(entry)).await
+}
+
+/// Rows of one statement.
+const ROWS_PER_STATEMENT: usize = 32;
+
+/// Writes entries in their order, many with one statement.
+pub(super) async fn record_many(tx: &mut Tx, entries: &[Entry]) -> Result<()> {
+    let (whole, rest) = entries.as_chunks::<ROWS_PER_STATEMENT>();
+    for rows in whole
+        .iter()
+        .map(<[Entry; ROWS_PER_STATEMENT]>::as_slice)
+        .chain(rest.chunks(1))
+    {
+        sql_many!(
+            tx,
+            "INSERT INTO audit (at, tenant_id, username, actor, token_id, action, object, mentor, server_id, tool,
+                                step, outcome, duration_us, request_id, detail) ",
+            rows,
+            |to, entry| to
+                .push_bind(entry.at)
+                .push_bind(entry.tenant_id)
+                .push_bind(cut(&entry.username))
+                .push_bind(cut(&entry.actor))
+                .push_bind(entry.token_id)
+                .push_bind(cut(&entry.action))
+                .push_bind(cut(&entry.object))
+                .push_bind(cut(&entry.mentor))
+                .push_bind(entry.server_id)
+                .push_bind(cut(&entry.tool))
+                .push_bind(cut(&entry.step))
+                .push_bind(cut(&entry.outcome))
+                .push_bind(entry.duration_us)
+                .push_bind(cut(&entry.request_id))
+                .push_bind(cut(&entry.detail))
+        )?;
+    }
     Ok(())
 }
 
 /// PostgreSQL refuses NUL in text, and nobody needs a megabyte of tool name.
-fn cut(text: &str) -> String {
-    let end = text.floor_char_boundary(TEXT_BYTES_MAX);
-    text[..end].replace('\0', "")
+fn cut(text: &str) -> Cow<'_, str> {
+    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    if text.contains('\0') {
+        text.replace('\0', "").into()
+    } else {
+        text.into()
+    }
 }
 
 /// A written row.

@@ -118,7 +118,7 @@ fn is_tool_error(method: &str, result: &[u8]) -> bool {
     const MARK: &[u8] = br#""isError":true"#;
     method == "tools/call"
         && result.len() <= LOOKED_AT
-        && result.windows(MARK.len()).any(|part| part == MARK)
+        && memchr::memmem::find(result, MARK).is_some()
 }
 
 /// A stream of messages to the client that ends with the response.

@@ -47,7 +47,7 @@ pub(super) struct Round {
 /// Whether a result asks for more instead of being the result.
 pub(super) fn is_input_required(result: &[u8]) -> bool {
     const MARK: &[u8] = b"input_required";
-    result.windows(MARK.len()).any(|part| part == MARK)
+    memchr::memmem::find(result, MARK).is_some()
         && RawObject::parse(result)
             .is_ok_and(|object| object.get("resultType") == Some(b"\"input_required\""))
 }

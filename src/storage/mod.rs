@@ -213,3 +213,39 @@ macro_rules! sql {
     };
 }
 pub use crate::sql;
+
+/// Inserts many rows with one statement: `sql_many!(tx, "INSERT INTO t (a, b) ", rows, |to, row| to.push_bind(row.a).push_bind(row.b))`.
+///
+/// Call it with the same number of rows again and again, so that the statement stays prepared. Rows times
+/// columns must stay below 32 766, SQLite's limit.
+#[macro_export]
+macro_rules! sql_many {
+    ($tx:expr, $text:literal, $rows:expr, |$to:ident, $row:ident| $bind:expr) => {
+        match &mut *$tx {
+            $crate::storage::Tx::Sqlite(tx) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($text);
+                builder.push_values($rows, |mut $to, $row| {
+                    $bind;
+                });
+                builder
+                    .build()
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected())
+            }
+            $crate::storage::Tx::Postgres(tx) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($text);
+                builder.push_values($rows, |mut $to, $row| {
+                    $bind;
+                });
+                builder
+                    .build()
+                    .execute(&mut **tx)
+                    .await
+                    .map(|done| done.rows_affected())
+            }
+        }
+        .map_err($crate::storage::StorageError::from)
+    };
+}
+pub use crate::sql_many;

@@ -45,16 +45,19 @@ pub(super) fn host_and_origin(
 }
 
 fn is_ours(config: &Config, host: &str) -> bool {
-    let public = config
-        .public_url
-        .as_deref()
-        .and_then(|url| url::Url::parse(url).ok());
+    let is_public = || {
+        let public = config
+            .public_url
+            .as_deref()
+            .and_then(|url| url::Url::parse(url).ok());
+        public.is_some_and(|url| url.host_str() == Some(host))
+    };
     LOOPBACK.contains(&host)
         || config
             .allow_host
             .iter()
             .any(|allowed| allowed.eq_ignore_ascii_case(host))
-        || public.is_some_and(|url| url.host_str() == Some(host))
+        || is_public()
         || !config.addr.ip().is_unspecified()
             && config.addr.ip().to_string() == host.trim_matches(['[', ']'])
 }
