@@ -1,6 +1,7 @@
 //! Everything long-lived, built once from [`Config`] and passed to every handler.
 //! Owns the background tasks; nothing of a request lives here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::audit::AuditLog;
@@ -10,6 +11,7 @@ use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
+use crate::registry::keys::{self, KeysError};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
 use crate::tasks::Tasks;
@@ -48,6 +50,21 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error("the database cannot be opened")]
     Storage(#[from] StorageError),
+    /// The key file is not there, and the database knows keys.
+    #[error("the master keys of this database are not there: {0} is missing")]
+    NoKeys(PathBuf),
+    /// The key file cannot be made.
+    #[error("cannot make {path}")]
+    NewKeys {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The keys are another database's.
+    #[error("the master keys are not to be used with this database")]
+    Keys(#[from] KeysError),
     /// The way out cannot be set up.
     #[error("outgoing connections cannot be set up")]
     Egress(#[from] SetupError),
@@ -67,8 +84,8 @@ impl App {
     /// # Errors
     /// If the database or the keys cannot be opened.
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
-        let vault = Arc::new(config.vault()?);
         let db = Db::open(&config.database_url).await?;
+        let vault = Arc::new(open_vault(&config, &db).await?);
         let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late()));
@@ -109,4 +126,29 @@ impl App {
         self.tasks.finish().await;
         self.db.close().await;
     }
+}
+
+/// The master keys, held against the database before anything is written with them. The first start with a database
+/// makes the key file; no later one does.
+///
+/// # Errors
+/// If the keys are missing, malformed or another database's.
+pub async fn open_vault(config: &Config, db: &Db) -> Result<Vault, StartError> {
+    let mut tx = db.write().await?;
+    if let Some(file) = config.key_file().filter(|file| !file.exists()) {
+        let path = file.path().to_owned();
+        if keys::are_known(&mut tx).await? {
+            return Err(StartError::NoKeys(path));
+        }
+        let made = file.make();
+        made.map_err(|source| StartError::NewKeys {
+            path: path.clone(),
+            source,
+        })?;
+        tracing::warn!(path = %path.display(), "made new master keys; keep a copy, every stored secret needs them");
+    }
+    let vault = config.vault()?;
+    keys::check(&mut tx, &vault).await?;
+    tx.commit().await?;
+    Ok(vault)
 }

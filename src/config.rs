@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::secret::{Secret, Vault};
+use crate::secret::{KeyFile, Secret, Vault};
 use crate::storage::Db;
 
 /// Where the service listens unless told otherwise.
@@ -229,27 +229,22 @@ impl Config {
         self
     }
 
-    /// The master keys: from `GATEWAY_MASTER_KEYS`, else from the key file, which the first start makes.
+    /// The master keys: from `GATEWAY_MASTER_KEYS`, else from the key file.
     ///
     /// # Errors
-    /// If the keys are unreadable or malformed, or the file cannot be made.
+    /// If the keys are missing, unreadable or malformed.
     pub fn vault(&self) -> Result<Vault, ConfigError> {
-        if let Some(text) = &self.master_keys {
-            return Ok(Vault::parse(text.expose())?);
+        match &self.master_keys {
+            Some(text) => Ok(Vault::parse(text.expose())?),
+            None => Ok(Vault::of_file(KeyFile::new(self.data_dir.join(KEY_FILE)))?),
         }
-        let path = self.data_dir.join(KEY_FILE);
-        let read = |source| ConfigError::Read {
-            path: path.clone(),
-            source,
-        };
-        if !path.exists() {
-            std::fs::create_dir_all(&self.data_dir).map_err(read)?;
-            write_private(&path, &Vault::generate_text()).map_err(read)?;
-            tracing::warn!(path = %path.display(), "made new master keys; keep a copy, every stored secret needs them");
-        }
-        Ok(Vault::parse(
-            &std::fs::read_to_string(&path).map_err(read)?,
-        )?)
+    }
+
+    /// The key file, unless the keys are in the environment.
+    pub fn key_file(&self) -> Option<KeyFile> {
+        self.master_keys
+            .is_none()
+            .then(|| KeyFile::new(self.data_dir.join(KEY_FILE)))
     }
 }
 
@@ -298,20 +293,4 @@ pub fn api_key() -> Option<Secret> {
 )]
 pub fn log_filter() -> String {
     std::env::var("GATEWAY_LOG").unwrap_or_else(|_| "info".into())
-}
-
-/// Creates a file that only its owner can read; fails if it exists.
-///
-/// # Errors
-/// If the file system refuses.
-pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Works on the same database as a running `serve`.
 
 mod demo;
+mod keys;
 mod mentor;
 mod serve;
 mod stdio;
@@ -14,6 +15,7 @@ use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
 
+use crate::app::StartError;
 use crate::config::{Config, Settings, log_filter};
 use crate::error::Error;
 use crate::storage::Db;
@@ -52,6 +54,9 @@ enum Command {
     Mentor(mentor::Mentor),
     /// Serve MCP on stdio for a client that starts programs
     Stdio(stdio::Stdio),
+    /// Show and change the master keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Bring the database's schema up to date and exit
     Migrate,
 }
@@ -76,6 +81,7 @@ impl Cli {
             Command::Token(command) => command.run(&config).await,
             Command::Mentor(command) => command.run(&config).await,
             Command::Stdio(command) => command.run().await,
+            Command::Keys(command) => command.run(&config).await,
             Command::Migrate => migrate(&config).await,
         }
     }
@@ -182,6 +188,22 @@ macro_rules! from {
 from!(
     std::io::Error,
     crate::storage::StorageError,
-    crate::config::ConfigError,
-    crate::app::StartError
+    crate::config::ConfigError
 );
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let is_about_keys = matches!(
+            error,
+            StartError::NoKeys(_) | StartError::Keys(_) | StartError::Config(_)
+        );
+        let failure = Self::new(error);
+        if is_about_keys {
+            failure.with_hint(
+                "put the right master keys back, from the copy you kept; nothing was written",
+            )
+        } else {
+            failure
+        }
+    }
+}

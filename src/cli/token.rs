@@ -7,6 +7,7 @@ use clap::Subcommand;
 use ipnet::IpNet;
 
 use super::{Failure, open, say};
+use crate::app::open_vault;
 use crate::auth::ACT_AS_SCOPE;
 use crate::auth::token::{self, Environment, NewToken, TokenId, TokenKind};
 use crate::clock::Clock;
@@ -101,6 +102,7 @@ impl Token {
         let now = Clock::default().now();
         match self {
             Self::Create(create) => {
+                let vault = open_vault(config, &db).await?;
                 let mut tx = db.write().await?;
                 let tenant = tenant::get(&mut tx, &create.tenant).await?;
                 let user = user::get(&mut tx, tenant.id, &create.user).await?;
@@ -117,7 +119,7 @@ impl Token {
                     allow_ips: &create.allow_ip,
                     expires_at: create.expires_in.map(|lifetime| now.plus(lifetime.0)),
                 };
-                let (_, secret) = token::create(&mut tx, &config.vault()?, &new, now).await?;
+                let (_, secret) = token::create(&mut tx, &vault, &new, now).await?;
                 tx.commit().await?;
                 say(secret.expose());
             }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-use super::resolve::{Resolution, Source, Step};
+use super::resolve::{Grant, Resolution, Source, Step};
 use crate::error::{Error, Result};
+use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::Connection;
+use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, Record};
 use crate::registry::server::Server;
-use crate::secret::{Binding, Secret, Vault};
+use crate::secret::{Secret, Vault};
 
 /// The headers of a resolved credential, and a digest that tells two credentials apart.
 #[derive(Clone)]
@@ -43,12 +45,12 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
     let mut headers = HeaderMap::new();
     add_extra(
         &mut headers,
-        &open_server(vault, server, "extra_headers", &server.extra_headers_sealed)?,
+        &open_server(vault, server, EXTRA_HEADERS, &server.extra_headers_sealed)?,
     )?;
     match source {
         Source::Anonymous => {}
         Source::ServerRecord => {
-            let value = open_server(vault, server, "credentials", &server.credentials_sealed)?;
+            let value = open_server(vault, server, CREDENTIALS, &server.credentials_sealed)?;
             headers.insert(AUTHORIZATION, sensitive(value.expose())?);
         }
         Source::Connection(connection, grant) => {
@@ -57,29 +59,17 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
                 &open(
                     vault,
                     connection,
-                    "extra_headers",
+                    EXTRA_HEADERS,
                     &connection.extra_headers_sealed,
                 )?,
             )?;
             let authorization = match grant {
-                Some(grant) => {
-                    let record = format!("connected_service:{}", grant.id);
-                    let token = Binding {
-                        tenant: grant.tenant_id.0,
-                        record: &record,
-                        field: "access_token",
-                        origin: "",
-                    };
-                    let token = vault
-                        .open(&token, &grant.access_token_sealed)
-                        .map_err(Error::internal)?;
-                    with_scheme(&grant.token_type, &token)
-                }
+                Some(grant) => with_scheme(&grant.token_type, &open_grant(vault, grant)?),
                 None => {
                     let secret = open(
                         vault,
                         connection,
-                        "credentials",
+                        CREDENTIALS,
                         &connection.credentials_sealed,
                     )?;
                     with_scheme(&connection.authorization_scheme, &secret)
@@ -111,31 +101,31 @@ fn with_scheme(scheme: &str, secret: &Secret) -> Secret {
 }
 
 fn open_server(vault: &Vault, server: &Server, field: &str, sealed: &str) -> Result<Secret> {
-    if sealed.is_empty() {
-        return Ok(Secret::new(""));
-    }
-    let record = Server::record_name(server.id);
-    let binding = Binding {
-        tenant: server.tenant_id.0,
-        record: &record,
-        field,
+    let record = Record {
+        tenant: server.tenant_id,
+        name: &Server::record_name(server.id),
         origin: &server.origin,
     };
-    vault.open(&binding, sealed).map_err(Error::internal)
+    record.open(vault, field, sealed).map_err(Error::internal)
 }
 
 fn open(vault: &Vault, connection: &Connection, field: &str, sealed: &str) -> Result<Secret> {
-    if sealed.is_empty() {
-        return Ok(Secret::new(""));
-    }
-    let record = Connection::record_name(connection.id);
-    let binding = Binding {
-        tenant: connection.tenant_id.0,
-        record: &record,
-        field,
+    let record = Record {
+        tenant: connection.tenant_id,
+        name: &Connection::record_name(connection.id),
         origin: &connection.origin,
     };
-    vault.open(&binding, sealed).map_err(Error::internal)
+    record.open(vault, field, sealed).map_err(Error::internal)
+}
+
+fn open_grant(vault: &Vault, grant: &Grant) -> Result<Secret> {
+    let record = Record {
+        tenant: grant.tenant_id,
+        name: &ConnectedService::record_name(grant.id),
+        origin: "",
+    };
+    let opened = record.open(vault, ACCESS_TOKEN, &grant.access_token_sealed);
+    opened.map_err(Error::internal)
 }
 
 fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {

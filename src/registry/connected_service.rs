@@ -20,6 +20,14 @@ pub struct ConnectedService {
     pub role: Role,
 }
 
+impl ConnectedService {
+    /// The record's name for [`crate::secret::Binding`]. Its tokens go wherever its connections do, so they are bound
+    /// to no origin.
+    pub fn record_name(id: i64) -> String {
+        format!("connected_service:{id}")
+    }
+}
+
 /// The grant of that number in a tenant, if there is one.
 ///
 /// # Errors

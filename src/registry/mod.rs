@@ -1,10 +1,11 @@
 //! The registry: MCP servers and the connections that hold credentials to them.
-//! Rules and SQL; knows no wire. Only `sealed` opens a stored secret, and only to mask it.
+//! Rules and SQL; knows no wire. Only `sealed` opens a stored secret, to mask it or to seal it anew.
 
 pub mod attachment;
 pub mod connected_service;
 pub mod connection;
 pub mod header;
+pub mod keys;
 pub mod sealed;
 pub mod server;
 

@@ -4,13 +4,17 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, FieldErrors, Result};
-use crate::secret::{Binding, Secret, Vault, looks_masked, mask, mask_header_value};
+use crate::secret::{Binding, Secret, Vault, VaultError, looks_masked, mask, mask_header_value};
 use crate::tenant::TenantId;
 
 /// The column of a token or header value.
 pub const CREDENTIALS: &str = "credentials";
 /// The column of headers.
 pub const EXTRA_HEADERS: &str = "extra_headers";
+/// The column of a grant's access token.
+pub const ACCESS_TOKEN: &str = "access_token";
+/// The column of a grant's refresh token.
+pub const REFRESH_TOKEN: &str = "refresh_token";
 
 /// What a request says about a stored secret.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,6 +90,26 @@ impl Record<'_> {
         }
     }
 
+    /// The secret in a column, empty if there is none.
+    ///
+    /// # Errors
+    /// If it was not sealed for this record and origin, or its key is not there.
+    pub fn open(&self, vault: &Vault, field: &str, sealed: &str) -> Result<Secret, VaultError> {
+        if sealed.is_empty() {
+            return Ok(Secret::new(""));
+        }
+        vault.open(&self.binding(field), sealed)
+    }
+
+    /// The column sealed anew with the key that seals now; empty stays empty.
+    ///
+    /// # Errors
+    /// As [`Record::open`].
+    pub fn reseal(&self, vault: &Vault, field: &str, sealed: &str) -> Result<String, VaultError> {
+        let secret = self.open(vault, field, sealed)?;
+        Ok(self.seal(vault, field, &Change::Set(secret), sealed))
+    }
+
     /// A token as `abc****xyz`.
     pub fn masked(&self, vault: &Vault, sealed: &str) -> String {
         self.shown(vault, CREDENTIALS, sealed, mask)
@@ -101,7 +125,7 @@ impl Record<'_> {
         if sealed.is_empty() {
             return String::new();
         }
-        match vault.open(&self.binding(field), sealed) {
+        match self.open(vault, field, sealed) {
             Ok(secret) => show(secret.expose()),
             Err(error) => {
                 tracing::error!(record = self.name, field, error = %error, "a stored secret cannot be opened");
@@ -118,8 +142,8 @@ impl Record<'_> {
         if sealed.is_empty() || view == HeaderView::Hidden {
             return Ok(None);
         }
-        let text = vault
-            .open(&self.binding(EXTRA_HEADERS), sealed)
+        let text = self
+            .open(vault, EXTRA_HEADERS, sealed)
             .map_err(Error::internal)?;
         let headers: Map<String, Value> =
             serde_json::from_str(text.expose()).map_err(Error::internal)?;

@@ -7,7 +7,10 @@ use super::{Db, StorageError, Tx};
 use crate::sql;
 
 /// Every migration in order; the number is its identity.
-const MIGRATIONS: &[(i64, &str)] = &[(1, include_str!("../../migrations/0001_registry.sql"))];
+const MIGRATIONS: &[(i64, &str)] = &[
+    (1, include_str!("../../migrations/0001_registry.sql")),
+    (2, include_str!("../../migrations/0002_master_keys.sql")),
+];
 
 /// The key of PostgreSQL's advisory lock: "mgw".
 const LOCK_KEY: i64 = 0x006d_6777;
