@@ -45,7 +45,8 @@
 //! 3. No transaction is open while waiting for the network.
 //!    Test: `files_that_open_a_transaction_do_not_wait_for_the_network`.
 //! 4. A sealed secret opens only for the tenant, record, field and origin that it was sealed for.
-//!    Test: `a_sealed_secret_opens_only_where_it_belongs`.
+//!    Test: `a_sealed_secret_opens_only_where_it_belongs`. With other master keys nothing starts.
+//!    Test: `foreign_keys_are_refused_and_nothing_is_written`.
 //! 5. The credential of a call is chosen by one pure function, which the explain endpoint shows.
 //!    Test: `resolution_agrees_with_a_plain_oracle`.
 //! 6. What the relay does not have to change passes byte for byte. Test: `values_stay_byte_for_byte`.

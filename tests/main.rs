@@ -13,6 +13,7 @@ mod errors_on_every_wire;
 mod every_route;
 mod http_surface;
 mod mentor_settings;
+mod master_keys;
 mod mcp_endpoint;
 mod mentor_tools;
 mod registry_connections;
