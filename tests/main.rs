@@ -7,6 +7,7 @@ mod harness;
 mod walk_through;
 
 mod audit_log;
+mod credential_resolution;
 mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;
