@@ -17,6 +17,7 @@ use super::view::{Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
+use crate::error::UpstreamFailureKind;
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, RawObject, Version, meta};
 use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
@@ -37,6 +38,15 @@ pub(super) struct Call<'a> {
     /// Its name for the audit row.
     pub(super) name: &'a str,
     pub(super) watch: Stopwatch,
+}
+
+/// What a request brought at once.
+struct Sent {
+    reply: Reply,
+    /// The upstream's revision.
+    version: Version,
+    /// The first event of a stream, if it was awaited.
+    first: Option<Result<Event, CallFailure>>,
 }
 
 impl Call<'_> {
@@ -120,21 +130,22 @@ impl Call<'_> {
                 return Ok(Outcome::Answer(Bytes::new(), 202));
             }
         };
-        if let Ok((_, version)) = &sent {
-            back.crossing.upstream = *version;
-        }
+        let sent = match sent {
+            Ok(sent) => sent,
+            Err(failure) => return Ok(self.finish(back.failure(failure))),
+        };
+        back.crossing.upstream = sent.version;
         let resend = self.resend(open, &back);
-        Ok(match sent {
-            Err(failure) => self.finish(back.failure(failure)),
-            Ok((Reply::Answer(answer), _)) => match (&answer.message.result, &resend) {
+        Ok(match sent.reply {
+            Reply::Answer(answer) => match (&answer.message.result, &resend) {
                 (Some(result), Some(_)) if is_input_required(result) => {
                     let start = self.start(back, None, Some(Ok(Event::Answer(answer))));
                     Outcome::Stream(Box::new(Relay::new(Start { resend, ..start }, &request)))
                 }
                 _ => self.finish(back.answer(&answer)),
             },
-            Ok((Reply::Stream(exchange), _)) => {
-                let start = self.start(back, Some(exchange), None);
+            Reply::Stream(exchange) => {
+                let start = self.start(back, Some(exchange), sent.first);
                 self.stream(Start { resend, ..start }, &request).await
             }
         })
@@ -225,13 +236,16 @@ impl Call<'_> {
     async fn stream(&self, mut start: Start, request: &Request) -> Outcome {
         let mirrors = self.request.session.is_some()
             || start.exchange.as_ref().is_some_and(|e| e.is_event_stream());
-        if let Some(exchange) = start.exchange.as_mut().filter(|_| !mirrors) {
+        if let Some(exchange) = start.exchange.as_mut()
+            && start.first.is_none()
+            && !mirrors
+        {
             start.first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next())
                 .await
                 .ok();
         }
         match start.first.take() {
-            Some(Ok(Event::Answer(answer))) if start.resend.is_none() => {
+            Some(Ok(Event::Answer(answer))) if start.resend.is_none() && !mirrors => {
                 start.exchange = None;
                 self.finish(start.back.answer(&answer))
             }
@@ -241,31 +255,39 @@ impl Call<'_> {
     }
 
     /// Sends, and sends once more where the first attempt provably never arrived or may be repeated.
-    async fn send(&self, open: &Open, id: &Bytes) -> Result<(Reply, Version), CallFailure> {
-        match self.send_once(open, id).await {
-            Err((failure, session_is_gone)) => {
-                let may_repeat = !failure.may_have_executed || self.is_idempotent();
-                if session_is_gone && may_repeat {
-                    self.send_once(open, id)
-                        .await
-                        .map_err(|(failure, _)| failure)
-                } else {
-                    Err(failure)
-                }
+    async fn send(&self, open: &Open, id: &Bytes) -> Result<Sent, CallFailure> {
+        let mut attempt = self.attempt(open, id).await;
+        if let Err((failure, session_is_gone)) = &attempt {
+            let is_harmless = self.is_idempotent() && failure.kind == UpstreamFailureKind::Closed;
+            if is_harmless || (*session_is_gone && !failure.may_have_executed) {
+                attempt = self.attempt(open, id).await;
             }
-            Ok(sent) => Ok(sent),
         }
+        attempt.map_err(|(failure, _)| failure)
+    }
+
+    /// One attempt. A connection that many calls share takes any request, and whether it is lost shows in the
+    /// first event: where that may lead to another attempt, it is awaited.
+    async fn attempt(&self, open: &Open, id: &Bytes) -> Result<Sent, (CallFailure, bool)> {
+        let mut sent = self.send_once(open, id).await?;
+        if let Reply::Stream(exchange) = &mut sent.reply
+            && self.is_idempotent()
+            && !exchange.is_event_stream()
+        {
+            let first = tokio::time::timeout(WHOLE_ANSWER_WAIT, exchange.next()).await;
+            sent.first = match first {
+                Ok(Err(failure)) => return Err((failure, !exchange.session().is_open())),
+                first => first.ok(),
+            };
+        }
+        Ok(sent)
     }
 
     fn is_idempotent(&self) -> bool {
         self.method() != "tools/call" || self.item.is_some_and(|item| item.is_idempotent)
     }
 
-    async fn send_once(
-        &self,
-        open: &Open,
-        id: &Bytes,
-    ) -> Result<(Reply, Version), (CallFailure, bool)> {
+    async fn send_once(&self, open: &Open, id: &Bytes) -> Result<Sent, (CallFailure, bool)> {
         let lane = self.view.lane(self.request);
         let session = open
             .upstream
@@ -284,8 +306,13 @@ impl Call<'_> {
             is_idempotent: self.is_idempotent(),
         };
         let sent = session.request(&out).await;
-        sent.map(|reply| (reply, session.version()))
-            .map_err(|failure| (failure, !session.is_open()))
+        let version = session.version();
+        sent.map(|reply| Sent {
+            reply,
+            version,
+            first: None,
+        })
+        .map_err(|failure| (failure, !session.is_open()))
     }
 
     fn param_headers(&self, upstream: Version) -> Vec<(HeaderName, HeaderValue)> {

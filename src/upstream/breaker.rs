@@ -40,6 +40,13 @@ impl Breaker {
             .is_some_and(|until| Instant::now() < until)
     }
 
+    /// A handshake went well: the call that wanted it may follow, and its failure counts like any other.
+    pub(super) fn connected(&self) {
+        let mut state = self.lock();
+        state.failures = state.failures.min(FAILURES_MAX - 1);
+        state.closed_until = None;
+    }
+
     pub(super) fn succeeded(&self) {
         let mut state = self.lock();
         if state.failures > 0 {

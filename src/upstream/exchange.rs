@@ -140,6 +140,14 @@ impl Exchange {
     /// # Errors
     /// If the stream breaks, breaks the protocol, floods, or takes longer than the named limits.
     pub async fn next(&mut self) -> Result<Event, CallFailure> {
+        let event = self.next_event().await;
+        if let Err(failure) = &event {
+            self.session.ended(Some(failure));
+        }
+        event
+    }
+
+    async fn next_event(&mut self) -> Result<Event, CallFailure> {
         loop {
             let message = self.next_message().await?;
             self.events_left = self
@@ -149,7 +157,7 @@ impl Exchange {
             match message.kind() {
                 Kind::Response if message.id.as_ref() == Some(&self.id) => {
                     self.finished = true;
-                    self.session.succeeded();
+                    self.session.ended(None);
                     return Ok(Event::Answer(Answer {
                         message,
                         status: 200,

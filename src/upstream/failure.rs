@@ -51,6 +51,24 @@ impl CallFailure {
     }
 }
 
+impl CallFailure {
+    /// Whether the upstream said something, if not what was wanted.
+    pub(super) fn is_from_upstream(&self) -> bool {
+        match self.kind {
+            UpstreamFailureKind::Unauthorized
+            | UpstreamFailureKind::Http(_)
+            | UpstreamFailureKind::Protocol
+            | UpstreamFailureKind::TooLarge => true,
+            UpstreamFailureKind::Refused
+            | UpstreamFailureKind::Unreachable
+            | UpstreamFailureKind::Timeout
+            | UpstreamFailureKind::Closed
+            | UpstreamFailureKind::BreakerOpen
+            | UpstreamFailureKind::Disabled => false,
+        }
+    }
+}
+
 impl From<Failure> for CallFailure {
     fn from(failure: Failure) -> Self {
         let may_have_executed = failure.sent() == Sent::Maybe;

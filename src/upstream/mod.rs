@@ -220,6 +220,15 @@ impl Upstream {
         });
     }
 
+    /// Counts a failed exchange: an outage against it; a refusal shows that it is there.
+    fn count(&self, failure: &CallFailure) {
+        if failure.is_outage() {
+            self.breaker.failed();
+        } else if failure.is_from_upstream() {
+            self.breaker.succeeded();
+        }
+    }
+
     /// Whether it is left alone for now because it failed repeatedly.
     pub fn is_broken(&self) -> bool {
         self.breaker.is_open()

@@ -126,9 +126,8 @@ impl Session {
             }
         };
         match &opened {
-            Ok(_) => upstream.breaker.succeeded(),
-            Err(failure) if failure.is_outage() => upstream.breaker.failed(),
-            Err(_) => {}
+            Ok(_) => upstream.breaker.connected(),
+            Err(failure) => upstream.count(failure),
         }
         // Nothing of a handshake is the caller's request: it certainly was not carried out.
         opened.map_err(|failure| CallFailure {
@@ -204,8 +203,13 @@ impl Session {
         &self.upstream.limits
     }
 
-    pub(super) fn succeeded(&self) {
-        self.upstream.breaker.succeeded();
+    /// Counts an exchange for the breaker. What happens during the handshake is counted with the handshake.
+    pub(super) fn ended(&self, failure: Option<&CallFailure>) {
+        match failure {
+            _ if self.handshake.get().is_none() => {}
+            Some(failure) => self.upstream.count(failure),
+            None => self.upstream.breaker.succeeded(),
+        }
     }
 
     /// Sends a request.
@@ -239,8 +243,8 @@ impl Session {
         }
         match &sent {
             Ok(Reply::Answer(_)) => self.upstream.breaker.succeeded(),
-            Err(failure) if failure.is_outage() => self.upstream.breaker.failed(),
-            Ok(Reply::Stream(_)) | Err(_) => {}
+            Ok(Reply::Stream(_)) => {}
+            Err(failure) => self.upstream.count(failure),
         }
         sent
     }
