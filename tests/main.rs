@@ -6,6 +6,7 @@ mod harness;
 
 mod walk_through;
 
+mod at_most_once;
 mod audit_log;
 mod credential_resolution;
 mod encodings;
