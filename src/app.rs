@@ -90,12 +90,7 @@ impl App {
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late()));
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
-        let policy = Policy {
-            allow: config.egress_allow.clone(),
-            plaintext: false,
-            roots_file: config.egress_ca_file.clone(),
-        };
-        let egress = Egress::new(policy)?;
+        let egress = way_out(&config)?;
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
         let parts = Parts {
             db: db.clone(),
@@ -126,6 +121,18 @@ impl App {
         self.tasks.finish().await;
         self.db.close().await;
     }
+}
+
+/// The way out to the network that the settings allow.
+///
+/// # Errors
+/// If the operator's certificates cannot be used.
+pub fn way_out(config: &Config) -> Result<Egress, SetupError> {
+    Egress::new(Policy {
+        allow: config.egress_allow.clone(),
+        plaintext: false,
+        roots_file: config.egress_ca_file.clone(),
+    })
 }
 
 /// The master keys, held against the database before anything is written with them. The first start with a database

@@ -9,6 +9,7 @@ mod walk_through;
 mod at_most_once;
 mod audit_log;
 mod credential_resolution;
+mod doctor;
 mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Works on the same database as a running `serve`.
 
 mod demo;
+mod doctor;
 mod keys;
 mod mentor;
 mod serve;
@@ -57,6 +58,8 @@ enum Command {
     /// Show and change the master keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Explain step by step why a server can or cannot be reached
+    Doctor(doctor::Doctor),
     /// Bring the database's schema up to date and exit
     Migrate,
 }
@@ -82,6 +85,7 @@ impl Cli {
             Command::Mentor(command) => command.run(&config).await,
             Command::Stdio(command) => command.run().await,
             Command::Keys(command) => command.run(&config).await,
+            Command::Doctor(command) => command.run(&config).await,
             Command::Migrate => migrate(&config).await,
         }
     }

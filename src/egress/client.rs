@@ -61,6 +61,7 @@ pub struct Egress {
 
 struct Inner {
     policy: Arc<Policy>,
+    resolver: Arc<dyn Resolver>,
     connector: Connector,
     client: Client<Connector, Outgoing>,
 }
@@ -81,7 +82,7 @@ impl Egress {
     pub fn with_resolver(policy: Policy, resolver: Arc<dyn Resolver>) -> Result<Self, SetupError> {
         let tls = client_config(&policy)?;
         let policy = Arc::new(policy);
-        let connector = Connector::new(Arc::clone(&policy), resolver, tls);
+        let connector = Connector::new(Arc::clone(&policy), Arc::clone(&resolver), tls);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_CONNECTION_TIME)
@@ -91,6 +92,7 @@ impl Egress {
         Ok(Self {
             inner: Arc::new(Inner {
                 policy,
+                resolver,
                 connector,
                 client,
             }),
@@ -145,6 +147,10 @@ impl Egress {
         }
         check_encoding(answer.headers())?;
         Ok(answer.map(|incoming| Body::new(incoming, limits.idle)))
+    }
+
+    pub(super) fn resolver(&self) -> &dyn Resolver {
+        &*self.inner.resolver
     }
 
     pub(super) fn connector(&self) -> Connector {

@@ -1,6 +1,7 @@
 //! The only way out to the network: who may be dialled, and how much of an answer is read.
 //! No other module opens an outbound socket (the database aside); this one never follows a redirect.
 
+mod examine;
 mod client;
 mod outgoing;
 mod body;

@@ -55,8 +55,15 @@ fn used(text: &str) -> BTreeSet<String> {
         {
             let end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
             let name = name.trim().split(end).next().unwrap_or_default();
-            // The macro is exported at the root, as macros are.
-            found.insert(if name == "sql" { "storage" } else { name }.to_owned());
+            // Macros are exported at the root.
+            found.insert(
+                if name.starts_with("sql") {
+                    "storage"
+                } else {
+                    name
+                }
+                .to_owned(),
+            );
         }
     }
     found
