@@ -61,6 +61,11 @@ impl Body {
         EventStream::new(self, event_bytes_max)
     }
 
+    pub(super) fn set_idle(&mut self, after: Duration) {
+        self.idle.after = after;
+        self.idle.is_waiting = false;
+    }
+
     async fn collect(self, max_bytes: u64) -> Result<Bytes, Failure> {
         let announced = self.incoming.size_hint().lower();
         if announced > max_bytes {

@@ -47,6 +47,11 @@ impl EventStream {
             is_done: false,
         }
     }
+
+    /// Sets the longest silence from now on.
+    pub fn set_idle(&mut self, idle: Duration) {
+        self.body.set_idle(idle);
+    }
 }
 
 impl Stream for EventStream {

@@ -217,7 +217,7 @@ impl Call<'_> {
             .get("_meta")
             .and_then(|m| RawObject::parse(m).ok());
         let token = metadata.and_then(|m| m.get(meta::PROGRESS_TOKEN).map(Bytes::copy_from_slice));
-        parked.exchange.use_token(token);
+        parked.exchange.take_up(token);
         Ok(self
             .stream(self.start(back, Some(parked.exchange), None), self.request)
             .await)

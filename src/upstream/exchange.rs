@@ -64,6 +64,8 @@ pub struct Ask {
     pub message: Message,
     /// Who asks.
     pub session: Arc<Session>,
+    /// The call that asks, if it is one: it may be silent for as long as this is held.
+    pub(super) _asking: Option<Arc<()>>,
 }
 
 /// A call under way.
@@ -84,6 +86,12 @@ pub struct Exchange {
     pub(super) until: Instant,
     /// Longest silence; a subscription may be silent for as long as nothing changes.
     pub(super) idle: Option<Duration>,
+    /// Since when nothing has come that counts against `idle`. Outlives a `next` that was dropped.
+    quiet_since: Instant,
+    /// Whether silence is not counted now.
+    is_patient: bool,
+    /// Held by every question of the call that waits for the client.
+    asking: Arc<()>,
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
@@ -109,6 +117,9 @@ impl Exchange {
             events_left: EVENTS_MAX,
             until: Instant::now() + CALL_DEADLINE,
             idle: Some(session_idle),
+            quiet_since: Instant::now(),
+            is_patient: false,
+            asking: Arc::default(),
             _permit: permit,
         }
     }
@@ -130,9 +141,12 @@ impl Exchange {
         self.events.is_some()
     }
 
-    /// From now on progress goes to this token of the caller.
-    pub fn use_token(&mut self, token: Option<Bytes>) {
+    /// The call was parked and is taken up again: from now on silence counts, and progress goes to this token
+    /// of the caller.
+    pub fn take_up(&mut self, token: Option<Bytes>) {
         self.token = token;
+        self.is_patient = true;
+        self.quiet_since = Instant::now();
     }
 
     /// The next event. After the answer or a failure there is none.
@@ -183,6 +197,7 @@ impl Exchange {
                     return Ok(Event::Ask(Ask {
                         message,
                         session: self.session.clone(),
+                        _asking: Some(self.asking.clone()),
                     }));
                 }
             }
@@ -205,14 +220,17 @@ impl Exchange {
 
     async fn next_message(&mut self) -> Result<Message, CallFailure> {
         loop {
-            let until = self
+            let is_asking = self.mind_silence();
+            let quiet_until = self
                 .idle
-                .map_or(self.until, |idle| self.until.min(Instant::now() + idle));
+                .map_or(self.until, |idle| self.until.min(self.quiet_since + idle));
             let routed = recv(self.slot.as_mut());
             let stepped = match self.events.as_mut() {
-                None => timeout_at(until, routed).await.map(Step::Routed),
+                None => timeout_at(quiet_until, routed).await.map(Step::Routed),
                 Some(events) => {
-                    timeout_at(self.until, async {
+                    // The body counts bytes, so that comments keep a stream alive.
+                    let until = if is_asking { quiet_until } else { self.until };
+                    timeout_at(until, async {
                         tokio::select! {
                             biased;
                             message = routed => Step::Routed(message),
@@ -222,17 +240,39 @@ impl Exchange {
                     .await
                 }
             };
-            match stepped.map_err(|_| fail(UpstreamFailureKind::Timeout))? {
-                Step::Routed(Some(message)) => return Ok(message),
-                Step::Routed(None) => return Err(fail(UpstreamFailureKind::Closed)),
-                Step::Event(Some(Ok(event))) => {
+            self.quiet_since = if stepped.is_ok() || is_asking {
+                Instant::now()
+            } else {
+                self.quiet_since
+            };
+            match stepped {
+                Err(_) if is_asking && Instant::now() < self.until => {}
+                Err(_) => return Err(fail(UpstreamFailureKind::Timeout)),
+                Ok(Step::Routed(Some(message))) => return Ok(message),
+                Ok(Step::Routed(None)) => return Err(fail(UpstreamFailureKind::Closed)),
+                Ok(Step::Event(Some(Ok(event)))) => {
                     if let Some(message) = self.take(event)? {
                         return Ok(message);
                     }
                 }
-                Step::Event(end) => self.resume_after(end.and_then(Result::err)).await?,
+                Ok(Step::Event(end)) => self.resume_after(end.and_then(Result::err)).await?,
             }
         }
+    }
+
+    /// While a question of the call waits for a person, the silence is not the upstream's. Says whether one does.
+    fn mind_silence(&mut self) -> bool {
+        let is_asking = Arc::strong_count(&self.asking) > 1;
+        if is_asking {
+            self.quiet_since = Instant::now();
+        }
+        if is_asking != self.is_patient {
+            self.is_patient = is_asking;
+            if let (Some(events), Some(idle)) = (&mut self.events, self.idle) {
+                events.set_idle(if is_asking { CALL_DEADLINE } else { idle });
+            }
+        }
+        is_asking
     }
 
     fn take(&mut self, event: crate::egress::Event) -> Result<Option<Message>, CallFailure> {

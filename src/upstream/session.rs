@@ -465,6 +465,7 @@ impl Session {
             Kind::Request => Unsolicited::Ask(Ask {
                 message: message.clone(),
                 session: self.clone(),
+                _asking: None,
             }),
             Kind::Notification | Kind::Response => Unsolicited::Notification(message.clone()),
         };
