@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use upstream_fixtures::{Behaviour, Seen, Upstream};
 
-use crate::harness::{Mcp, SOON, Stage, eventually, names, send};
+use crate::harness::{LEGACY, Mcp, SOON, Stage, eventually, names, send};
 
 /// An answer that is hard to carry whole; what the fixture's tool `big_numbers` answers.
 const BIG_NUMBERS: &str = include_str!("../upstream-fixtures/src/tools/big_numbers.json");
@@ -125,7 +125,6 @@ async fn every_tool_of_every_upstream_is_listed_as_it_was_written() {
                 tool
             }));
         }
-        expected.sort_by_key(|tool| tool["name"].as_str().unwrap().to_owned());
         let listed = reply.result()["tools"].as_array().unwrap();
         assert_eq!(names(&json!(listed)), names(&json!(expected)));
         assert_eq!(*listed, expected);
@@ -390,7 +389,7 @@ async fn one_upstreams_resources_keep_their_uris() {
             };
             client.tool_names().await;
             let listed = client.request("resources/list", json!({})).await;
-            let text = &listed.result()["resources"][2];
+            let text = &listed.result()["resources"][0];
             let uri = "fixture://static/text";
             assert_eq!(
                 (&text["uri"], &text["_meta"]),
@@ -755,4 +754,41 @@ async fn an_upstream_that_was_replaced_by_one_of_another_era_is_called_again() {
         .await;
         assert_eq!(text, "after");
     }
+}
+
+#[tokio::test]
+async fn a_person_may_take_longer_to_answer_than_an_upstream_may() {
+    let upstreams = [
+        ("sessions", Behaviour::sessions()),
+        ("sse", Behaviour::sse()),
+        ("websocket", Behaviour::websocket()),
+        ("stateless", Behaviour::stateless()),
+    ];
+    let asked = upstreams.map(async |(label, behaviour)| {
+        let stage = Stage::start_with(|settings| settings.upstream_timeout_ms = Some(500)).await;
+        let upstream = Upstream::start(behaviour).await.unwrap();
+        let server = stage.register("Up", &upstream, json!({})).await;
+        stage.attach(&[server]).await;
+        stage.modern().tool_names().await;
+        let able = json!({ "elicitation": {} });
+        let client = Mcp::legacy_as(&stage.learner, stage.mentor_path(), LEGACY, able).await;
+        let params = json!({ "name": "up__ask", "arguments": { "question": "Who?" } });
+        let mut stream = client.open("tools/call", params).await;
+        let question = stream.message().await;
+        assert_eq!(question["method"], "elicitation/create", "{label}");
+        // The person thinks.
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        let answer = json!({ "action": "accept", "content": { "name": "Bob" } });
+        assert_eq!(
+            client.respond(&question["id"], answer.clone()).await.status,
+            202
+        );
+        let answered = stream.message().await;
+        let expected = json!({ "answers": { "answer-1": answer } });
+        assert_eq!(
+            answered["result"]["structuredContent"], expected,
+            "{label}: {answered}"
+        );
+    });
+    futures_util::future::join_all(asked).await;
 }
