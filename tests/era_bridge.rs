@@ -296,10 +296,6 @@ async fn a_broken_stream_is_taken_up_where_it_broke() {
     let mut again = Live::of(again).await;
     let answer = again.message().await;
     assert_eq!(answer["id"], 7);
-    assert_eq!(
-        answer["result"]["isError"].as_bool().unwrap_or(false),
-        false,
-        "{answer}"
-    );
+    assert_ne!(answer["result"]["isError"], true, "{answer}");
     assert_eq!(again.rest().await, Vec::<Value>::new());
 }

@@ -1,6 +1,10 @@
 //! What the product does, by what a user can see. One binary, one harness.
 
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a scenario is told in one piece, a table of cases whole"
+)]
 
 mod harness;
 
