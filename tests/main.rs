@@ -19,6 +19,7 @@ mod era_bridge;
 mod errors_on_every_wire;
 mod every_route;
 mod http_surface;
+mod interop;
 mod mentor_settings;
 mod master_keys;
 mod mcp_endpoint;
