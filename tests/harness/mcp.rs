@@ -15,6 +15,14 @@ use super::client::{Answer, Client, send};
 pub const MODERN: &str = "2026-07-28";
 /// The newest revision with sessions.
 pub const LEGACY: &str = "2025-11-25";
+/// Every revision that we speak, newest first.
+pub const VERSIONS: [&str; 5] = [
+    "2026-07-28",
+    "2025-11-25",
+    "2025-06-18",
+    "2025-03-26",
+    "2024-11-05",
+];
 /// Longest wait of a test for what must come.
 pub const SOON: Duration = Duration::from_secs(15);
 
@@ -261,6 +269,11 @@ impl Mcp {
 
 fn client_info() -> Value {
     json!({ "name": "harness", "version": "1" })
+}
+
+/// An error response without data.
+pub fn rpc_error(id: Value, code: i64, message: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
 /// The `name` of each item.

@@ -1,0 +1,237 @@
+//! How sessions with upstreams begin, are lost and end, on every transport.
+
+use serde_json::{Value, json};
+use upstream_fixtures::{Behaviour, Ill, Illness, Seen, Upstream};
+
+use crate::harness::{LEGACY, Mcp, SOON, Stage, eventually};
+use crate::upstream_transports::{bare, every_upstream};
+
+#[tokio::test]
+async fn the_credential_travels_with_every_message_of_every_transport() {
+    for (slug, behaviour) in every_upstream() {
+        let stage = Stage::start().await;
+        let upstream = Upstream::start(behaviour).await.unwrap();
+        let fields = json!({ "auth_type": "token", "extra_headers": { "x-tenant": "acme" } });
+        let server = stage.register("Up", &upstream, fields).await;
+        let connection = json!({
+            "scope": "platform", "auth_type": "token", "authorization_scheme": "Bearer",
+            "credentials": "the-secret", "extra_headers": { "x-who": "mentor" },
+        });
+        stage.connect(server, connection).await;
+        stage.attach(&[server]).await;
+        upstream.require_authorization(Some("Bearer the-secret".into()));
+        for client in [stage.modern(), stage.legacy().await] {
+            let reply = client.call("up__whoami", json!({})).await;
+            let who = reply.structured();
+            let headers = [&who["headers"], &who["postHeaders"]];
+            for headers in headers.into_iter().filter(|headers| !headers.is_null()) {
+                assert_eq!(headers["authorization"], "Bearer the-secret", "{slug}");
+                assert_eq!(headers["x-tenant"], "acme", "{slug}");
+                assert_eq!(headers["x-who"], "mentor", "{slug}");
+            }
+        }
+        let bare = |seen: &&Seen| !seen.verb.is_empty() && seen.header("authorization").is_none();
+        let seen = upstream.seen();
+        assert_eq!(seen.iter().find(bare), None, "{slug}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_session_is_opened_once_more_and_the_call_is_made() {
+    for behaviour in [
+        Behaviour::sessions(),
+        Behaviour::sessions().streaming(),
+        Behaviour::sessions().without_get_stream(),
+    ] {
+        let (stage, upstream) = Stage::of(behaviour).await;
+        let legacy = stage.legacy().await;
+        for client in [stage.modern(), legacy] {
+            let text = client.call("up__echo", json!({ "text": "before" })).await;
+            assert_eq!(text.text(), "before");
+            upstream.forget_sessions();
+            upstream.forget_seen();
+            let after = client.call("up__counter", json!({})).await;
+            assert_eq!(*after.structured(), json!({ "count": 1 }));
+            let calls: Vec<_> = upstream
+                .seen()
+                .into_iter()
+                .filter(|seen| seen.is("tools/call"))
+                .collect();
+            let sessions: Vec<_> = calls
+                .iter()
+                .map(|call| call.header("mcp-session-id"))
+                .collect();
+            assert!(calls.len() <= 2, "{sessions:?}");
+            let again = client.call("up__counter", json!({})).await;
+            assert_eq!(*again.structured(), json!({ "count": 2 }));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_that_forgets_at_once_is_not_asked_for_ever() {
+    let (stage, upstream) = Stage::of(Behaviour::sessions().without_get_stream()).await;
+    let client = stage.modern();
+    client
+        .call("up__echo", json!({ "text": "x" }))
+        .await
+        .result();
+    upstream.forget_seen();
+    let not_found = Ill::Status {
+        status: 404,
+        retry_after: None,
+    };
+    upstream.fall_ill(Some(Illness::new(not_found).on("tools/call")));
+    let refused = client
+        .request_as(
+            1.into(),
+            "tools/call",
+            json!({ "name": "up__echo", "arguments": {} }),
+        )
+        .await;
+    assert_eq!(refused.error()["data"]["kind"], "closed");
+    assert_eq!(refused.error()["data"]["mayHaveExecuted"], false);
+    assert_eq!(upstream.calls_of("tools/call"), 2);
+}
+
+#[tokio::test]
+async fn an_ended_session_is_ended_upstream() {
+    let (stage, upstream) = Stage::of(Behaviour::sessions()).await;
+    let session = stage.legacy().await;
+    session.call("up__counter", json!({})).await.result();
+    let call = upstream
+        .wait_for(|seen| seen.is("tools/call"), SOON)
+        .await
+        .unwrap();
+    assert_eq!(session.close().await.status, 204);
+    let ended = |seen: &Seen| {
+        seen.verb == "DELETE" && seen.header("mcp-session-id") == call.header("mcp-session-id")
+    };
+    upstream.wait_for(ended, SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_upstream_that_was_replaced_by_one_of_another_era_is_called_again() {
+    for (before, after) in [
+        (Behaviour::stateless(), Behaviour::sessions()),
+        (Behaviour::sessions(), Behaviour::dual()),
+        (Behaviour::websocket(), Behaviour::websocket_modern()),
+        (Behaviour::websocket_modern(), Behaviour::websocket()),
+    ] {
+        let (stage, upstream) = Stage::of(before).await;
+        let client = stage.modern();
+        client
+            .call("up__echo", json!({ "text": "before" }))
+            .await
+            .result();
+        let address = upstream.addr();
+        upstream.stop().await;
+        let _replaced = Upstream::start_on(address, after).await.unwrap();
+        let text = eventually("an answer of the new upstream", async || {
+            let reply = client.call("up__echo", json!({ "text": "after" })).await;
+            reply.answer()["result"]["structuredContent"]["text"]
+                .as_str()
+                .map(str::to_owned)
+        })
+        .await;
+        assert_eq!(text, "after");
+    }
+}
+
+#[tokio::test]
+async fn a_person_may_take_longer_to_answer_than_an_upstream_may() {
+    let upstreams = [
+        ("sessions", Behaviour::sessions()),
+        ("sse", Behaviour::sse()),
+        ("websocket", Behaviour::websocket()),
+        ("stateless", Behaviour::stateless()),
+    ];
+    let asked = upstreams.map(async |(label, behaviour)| {
+        let stage = Stage::start_with(|settings| settings.upstream_timeout_ms = Some(500)).await;
+        let upstream = Upstream::start(behaviour).await.unwrap();
+        let server = stage.register("Up", &upstream, json!({})).await;
+        stage.attach(&[server]).await;
+        stage.modern().tool_names().await;
+        let able = json!({ "elicitation": {} });
+        let client = Mcp::legacy_as(&stage.learner, stage.mentor_path(), LEGACY, able).await;
+        let params = json!({ "name": "up__ask", "arguments": { "question": "Who?" } });
+        let mut stream = client.open("tools/call", params).await;
+        let question = stream.message().await;
+        assert_eq!(question["method"], "elicitation/create", "{label}");
+        // The person thinks.
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        let answer = json!({ "action": "accept", "content": { "name": "Bob" } });
+        assert_eq!(
+            client.respond(&question["id"], answer.clone()).await.status,
+            202
+        );
+        let answered = stream.message().await;
+        let expected = json!({ "answers": { "answer-1": answer } });
+        assert_eq!(
+            answered["result"]["structuredContent"], expected,
+            "{label}: {answered}"
+        );
+    });
+    futures_util::future::join_all(asked).await;
+}
+#[tokio::test]
+async fn one_upstreams_resources_keep_their_uris() {
+    for (slug, behaviour) in every_upstream() {
+        let (stage, upstream) = Stage::of(behaviour).await;
+        let legacy = stage.legacy().await;
+        for (client, is_modern) in [(stage.modern(), true), (legacy, false)] {
+            let label = format!("{slug}, modern client: {is_modern}");
+            let complete = |mut result: Value| {
+                if is_modern {
+                    result["resultType"] = "complete".into();
+                }
+                result
+            };
+            let read = async |uri: &str| {
+                client
+                    .request("resources/read", json!({ "uri": uri }))
+                    .await
+            };
+            client.tool_names().await;
+            let listed = client.request("resources/list", json!({})).await;
+            let text = &listed.result()["resources"][0];
+            let uri = "fixture://static/text";
+            assert_eq!(
+                (&text["uri"], &text["_meta"]),
+                (&json!(uri), &json!({ "com.example/kept": null }))
+            );
+            let contents =
+                json!([{ "uri": uri, "mimeType": "text/plain", "text": "the text of a fixture" }]);
+            assert_eq!(
+                bare(read(uri).await.result()),
+                complete(json!({ "contents": contents })),
+                "{label}"
+            );
+
+            let templates = client.request("resources/templates/list", json!({})).await;
+            let template = &templates.result()["resourceTemplates"][0];
+            assert_eq!(template["uriTemplate"], "fixture://item/{id}", "{label}");
+            let item = read("fixture://item/seven").await;
+            assert_eq!(
+                item.result()["contents"][0]["text"],
+                "{\"id\":\"seven\"}",
+                "{label}"
+            );
+
+            let unknown = read("fixture://item/").await;
+            let code = if is_modern { -32602 } else { -32002 };
+            let codes = [json!(code), json!(-32602)];
+            assert!(
+                codes.contains(&unknown.error()["code"]),
+                "{label}: {}",
+                unknown.error()
+            );
+            assert_eq!(
+                unknown.error()["data"],
+                json!({ "uri": "fixture://item/" }),
+                "{label}"
+            );
+        }
+        drop(upstream);
+    }
+}
