@@ -12,6 +12,7 @@ mod walk_through;
 
 mod at_most_once;
 mod audit_log;
+mod client_transports;
 mod credential_resolution;
 mod doctor;
 mod encodings;

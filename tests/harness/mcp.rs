@@ -395,6 +395,14 @@ impl Live {
         }
     }
 
+    /// Reads on in an answer whose head was looked at already.
+    pub fn reading(response: Response) -> Self {
+        Self {
+            response,
+            unread: Vec::new(),
+        }
+    }
+
     /// The next message, or `None` at the end of the stream.
     pub async fn next(&mut self) -> Option<Value> {
         tokio::time::timeout(SOON, self.read())
