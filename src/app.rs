@@ -101,6 +101,7 @@ impl App {
             tasks: tasks.clone(),
         };
         let gateway = Arc::new(Gateway::new(parts));
+        gateway.begin();
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,

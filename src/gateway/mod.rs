@@ -19,6 +19,7 @@ mod fetch;
 mod handshake;
 mod rounds;
 mod route;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -119,6 +120,11 @@ impl Gateway {
             tasks,
             views: Views::default(),
         }
+    }
+
+    /// Starts what runs beside the requests.
+    pub fn begin(self: &Arc<Self>) {
+        self.tasks.spawn(sweep::run(self.clone()));
     }
 
     /// Answers one request. A refusal is an answer too.

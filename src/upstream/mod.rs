@@ -91,6 +91,22 @@ impl Upstreams {
         }
     }
 
+    /// Lets go of every upstream whose record is not among these any more: its sessions end, its open calls
+    /// fail. A record is named as in [`Upstreams::of`].
+    pub async fn retain(&self, is_kept: impl Fn(ServerId, &str) -> bool) {
+        for (key, upstream) in &self.known {
+            if !is_kept(key.0, &key.1) {
+                self.known.invalidate(&*key).await;
+                upstream.close().await;
+            }
+        }
+    }
+
+    /// Whether any upstream is in use.
+    pub fn is_idle(&self) -> bool {
+        self.known.iter().next().is_none()
+    }
+
     /// What upstreams say of changes to their lists.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
@@ -101,7 +117,10 @@ impl Upstreams {
     /// # Errors
     /// `Refused` if the address is not one that may be dialled.
     pub async fn of(&self, server: &Server) -> Result<Arc<Upstream>, CallFailure> {
-        let key = (server.id, format!("{} {}", server.transport, server.url));
+        let key = (
+            server.id,
+            address_of(server.transport.as_str(), &server.url),
+        );
         if let Some(known) = self.known.get(&key).await {
             return Ok(known);
         }
@@ -126,6 +145,11 @@ impl Upstreams {
         });
         Ok(self.known.get_with(key, async { upstream }).await)
     }
+}
+
+/// What a record is reached by; a change makes it another upstream.
+pub fn address_of(transport: &str, url: &str) -> String {
+    format!("{transport} {url}")
 }
 
 /// One upstream server as we know it.
@@ -184,6 +208,14 @@ impl Upstream {
         if let Some(session) = self.sessions.remove(&key).await {
             session.close().await;
         }
+    }
+
+    /// Ends every session.
+    async fn close(&self) {
+        for (_, session) in &self.sessions {
+            session.close().await;
+        }
+        self.sessions.invalidate_all();
     }
 
     /// Passes a client's notification on to the sessions here that belong to the client's session.

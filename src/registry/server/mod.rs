@@ -119,3 +119,27 @@ pub async fn attached_to(tx: &mut Tx, tenant: TenantId, mentor: MentorId) -> Res
         mentor
     )?)
 }
+
+/// How many records there are, and when one was last changed: differs after every change.
+///
+/// # Errors
+/// If the database fails.
+pub async fn mark_of_all(tx: &mut Tx) -> Result<(i64, i64)> {
+    Ok(sql!(
+        tx,
+        fetch_one as (i64, i64),
+        "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM servers"
+    )?)
+}
+
+/// Number, transport and URL of every record that is switched on, in all tenants.
+///
+/// # Errors
+/// If the database fails.
+pub async fn enabled_addresses(tx: &mut Tx) -> Result<Vec<(ServerId, String, String)>> {
+    Ok(sql!(
+        tx,
+        fetch_all as (ServerId, String, String),
+        "SELECT id, transport, url FROM servers WHERE is_enabled"
+    )?)
+}

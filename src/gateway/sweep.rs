@@ -1,0 +1,54 @@
+//! Lets go of upstreams whose record was deleted, disabled or changed, by whichever replica did it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gateway;
+use crate::error::Result;
+use crate::registry::server::{self, ServerId};
+use crate::upstream::address_of;
+
+/// How often the records are looked at (design.md section 9: 2 s in all).
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Sweeps until the gateway stops.
+pub(super) async fn run(gateway: Arc<Gateway>) {
+    let mut seen = None;
+    loop {
+        tokio::select! {
+            () = gateway.tasks.stop.cancelled() => return,
+            () = tokio::time::sleep(EVERY) => {}
+        }
+        if gateway.upstreams.is_idle() {
+            continue;
+        }
+        // A database that does not answer now is asked again; calls are refused meanwhile.
+        match sweep(&gateway, seen).await {
+            Ok(now) => seen = Some(now),
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "the server records cannot be read")
+            }
+        }
+    }
+}
+
+/// Looks whether any record changed at all, and only then at each. Returns the mark of what was seen.
+async fn sweep(gateway: &Gateway, seen: Option<(i64, i64)>) -> Result<(i64, i64)> {
+    let mut tx = gateway.db.read().await?;
+    let now = server::mark_of_all(&mut tx).await?;
+    if seen == Some(now) {
+        return Ok(now);
+    }
+    let enabled: HashSet<(ServerId, String)> = server::enabled_addresses(&mut tx)
+        .await?
+        .into_iter()
+        .map(|(id, transport, url)| (id, address_of(&transport, &url)))
+        .collect();
+    drop(tx);
+    gateway
+        .upstreams
+        .retain(|id, address| enabled.contains(&(id, address.to_owned())))
+        .await;
+    Ok(now)
+}
