@@ -155,7 +155,9 @@ async fn a_parked_call_opens_for_its_own_client_and_request_alone() {
 
     let mut tampered = retry.clone();
     let state = retry["requestState"].as_str().unwrap();
-    tampered["requestState"] = format!("{}A", &state[..state.len() - 1]).into();
+    let (head, tail) = state.split_at(state.len() / 2);
+    let other = if tail.starts_with('A') { 'B' } else { 'A' };
+    tampered["requestState"] = format!("{head}{other}{}", &tail[1..]).into();
     assert!(
         is_refused(&client.request("tools/call", tampered).await),
         "an altered state"

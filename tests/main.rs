@@ -23,6 +23,7 @@ mod http_surface;
 mod interop;
 mod mentor_settings;
 mod master_keys;
+mod isolation;
 mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;

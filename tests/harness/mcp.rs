@@ -24,7 +24,7 @@ pub const VERSIONS: [&str; 5] = [
     "2024-11-05",
 ];
 /// Longest wait of a test for what must come.
-pub const SOON: Duration = Duration::from_secs(15);
+pub const SOON: Duration = Duration::from_secs(20);
 
 const ACCEPT_BOTH: &str = "application/json, text/event-stream";
 const META: &str = "io.modelcontextprotocol";
@@ -55,7 +55,7 @@ pub struct Reply {
 /// An event stream that is read message by message.
 pub struct Live {
     response: Response,
-    unread: Vec<u8>,
+    unread: Unread,
 }
 
 impl Mcp {
@@ -292,8 +292,9 @@ impl Reply {
             .unwrap()
             .unwrap();
         let messages = if is_event_stream(&headers) {
-            let mut unread = bytes.to_vec();
-            std::iter::from_fn(|| take_message(&mut unread)).collect()
+            let mut unread = Unread::default();
+            unread.push(&bytes);
+            std::iter::from_fn(|| unread.message()).collect()
         } else if bytes.is_empty() {
             Vec::new()
         } else {
@@ -360,18 +361,35 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// The next message in the bytes of an event stream; comments and events without data are skipped.
-fn take_message(unread: &mut Vec<u8>) -> Option<Value> {
-    loop {
-        let end = unread.windows(2).position(|pair| pair == b"\n\n")?;
-        let event: Vec<u8> = unread.drain(..end + 2).collect();
-        let event = String::from_utf8(event).unwrap();
-        let data: Vec<&str> = event
-            .lines()
-            .filter_map(|line| line.strip_prefix("data: "))
-            .collect();
-        if !data.concat().is_empty() {
-            return Some(serde_json::from_str(&data.join("\n")).unwrap());
+/// The bytes of an event stream that were not read yet.
+#[derive(Default)]
+struct Unread {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Unread {
+    fn push(&mut self, piece: &[u8]) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
+        self.bytes.extend_from_slice(piece);
+    }
+
+    /// The next message; comments and events without data are skipped.
+    fn message(&mut self) -> Option<Value> {
+        loop {
+            let rest = &self.bytes[self.start..];
+            let end = rest.windows(2).position(|pair| pair == b"\n\n")?;
+            let event = std::str::from_utf8(&rest[..end]).unwrap();
+            let data: Vec<&str> = event
+                .lines()
+                .filter_map(|line| line.strip_prefix("data: "))
+                .collect();
+            let data = data.join("\n");
+            self.start += end + 2;
+            if !data.is_empty() {
+                return Some(serde_json::from_str(&data).unwrap());
+            }
         }
     }
 }
@@ -391,7 +409,7 @@ impl Live {
         );
         Self {
             response,
-            unread: Vec::new(),
+            unread: Unread::default(),
         }
     }
 
@@ -436,12 +454,12 @@ impl Live {
 
     async fn read(&mut self) -> Option<Value> {
         loop {
-            if let Some(message) = take_message(&mut self.unread) {
+            if let Some(message) = self.unread.message() {
                 return Some(message);
             }
             // A stream that is cut has ended too.
             let piece = self.response.chunk().await.unwrap_or_default()?;
-            self.unread.extend_from_slice(&piece);
+            self.unread.push(&piece);
         }
     }
 }
