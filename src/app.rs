@@ -148,7 +148,7 @@ pub async fn open_vault(config: &Config, db: &Db) -> Result<Vault, StartError> {
         if keys::are_known(&mut tx).await? {
             return Err(StartError::NoKeys(path));
         }
-        let made = file.make();
+        let made = config.make_data_dir().and_then(|()| file.make());
         made.map_err(|source| StartError::NewKeys {
             path: path.clone(),
             source,

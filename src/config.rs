@@ -2,6 +2,7 @@
 //! The only module that reads the environment.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -238,6 +239,17 @@ impl Config {
             Some(text) => Ok(Vault::parse(text.expose())?),
             None => Ok(Vault::of_file(KeyFile::new(self.data_dir.join(KEY_FILE)))?),
         }
+    }
+
+    /// Makes the data directory, for its owner alone, if it is not there.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn make_data_dir(&self) -> std::io::Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data_dir)
     }
 
     /// The key file, unless the keys are in the environment.

@@ -63,7 +63,7 @@ impl Demo {
         if self.once {
             config.addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         }
-        std::fs::create_dir_all(&config.data_dir)?;
+        config.make_data_dir()?;
         let listener = bind(config.addr).await?;
         let address = listener.local_addr()?;
         let data_dir = config.data_dir.clone();

@@ -99,7 +99,7 @@ async fn migrate(config: &Config) -> Result<(), Failure> {
 
 /// The database of the settings, with its schema up to date.
 async fn open(config: &Config) -> Result<Db, Failure> {
-    std::fs::create_dir_all(&config.data_dir)?;
+    config.make_data_dir()?;
     Ok(Db::open(&config.database_url).await?)
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Serve {}
 
 impl Serve {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
-        std::fs::create_dir_all(&config.data_dir)?;
+        config.make_data_dir()?;
         let listener = bind(config.addr).await?;
         let app = App::start(config, Clock::default()).await?;
         say(format_args!(

@@ -53,9 +53,6 @@ impl KeyFile {
     /// # Errors
     /// If the file system refuses.
     pub fn make(&self) -> io::Result<()> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
-        }
         let beside = self.beside(&random_hex::<8>());
         write_over(&beside, &keys::generate_text())?;
         let linked = fs::hard_link(&beside, &self.path);
