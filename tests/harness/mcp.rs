@@ -417,7 +417,7 @@ impl Live {
     pub fn reading(response: Response) -> Self {
         Self {
             response,
-            unread: Vec::new(),
+            unread: Unread::default(),
         }
     }
 
