@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::audit::AuditLog;
+use crate::audit::{AuditLog, retention};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -89,6 +89,13 @@ impl App {
         let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late()));
+        let days = config.audit_days;
+        tasks.spawn(retention::run(
+            db.clone(),
+            clock.clone(),
+            days,
+            tasks.stop.clone(),
+        ));
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
         let egress = way_out(&config)?;
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);

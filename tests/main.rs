@@ -13,6 +13,7 @@ mod walk_through;
 mod at_most_once;
 mod audit_log;
 mod client_transports;
+mod audit_retention;
 mod credential_resolution;
 mod doctor;
 mod encodings;

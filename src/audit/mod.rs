@@ -2,6 +2,7 @@
 //! Never an argument's value, never a secret.
 
 mod log;
+pub mod retention;
 
 use std::borrow::Cow;
 

@@ -1,0 +1,65 @@
+//! Deleting audit rows that are past their time, a batch at a time.
+//! Never holds the write lock for longer than one batch.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, UnixMs};
+use crate::error::Result;
+use crate::sql;
+use crate::storage::Db;
+
+/// How often rows are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(3600);
+/// Pause between two batches, for whoever else wants to write.
+const BATCH_PAUSE: Duration = Duration::from_millis(20);
+/// One day.
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Deletes old rows now and every hour until it is told to stop.
+pub async fn run(db: Db, clock: Clock, days: u32, stop: CancellationToken) {
+    loop {
+        let before = UnixMs(clock.now().0.saturating_sub(age_ms(days)));
+        match expire(&db, before).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, days, "deleted old audit rows"),
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "old audit rows were not deleted");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+fn age_ms(days: u32) -> i64 {
+    i64::try_from((DAY * days).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Deletes the rows from before a time and returns how many there were. Rows are numbered as time goes, so it ends
+/// with the first batch of numbers in which it finds nothing.
+///
+/// # Errors
+/// If the database fails; the batches before are gone.
+pub async fn expire(db: &Db, before: UnixMs) -> Result<u64> {
+    let mut rows = 0;
+    loop {
+        let mut tx = db.write().await?;
+        let deleted = sql!(
+            &mut tx,
+            execute,
+            "DELETE FROM audit WHERE at < $1
+             AND id <= (SELECT MAX(id) FROM (SELECT id FROM audit ORDER BY id LIMIT 1000) AS oldest)",
+            before
+        )?;
+        tx.commit().await?;
+        if deleted == 0 {
+            return Ok(rows);
+        }
+        rows += deleted;
+        tokio::time::sleep(BATCH_PAUSE).await;
+    }
+}
