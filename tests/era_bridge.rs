@@ -2,15 +2,22 @@
 //! what it announces does too.
 
 use serde_json::{Value, json};
-use upstream_fixtures::{Behaviour, Upstream};
+use upstream_fixtures::{Behaviour, Era, Upstream};
 
-use crate::harness::{Live, Mcp, Reply, Stage, eventually};
+use crate::harness::{Live, Mcp, Reply, SOON, Stage, eventually};
 
 fn behaviours() -> Vec<(&'static str, Behaviour)> {
     vec![
         ("stateless", Behaviour::stateless()),
         ("sessions", Behaviour::sessions()),
         ("sse", Behaviour::sse()),
+        (
+            "sse_modern",
+            Behaviour {
+                era: Era::Modern,
+                ..Behaviour::sse()
+            },
+        ),
         ("websocket", Behaviour::websocket()),
         ("websocket_modern", Behaviour::websocket_modern()),
     ]
@@ -104,6 +111,68 @@ async fn an_upstreams_questions_reach_clients_of_either_era_on_every_transport()
             );
             assert_eq!(by_modern["resultType"], "complete", "{name} {tool}");
             assert_eq!(by_legacy.get("resultType"), None, "{name} {tool}");
+        }
+    }
+}
+
+/// Clients of both eras at the mentor's endpoint.
+async fn clients(stage: &Stage) -> [(&'static str, Mcp); 2] {
+    [("modern", stage.modern()), ("legacy", stage.legacy().await)]
+}
+
+#[tokio::test]
+async fn calls_and_their_progress_cross_the_eras_on_every_transport() {
+    for (name, behaviour) in behaviours() {
+        let (stage, _upstream) = Stage::of(behaviour.streaming()).await;
+        for (era, client) in clients(&stage).await {
+            let reply = client.call("up__echo", json!({ "text": "hi" })).await;
+            assert_eq!(reply.structured()["text"], "hi", "{name} {era}");
+
+            let params = json!({ "name": "up__progress", "arguments": { "steps": 2 }, "_meta": { "progressToken": "mine" } });
+            let reply = client.request("tools/call", params).await;
+            let tokens: Vec<&Value> = reply
+                .before()
+                .iter()
+                .map(|m| &m["params"]["progressToken"])
+                .collect();
+            assert_eq!(
+                tokens,
+                [&json!("mine"), &json!("mine")],
+                "{name} {era}: {:?}",
+                reply.messages
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_cancelled_upstream_across_the_eras() {
+    for (name, behaviour) in behaviours() {
+        let (stage, upstream) = Stage::of(behaviour.streaming()).await;
+        for (era, client) in clients(&stage).await {
+            upstream.forget_seen();
+            let params = json!({ "name": "up__slow", "arguments": { "ms": 60_000 }, "_meta": { "progressToken": 1 } });
+            let id = json!(77);
+            let calling = client.post(&client.message(Some(id.clone()), "tools/call", params));
+            let answering = calling.send();
+            tokio::pin!(answering);
+            tokio::select! {
+                _ = &mut answering => {}
+                seen = upstream.wait_for(|seen| seen.is("tools/call"), SOON) => drop(seen.unwrap()),
+            }
+            if era == "legacy" {
+                client
+                    .notify("notifications/cancelled", json!({ "requestId": id }))
+                    .await;
+            }
+            // A stateless client over HTTP cancels by hanging up.
+            let keep = (era == "legacy").then_some(answering);
+            let is_end = |seen: &upstream_fixtures::Seen| {
+                seen.is("cancelled") || seen.is("notifications/cancelled") || seen.is("closed")
+            };
+            let ended = upstream.wait_for(is_end, SOON).await;
+            assert!(ended.is_ok(), "{name} {era}: the upstream works on");
+            drop(keep);
         }
     }
 }
