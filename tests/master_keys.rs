@@ -369,3 +369,35 @@ async fn two_rotations_at_once_are_one() {
         "{complaints}"
     );
 }
+
+#[tokio::test]
+async fn keys_in_the_environment_are_used_and_not_added_to() {
+    let gateway = Gateway::start().await;
+    store_secrets(&gateway).await;
+    let file = std::fs::read_to_string(key_file(&gateway)).unwrap();
+    std::fs::remove_file(key_file(&gateway)).unwrap();
+    let run_with = async |keys: String| {
+        let mut command = command(&gateway, &["keys", "rotate"]);
+        command.env("GATEWAY_MASTER_KEYS", keys);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        output.await.unwrap()
+    };
+    let refused = run_with(file.clone()).await;
+    let complaints = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        complaints.contains("hint: put `key ID BASE64` with 32 random bytes before the others"),
+        "{complaints}"
+    );
+
+    let foreign = Vault::generate_text();
+    let (_, new_key) = foreign.split_once("key k1 ").unwrap();
+    let with_new_key = file.replace("key k1 ", &format!("key next {new_key}key k1 "));
+    let rotated = run_with(with_new_key).await;
+    let said = String::from_utf8(rotated.stdout).unwrap();
+    assert_eq!(
+        said,
+        "going on with next: 3 secrets are left\nsealed the secrets of 2 records anew with next\n"
+    );
+    assert!(!key_file(&gateway).exists());
+}
