@@ -67,7 +67,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 
 /// Everything that is written in Rust here.
 fn everything() -> Vec<Source> {
-    sources(&["src", "tests", "upstream-fixtures"])
+    sources(&["src", "tests", "upstream-fixtures", "benches"])
 }
 
 /// Fails with all complaints at once.
