@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
-use serde_json::Value;
 
 use super::catalog::Item;
 use super::parked::{self, Bond};
@@ -325,15 +324,12 @@ impl Call<'_> {
         let arguments = self.arguments();
         item.param_headers
             .iter()
-            .filter_map(|parameter| parameter.of(&arguments))
+            .filter_map(|parameter| parameter.of(arguments))
             .collect()
     }
 
-    fn arguments(&self) -> Value {
-        self.params
-            .get("arguments")
-            .and_then(|json| serde_json::from_slice(json).ok())
-            .unwrap_or_default()
+    fn arguments(&self) -> &[u8] {
+        self.params.get("arguments").unwrap_or(b"{}")
     }
 
     /// A stateless client over HTTP mirrors the declared parameters, and each must agree with the body
@@ -348,7 +344,7 @@ impl Call<'_> {
         let arguments = self.arguments();
         for parameter in &*item.param_headers {
             let name = parameter.header.as_str();
-            let expected = parameter.value_in(&arguments);
+            let expected = parameter.value_in(arguments);
             let shown = shown
                 .iter()
                 .find(|(known, _)| known == name)

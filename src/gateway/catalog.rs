@@ -8,12 +8,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use moka::future::Cache;
-use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::fetch;
 use crate::credentials::Outbound;
+use crate::mcp::raw::value_at;
 use crate::registry::server::ServerId;
 use crate::tasks::Tasks;
 use crate::upstream::{CallFailure, Change, Upstream, Upstreams};
@@ -121,21 +121,21 @@ pub struct ParamHeader {
 
 impl ParamHeader {
     /// The value that the arguments have for it, as text; none if they have none.
-    pub fn value_in(&self, arguments: &Value) -> Option<String> {
-        let value = self
-            .path
-            .iter()
-            .try_fold(arguments, |value, step| value.get(step))?;
-        match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Bool(flag) => Some(flag.to_string()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
+    pub fn value_in(&self, arguments: &[u8]) -> Option<String> {
+        let value = value_at(arguments, &self.path)?;
+        match value.first()? {
+            b'"' => serde_json::from_slice(value).ok(),
+            b't' | b'f' => Some(String::from_utf8_lossy(value).into_owned()),
+            b'-' | b'0'..=b'9' => {
+                let number: serde_json::Number = serde_json::from_slice(value).ok()?;
+                Some(number.to_string())
+            }
+            _ => None,
         }
     }
 
     /// The header with that value.
-    pub fn of(&self, arguments: &Value) -> Option<(HeaderName, HeaderValue)> {
+    pub fn of(&self, arguments: &[u8]) -> Option<(HeaderName, HeaderValue)> {
         Some((
             self.header.clone(),
             crate::mcp::headers::encode(&self.value_in(arguments)?),

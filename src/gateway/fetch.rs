@@ -1,9 +1,12 @@
 //! One look at everything an upstream offers: its lists drained page by page, bounded and loop-safe.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -18,6 +21,12 @@ use crate::upstream::{ANSWER_BYTES_MAX, CallFailure, Client, Lane, Session, Upst
 const PAGES_MAX: usize = 500;
 /// Items of one list at most.
 const ITEMS_MAX: usize = 10_000;
+/// Reasons for leaving something out that are kept; the others are only counted.
+const REASONS_MAX: usize = 20;
+/// Longest instructions that are passed on, in bytes; what is longer is cut.
+const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
+/// Largest schema that is searched for mirrored parameters, in bytes.
+const MIRRORING_SCHEMA_BYTES_MAX: usize = 256 * 1024;
 /// Longest name of an item, in characters (URIs: 2048).
 const NAME_CHARACTERS_MAX: usize = 128;
 const URI_CHARACTERS_MAX: usize = 2048;
@@ -40,10 +49,10 @@ pub(super) async fn everything(
         .get("capabilities")
         .and_then(|json| RawObject::parse(json).ok());
     let mut snapshot = Snapshot {
-        instructions: handshake.get_str("instructions"),
+        instructions: handshake.get_str("instructions").map(cut),
         ..Snapshot::default()
     };
-    let mut left_out = Vec::new();
+    let mut left_out = LeftOut::default();
     for list in List::ALL {
         // A server that says nothing of its capabilities is asked for everything.
         if capabilities
@@ -56,7 +65,7 @@ pub(super) async fn everything(
         match drained {
             Ok(drained) => {
                 snapshot.ttl_ms = least(snapshot.ttl_ms, drained.ttl_ms);
-                left_out.extend(drained.left_out);
+                left_out.append(drained.left_out);
                 snapshot.items[list as usize] = drained.items.into();
             }
             // Templates came later than resources, and some servers have the one without the other.
@@ -68,8 +77,16 @@ pub(super) async fn everything(
             Err(failure) => return Err(failure),
         }
     }
-    snapshot.left_out = left_out.into();
+    snapshot.left_out = left_out.reasons();
     Ok(snapshot)
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > INSTRUCTIONS_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(INSTRUCTIONS_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }
 
 fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
@@ -80,7 +97,36 @@ fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 struct Drained {
     items: Vec<Item>,
     ttl_ms: Option<u64>,
-    left_out: Vec<String>,
+    left_out: LeftOut,
+}
+
+/// Why parts of a look were left out: a bounded number of reasons, whatever an upstream sends.
+#[derive(Default)]
+struct LeftOut {
+    kept: Vec<String>,
+    more: usize,
+}
+
+impl LeftOut {
+    fn push(&mut self, reason: String) {
+        if self.kept.len() < REASONS_MAX {
+            self.kept.push(reason);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        other.kept.into_iter().for_each(|reason| self.push(reason));
+        self.more += other.more;
+    }
+
+    fn reasons(mut self) -> Arc<[String]> {
+        if self.more > 0 {
+            self.kept.push(format!("and {} more", self.more));
+        }
+        self.kept.into()
+    }
 }
 
 async fn drain(
@@ -107,12 +153,15 @@ async fn drain(
         let items = page
             .get(list.member())
             .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
-        let items: Vec<&RawValue> = serde_json::from_slice(items)
-            .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
-        for json in items {
-            take(&mut drained, &mut keys, list, json.get());
-        }
-        if drained.items.len() > ITEMS_MAX || bytes > 4 * ANSWER_BYTES_MAX {
+        let mut count = 0;
+        each(items, |json| {
+            count += 1;
+            take(&mut drained, &mut keys, list, json);
+            count <= ITEMS_MAX
+        })
+        .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
+        let is_too_long = drained.items.len() > ITEMS_MAX || count > ITEMS_MAX;
+        if is_too_long || bytes > 4 * ANSWER_BYTES_MAX {
             return Err(CallFailure::of(UpstreamFailureKind::TooLarge, false));
         }
         cursor = page
@@ -130,6 +179,31 @@ async fn drain(
         }
     }
     Err(CallFailure::of(UpstreamFailureKind::TooLarge, false))
+}
+
+/// Hands over the elements of an array one by one, without a list of them, for as long as `take` wants more.
+fn each(array: &[u8], take: impl FnMut(&str) -> bool) -> Result<(), serde_json::Error> {
+    struct Elements<F>(F);
+    impl<'de, F: FnMut(&str) -> bool> Visitor<'de> for Elements<F> {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
+            while let Some(element) = seq.next_element::<&RawValue>()? {
+                if !(self.0)(element.get()) {
+                    while seq.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(array);
+    deserializer.deserialize_seq(Elements(take))?;
+    Ok(())
 }
 
 /// Takes one item in, or says why not. One bad item never hides the others.
@@ -172,22 +246,25 @@ fn item(list: List, json: &str) -> Result<Item, String> {
             .get("inputSchema")
             .filter(|schema| schema.starts_with(b"{"));
         let schema = schema.ok_or_else(|| format!("{:?} has no input schema", item.key))?;
+        if !is_of_an_object(schema) {
+            return Err(format!("{:?} has an input schema of no object", item.key));
+        }
         item.param_headers = param_headers(schema)
             .map_err(|reason| format!("{:?} {reason}", item.key))?
             .into();
-        let annotations: Option<Value> = object
+        let annotations = object
             .get("annotations")
-            .and_then(|a| serde_json::from_slice(a).ok());
-        let hint = |name| {
-            annotations
-                .as_ref()
-                .and_then(|a| a.get(name))
-                .and_then(Value::as_bool)
-                == Some(true)
-        };
+            .and_then(|json| RawObject::parse(json).ok())
+            .unwrap_or_default();
+        let hint = |name| annotations.get(name) == Some(b"true");
         item.is_idempotent = hint("readOnlyHint") || hint("idempotentHint");
     }
     Ok(item)
+}
+
+/// Clients that know the schema of schemas lose a whole list to one tool that is not of an object.
+fn is_of_an_object(schema: &[u8]) -> bool {
+    RawObject::parse(schema).is_ok_and(|schema| schema.get("type") == Some(b"\"object\""))
 }
 
 /// The parameters that a schema mirrors into headers (2026-07-28, streamable HTTP, schema extension).
@@ -199,6 +276,9 @@ pub(super) fn param_headers(schema: &[u8]) -> Result<Vec<ParamHeader>, String> {
         std::str::from_utf8(schema).map_err(|_| "has a schema that is not UTF-8".to_owned())?;
     if !text.contains(X_MCP_HEADER) {
         return Ok(Vec::new());
+    }
+    if text.len() > MIRRORING_SCHEMA_BYTES_MAX {
+        return Err("has a schema that is too large to search".to_owned());
     }
     let schema: Value = serde_json::from_str(text)
         .map_err(|_| "has a schema that is nested too deeply".to_owned())?;

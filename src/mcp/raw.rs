@@ -80,6 +80,18 @@ impl<'a> RawObject<'a> {
     }
 }
 
+/// The value at a path of member names. Builds nothing of what lies beside it, whatever its size.
+pub fn value_at<'a>(json: &'a [u8], path: &[String]) -> Option<&'a [u8]> {
+    path.iter().try_fold(json, |json, name| {
+        let members = RawObject::parse(json).ok()?.0;
+        let (_, value) = members.into_iter().find(|(known, _)| known == name)?;
+        match value {
+            Cow::Borrowed(value) => Some(value),
+            Cow::Owned(_) => None,
+        }
+    })
+}
+
 /// Appends a JSON string.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
@@ -180,6 +192,19 @@ mod tests {
         object.set("c", &b"1"[..]);
         object.remove("a");
         assert_eq!(object.to_json(), br#"{"b\n":[ 1, 0.70 ],"c":1}"#);
+    }
+
+    #[test]
+    fn a_value_is_found_at_the_end_of_its_path() {
+        let json = br#"{"a":[1],"b":{"c":{"d": 0.70 },"c2":1}}"#;
+        let at = |path: &[&str]| {
+            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+            value_at(json, &path).map(|value| String::from_utf8_lossy(value).into_owned())
+        };
+        assert_eq!(at(&["b", "c", "d"]).as_deref(), Some("0.70"));
+        assert_eq!(at(&["a"]).as_deref(), Some("[1]"));
+        assert_eq!(at(&["b", "x"]), None);
+        assert_eq!(at(&["a", "b"]), None);
     }
 
     #[test]
