@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Target;
+use super::parked::is_undeclared;
 use super::streams::Streams;
 use super::watch::WATCHED_MAX;
 use crate::auth::Caller;
@@ -121,8 +122,12 @@ impl ClientSession {
     }
 
     /// Hands an upstream's request on to the client: returns the request to send; the client's response
-    /// goes back by itself.
-    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::tasks::Tasks) -> Bytes {
+    /// goes back by itself. A request for what the client did not declare is refused on its behalf.
+    pub fn forward(self: &Arc<Self>, ask: Ask, tasks: &crate::tasks::Tasks) -> Option<Bytes> {
+        if is_undeclared(&self.client().capabilities, &ask.message) {
+            ask.refuse();
+            return None;
+        }
         let method = ask.message.method.as_deref().unwrap_or_default();
         let (text, mut asked) = self.ask(method, ask.message.params_or_empty());
         tasks.spawn(async move {
@@ -138,7 +143,7 @@ impl ClientSession {
                 None => ask.refuse(),
             }
         });
-        text
+        Some(text)
     }
 
     /// Takes a response of the client. `false` if nothing waits for it.

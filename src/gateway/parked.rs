@@ -21,6 +21,8 @@ use crate::upstream::{Ask, Exchange};
 const PARKED_MAX: u64 = 512;
 /// How long a parked call waits for its client.
 const PARK_FOR: Duration = Duration::from_secs(600);
+/// Arguments up to here may be written differently on a retry; a tree of larger ones is not built.
+const CANONICAL_BYTES_MAX: usize = 64 * 1024;
 /// What our own `requestState` starts with; an upstream's state passes through as it is.
 const STATE_PREFIX: &str = "mgw1:";
 /// The key of the one question in `inputRequests`.
@@ -70,13 +72,17 @@ impl Bond<'_> {
     fn field(&self) -> String {
         let mut digest = Sha256::new();
         for member in ["name", "uri", "arguments"] {
+            let json = self.params.get(member).unwrap_or(b"null");
             // A client may write the same arguments differently on its retry.
-            let value: Value = self
-                .params
-                .get(member)
-                .and_then(|v| serde_json::from_slice(v).ok())
-                .unwrap_or_default();
-            digest.update(canonical(&value));
+            let value = if json.len() <= CANONICAL_BYTES_MAX {
+                serde_json::from_slice(json).ok()
+            } else {
+                None
+            };
+            match value {
+                Some(value) => digest.update(canonical(&value)),
+                None => digest.update(json),
+            }
             digest.update([0]);
         }
         let digest: String = digest
@@ -129,22 +135,35 @@ pub fn is_ours(params: &RawObject<'_>) -> bool {
 
 /// Whether the client declared that it can answer a question.
 pub fn can_answer(capabilities: &[u8], ask: &Message) -> bool {
-    let capabilities: Value = serde_json::from_slice(capabilities).unwrap_or_default();
-    let params: Value = serde_json::from_slice(ask.params_or_empty()).unwrap_or_default();
+    let capabilities = RawObject::parse(capabilities).unwrap_or_default();
     match ask.method.as_deref() {
         Some("elicitation/create") => {
-            let elicitation = capabilities.get("elicitation");
-            let modes = |mode: &str| elicitation.is_some_and(|e| e.get(mode).is_some());
+            let elicitation = capabilities
+                .get("elicitation")
+                .and_then(|modes| RawObject::parse(modes).ok());
+            let has = |mode| elicitation.as_ref().is_some_and(|e| e.get(mode).is_some());
+            let mode = RawObject::parse(ask.params_or_empty())
+                .ok()
+                .and_then(|params| params.get_str("mode"));
             // An empty object means the form mode alone.
-            match params["mode"].as_str() {
-                Some("url") => modes("url"),
-                _ => elicitation.is_some() && (modes("form") || !modes("url")),
+            match mode.as_deref() {
+                Some("url") => has("url"),
+                _ => elicitation.is_some() && (has("form") || !has("url")),
             }
         }
         Some("sampling/createMessage") => capabilities.get("sampling").is_some(),
         Some("roots/list") => capabilities.get("roots").is_some(),
         _ => false,
     }
+}
+
+/// Whether an upstream asks for one of the capabilities of clients that this one did not declare.
+pub fn is_undeclared(capabilities: &[u8], ask: &Message) -> bool {
+    let needs_one = matches!(
+        ask.method.as_deref(),
+        Some("elicitation/create" | "sampling/createMessage" | "roots/list")
+    );
+    needs_one && !can_answer(capabilities, ask)
 }
 
 impl ParkedCalls {

@@ -223,7 +223,7 @@ impl Relay {
     /// A session client is asked on its stream; for a stateless one the call is parked.
     async fn asked(&mut self, ask: Ask) -> Option<Bytes> {
         if let Some(session) = &self.request.session {
-            return Some(session.forward(ask, &self.back.gateway.tasks));
+            return session.forward(ask, &self.back.gateway.tasks);
         }
         if !parked::can_answer(&self.request.client.capabilities, &ask.message) {
             ask.refuse();

@@ -18,6 +18,8 @@ use crate::mcp::{Message, RawObject};
 
 /// Events of one call at most; a flood ends the call.
 const EVENTS_MAX: u32 = 50_000;
+/// Questions and pings of one call at most; each costs us a message.
+const QUESTIONS_MAX: u32 = 100;
 /// Longest life of one call, however lively it is.
 const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Longest life of a subscription; the client then opens it again.
@@ -83,6 +85,7 @@ pub struct Exchange {
     pub(super) resume: Resume,
     pub(super) finished: bool,
     pub(super) events_left: u32,
+    questions_left: u32,
     pub(super) until: Instant,
     /// Longest silence; a subscription may be silent for as long as nothing changes.
     pub(super) idle: Option<Duration>,
@@ -115,6 +118,7 @@ impl Exchange {
             resume: Resume::default(),
             finished: false,
             events_left: EVENTS_MAX,
+            questions_left: QUESTIONS_MAX,
             until: Instant::now() + CALL_DEADLINE,
             idle: Some(session_idle),
             quiet_since: Instant::now(),
@@ -190,10 +194,15 @@ impl Exchange {
                         "dropped a request of a stateless server"
                     );
                 }
+                Kind::Request if self.questions_left == 0 => {
+                    return Err(fail(UpstreamFailureKind::TooLarge));
+                }
                 Kind::Request if message.method.as_deref() == Some("ping") => {
-                    self.session.answer_ping(&message)
+                    self.questions_left -= 1;
+                    self.session.answer_ping(&message);
                 }
                 Kind::Request => {
+                    self.questions_left -= 1;
                     return Ok(Event::Ask(Ask {
                         message,
                         session: self.session.clone(),

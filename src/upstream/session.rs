@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use moka::future::Cache;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::era::is_modern_error;
@@ -31,6 +32,9 @@ use crate::registry::Transport;
 const SLOT_MESSAGES_MAX: usize = 64;
 /// How long a session waits for a call that does not read before it gives that call up.
 const SLOT_STALL: Duration = Duration::from_secs(10);
+/// Requests of an upstream that we answer ourselves within a time; a flood of them ends the session.
+const REPLIES_MAX: u32 = 200;
+const REPLIES_WINDOW: Duration = Duration::from_secs(10);
 /// Longest wait for the farewell of a session.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -104,6 +108,8 @@ pub struct Session {
     pub(super) is_listening: AtomicBool,
     /// The server no longer speaks the era of the handshake.
     is_outdated: AtomicBool,
+    /// Our own replies within the window that began then.
+    replies: Mutex<(Instant, u32)>,
 }
 
 impl Session {
@@ -155,6 +161,7 @@ impl Session {
             closed,
             is_listening: AtomicBool::new(false),
             is_outdated: AtomicBool::new(false),
+            replies: Mutex::new((Instant::now(), 0)),
         })
     }
 
@@ -320,15 +327,41 @@ impl Session {
     /// Tells the upstream that nobody can answer its request.
     pub fn refuse(self: &Arc<Self>, request: &Message) {
         let error = RpcError::new(METHOD_NOT_FOUND, "the client does not support this").to_json();
-        let text = message::error(request.id.as_deref().unwrap_or(b"null"), &error);
-        self.send_later(text);
+        self.reply(message::error(
+            request.id.as_deref().unwrap_or(b"null"),
+            &error,
+        ));
     }
 
     pub(super) fn answer_ping(self: &Arc<Self>, request: &Message) {
-        self.send_later(message::result(
+        self.reply(message::result(
             request.id.as_deref().unwrap_or(b"null"),
             b"{}",
         ));
+    }
+
+    /// Sends a reply of our own, unless the upstream wants too many of them.
+    fn reply(self: &Arc<Self>, text: Vec<u8>) {
+        let is_flood = {
+            let mut replies = self
+                .replies
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if replies.0.elapsed() > REPLIES_WINDOW {
+                *replies = (Instant::now(), 0);
+            }
+            replies.1 += 1;
+            replies.1 > REPLIES_MAX
+        };
+        if !is_flood {
+            self.send_later(text);
+        } else if self.is_open() {
+            tracing::warn!(
+                server.id = self.server_id(),
+                "a server asks too much; its session is ended"
+            );
+            self.lost();
+        }
     }
 
     pub(super) fn cancel_call(self: &Arc<Self>, id: &Bytes) {

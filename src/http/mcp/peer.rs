@@ -204,7 +204,10 @@ impl Peer {
                 item = unsolicited.recv() => match item {
                     Some(Unsolicited::Notification(message)) if is_union && super::is_list_change(&message) => continue,
                     Some(Unsolicited::Notification(message)) => message.whole,
-                    Some(Unsolicited::Ask(ask)) => session.forward(ask, &self.app.tasks),
+                    Some(Unsolicited::Ask(ask)) => match session.forward(ask, &self.app.tasks) {
+                        Some(text) => text,
+                        None => continue,
+                    },
                     None => return,
                 },
             };

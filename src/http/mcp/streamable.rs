@@ -381,7 +381,11 @@ impl SessionStream {
                 Unsolicited::Notification(message)
                     if self.changes.is_some() && super::is_list_change(&message) => {}
                 Unsolicited::Notification(message) => return Some(message.whole),
-                Unsolicited::Ask(ask) => return Some(self.session.forward(ask, &self.app.tasks)),
+                Unsolicited::Ask(ask) => {
+                    if let Some(text) = self.session.forward(ask, &self.app.tasks) {
+                        return Some(text);
+                    }
+                }
             }
         }
     }
