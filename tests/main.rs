@@ -20,6 +20,7 @@ mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;
 mod every_route;
+mod hostile_upstreams;
 mod http_surface;
 mod interop;
 mod mentor_settings;
