@@ -154,8 +154,7 @@ async fn a_cancelled_call_is_cancelled_upstream_across_the_eras() {
             let params = json!({ "name": "up__slow", "arguments": { "ms": 60_000 }, "_meta": { "progressToken": 1 } });
             let id = json!(77);
             let calling = client.post(&client.message(Some(id.clone()), "tools/call", params));
-            let answering = calling.send();
-            tokio::pin!(answering);
+            let mut answering = Box::pin(calling.send());
             tokio::select! {
                 _ = &mut answering => {}
                 seen = upstream.wait_for(|seen| seen.is("tools/call"), SOON) => drop(seen.unwrap()),
@@ -166,13 +165,12 @@ async fn a_cancelled_call_is_cancelled_upstream_across_the_eras() {
                     .await;
             }
             // A stateless client over HTTP cancels by hanging up.
-            let keep = (era == "legacy").then_some(answering);
+            let _kept = (era == "legacy").then_some(answering);
             let is_end = |seen: &upstream_fixtures::Seen| {
                 seen.is("cancelled") || seen.is("notifications/cancelled") || seen.is("closed")
             };
             let ended = upstream.wait_for(is_end, SOON).await;
             assert!(ended.is_ok(), "{name} {era}: the upstream works on");
-            drop(keep);
         }
     }
 }
