@@ -22,6 +22,7 @@
 //! * [`auth`]: from a key to the [caller](auth::Caller).
 //! * [`audit`]: one row for each change and each call.
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
+//! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //!
 //! The relay:
@@ -105,6 +106,7 @@ pub mod tenant;
 pub mod auth;
 pub mod audit;
 pub mod registry;
+pub mod oauth;
 pub mod credentials;
 pub mod upstream;
 pub mod gateway;

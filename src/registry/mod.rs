@@ -9,9 +9,7 @@ pub mod keys;
 pub mod sealed;
 pub mod server;
 
-use std::fmt;
-use std::str::FromStr;
-
+/// An enum of words that are stored and answered, some with other spellings that are understood.
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*),+ $(,)? }) => {
         $(#[$doc])*
@@ -28,7 +26,7 @@ macro_rules! words {
             }
         }
 
-        impl FromStr for $type {
+        impl std::str::FromStr for $type {
             type Err = ();
             fn from_str(word: &str) -> Result<Self, ()> {
                 match word { $($word $(| $alias)* => Ok(Self::$variant),)+ _ => Err(()) }
@@ -42,13 +40,14 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
     };
 }
+pub(crate) use words;
 
 words! {
     /// The wire protocol of an upstream MCP endpoint.

@@ -20,12 +20,13 @@ const MAY_USE: &[(&str, &str)] = &[
     ("auth", "clock error secret storage tenant"),
     ("audit", "auth clock error storage tenant"),
     ("registry", "auth clock egress error secret storage tenant"),
+    ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
     ("credentials", "clock error registry secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
-    ("gateway", "audit auth clock credentials error mcp registry secret storage tasks tenant upstream"),
-    ("app", "audit auth clock config egress gateway registry secret storage tasks upstream"),
-    ("http", "app audit auth clock config credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
-    ("cli", "app audit auth clock config credentials egress error http mcp registry secret storage tasks tenant upstream"),
+    ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
+    ("app", "audit auth clock config egress gateway oauth registry secret storage tasks upstream"),
+    ("http", "app audit auth clock config credentials egress error gateway mcp oauth registry secret storage tasks tenant upstream"),
+    ("cli", "app audit auth clock config credentials egress error http mcp oauth registry secret storage tasks tenant upstream"),
 ];
 
 /// Texts that only these files or folders may contain, and why.

@@ -1,0 +1,6 @@
+//! OAuth: how a person grants access at another service, and how that grant is kept fresh and given back.
+//! Rules, SQL and the talk with authorization servers; knows no wire of ours and never logs a token or a code.
+
+pub mod client;
+
+pub use client::{Client, TokenAuthMethod};
