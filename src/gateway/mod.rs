@@ -3,6 +3,7 @@
 
 pub mod call;
 pub mod catalog;
+pub mod chats;
 pub mod client;
 pub mod lists;
 pub mod listen;
@@ -35,6 +36,7 @@ use crate::secret::Vault;
 use crate::storage::Db;
 use crate::upstream::{Client, Upstreams};
 use catalog::Catalogs;
+use chats::Chats;
 use client::ClientSession;
 use listen::Subscription;
 use parked::ParkedCalls;
@@ -62,6 +64,8 @@ pub struct Gateway {
     pub(crate) catalogs: Catalogs,
     pub(crate) parked: ParkedCalls,
     pub(crate) tasks: crate::tasks::Tasks,
+    /// The chats that are open here.
+    pub chats: Chats,
     views: Views,
 }
 
@@ -84,6 +88,8 @@ pub struct Request {
     pub cancelled: CancellationToken,
     /// The `Mcp-Param-*` headers of the request, lower-case names; `None` on a wire without headers.
     pub param_headers: Option<Arc<[(String, String)]>>,
+    /// The chat session that it is made in, if it is made in one.
+    pub chat: Option<Arc<str>>,
 }
 
 /// What becomes of a request.
@@ -118,6 +124,7 @@ impl Gateway {
             catalogs,
             parked: ParkedCalls::default(),
             tasks,
+            chats: Chats::default(),
             views: Views::default(),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use super::streamable::client_of;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::clock::random_hex;
+use crate::gateway::chats;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
 use crate::gateway::{Outcome, Request, Target};
@@ -37,6 +39,8 @@ pub(super) struct Peer {
     app: Arc<App>,
     caller: Arc<Caller>,
     target: Target,
+    /// The chat session that the connection was opened in.
+    chat: Option<Arc<str>>,
     out: mpsc::Sender<Bytes>,
     session: Mutex<Option<Arc<ClientSession>>>,
     /// Calls of the stateless era, which on such a connection are cancelled by notification.
@@ -52,6 +56,7 @@ impl Peer {
         app: Arc<App>,
         caller: Arc<Caller>,
         target: Target,
+        headers: &HeaderMap,
     ) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
         let (out, to_write) = mpsc::channel(OUT_MESSAGES_MAX);
         let closed = app.tasks.stop.child_token();
@@ -60,6 +65,7 @@ impl Peer {
             app,
             caller,
             target,
+            chat: chats::session_in(headers),
             out,
             session: Mutex::default(),
             calls: Mutex::default(),
@@ -230,6 +236,7 @@ impl Peer {
             request_id: random_hex::<16>().into(),
             cancelled: self.closed.child_token(),
             param_headers: None,
+            chat: self.chat.clone(),
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) async fn open(
     (caller, target): (Arc<Caller>, Target),
     parts: &Parts,
 ) -> Response {
-    let (peer, to_write) = Peer::new(app, caller, target);
+    let (peer, to_write) = Peer::new(app, caller, target, &parts.headers);
     let path = parts
         .uri
         .path()

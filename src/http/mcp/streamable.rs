@@ -16,6 +16,7 @@ use super::events;
 use super::{Asked, body};
 use crate::app::App;
 use crate::error::Error;
+use crate::gateway::chats;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
 use crate::gateway::relay::Relay;
@@ -106,6 +107,7 @@ impl Asked {
             request_id: self.request_id.clone(),
             cancelled: CancellationToken::new(),
             param_headers: Some(param_headers(&self.parts.headers)),
+            chat: chats::session_in(&self.parts.headers),
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) async fn upgrade(
         .max_message_size(BODY_BYTES_MAX)
         .max_frame_size(BODY_BYTES_MAX)
         .on_upgrade(move |socket| async move {
-            let (peer, to_write) = Peer::new(app, caller, target);
+            let (peer, to_write) = Peer::new(app, caller, target, &parts.headers);
             run(socket, peer.clone(), to_write).await;
             peer.close().await;
         })
