@@ -23,6 +23,7 @@ mod every_route;
 mod hostile_upstreams;
 mod http_surface;
 mod interop;
+mod oauth_tokens;
 mod mentor_settings;
 mod master_keys;
 mod isolation;

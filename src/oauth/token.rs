@@ -111,7 +111,7 @@ impl TokenEndpoint {
         egress: &Egress,
         grant: &CodeGrant<'_>,
     ) -> Result<Tokens, TokenError> {
-        let client = self.prepare()?;
+        let client = self.prepare(egress)?;
         let redirect = RedirectUrl::new(grant.redirect_uri.to_owned())
             .map_err(|_| TokenError::Malformed("the redirect URI is no URL"))?;
         let request = client
@@ -135,7 +135,7 @@ impl TokenEndpoint {
         egress: &Egress,
         refresh_token: &Secret,
     ) -> Result<Tokens, TokenError> {
-        let client = self.prepare()?;
+        let client = self.prepare(egress)?;
         let token = RefreshToken::new(refresh_token.expose().to_owned());
         let request = client.exchange_refresh_token(&token);
         let request = match self.resource.as_str() {
@@ -146,7 +146,11 @@ impl TokenEndpoint {
         tokens(answer.map_err(TokenError::from)?)
     }
 
-    fn prepare(&self) -> Result<Prepared, TokenError> {
+    fn prepare(&self, egress: &Egress) -> Result<Prepared, TokenError> {
+        // The library takes any text that is a URL, and builds no request for some of them.
+        egress
+            .check_url(&self.url)
+            .map_err(|_| TokenError::Address)?;
         let url = TokenUrl::new(self.url.clone()).map_err(|_| TokenError::Address)?;
         Ok(prepare(&self.client).set_token_uri(url))
     }

@@ -5,6 +5,8 @@
 //! An [`Upstream`] is a server on 127.0.0.1 with a [`Behaviour`]; it writes down what arrives
 //! ([`Seen`]) and can be told to change its tools, forget its sessions or fall [`Ill`] meanwhile.
 //!
+//! An [`AuthorizationServer`](issuer::AuthorizationServer) with switches stands beside them.
+//!
 //! One request, file by file: `transport/accept.rs` takes the connection, `transport/` parses the
 //! message and opens the stream of its answer, `ill/` takes over if the illness strikes this
 //! method, else `dispatch.rs` finds the method and `tools/`, `resources.rs`, `prompts.rs` or
@@ -28,6 +30,7 @@ mod dispatch;
 mod ill;
 mod transport;
 mod upstream;
+pub mod issuer;
 
 pub use behaviour::{Answers, Behaviour, Era, Transport};
 pub use ill::{Ill, Illness};

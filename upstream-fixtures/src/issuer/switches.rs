@@ -1,0 +1,121 @@
+//! The manners of an authorization server, each good unless a test says otherwise.
+
+use std::time::Duration;
+
+/// What becomes of a refresh token that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rotation {
+    /// It stays good, and no new one comes.
+    Keep,
+    /// A new one comes; whoever shows the old one again ends the whole grant.
+    Strict,
+    /// A new one comes; the old one is refused and the new one stays good.
+    Once,
+    /// A new one comes, and the old one is good for ever.
+    Grace,
+}
+
+/// What stands in the `iss` parameter of the authorization answer (RFC 9207).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Iss {
+    /// The issuer, as the metadata announces.
+    Right,
+    /// Nothing, though the metadata announces it.
+    Missing,
+    /// Nothing, and the metadata does not announce it.
+    NotAnnounced,
+    /// This instead.
+    Wrong(String),
+}
+
+/// What the metadata says of PKCE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pkce {
+    /// `S256`.
+    S256,
+    /// `plain` alone.
+    Plain,
+    /// Nothing.
+    Absent,
+}
+
+/// How the token endpoint fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Status 500 with a page.
+    Status500,
+    /// Status 200 with a page.
+    Html,
+    /// Status 200 without an access token.
+    NoAccessToken,
+    /// `expires_in` of -1.
+    NegativeExpiresIn,
+    /// Status 400 with this error code.
+    Error(String),
+    /// Status 200 with this error code, as some do.
+    ErrorWith200(String),
+    /// A redirect to another place.
+    Redirect(String),
+    /// The tokens are made, and the connection ends before the answer.
+    LoseAnswer,
+}
+
+/// How an authorization server behaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// The path of its issuer identifier; empty for none.
+    pub path: String,
+    /// What becomes of refresh tokens.
+    pub rotation: Rotation,
+    /// The `iss` parameter.
+    pub iss: Iss,
+    /// PKCE in the metadata.
+    pub pkce: Pkce,
+    /// How the token endpoint fails; `None`: not.
+    pub fault: Option<Fault>,
+    /// How many requests fail before it works again; `None`: all.
+    pub fault_times: Option<usize>,
+    /// How long the token endpoint thinks.
+    pub delay: Duration,
+    /// The life of an access token in seconds; `None`: it is not said.
+    pub expires_in: Option<i64>,
+    /// Whether clients may register themselves (RFC 7591).
+    pub registers: bool,
+    /// Whether a client id may be the address of a document.
+    pub takes_client_id_documents: bool,
+    /// How clients prove themselves at the token endpoint, as the metadata lists it.
+    pub auth_methods: Vec<&'static str>,
+    /// Whether the metadata is OpenID's alone.
+    pub is_openid_only: bool,
+    /// Whether there is any metadata.
+    pub has_metadata: bool,
+    /// The issuer that the metadata claims; `None`: its own.
+    pub claims_issuer: Option<String>,
+    /// `scopes_supported` of the metadata.
+    pub scopes: Vec<&'static str>,
+    /// Whether the person refuses at the authorization endpoint.
+    pub denies: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            path: String::new(),
+            rotation: Rotation::Strict,
+            iss: Iss::Right,
+            pkce: Pkce::S256,
+            fault: None,
+            fault_times: None,
+            delay: Duration::ZERO,
+            expires_in: Some(3600),
+            registers: true,
+            takes_client_id_documents: false,
+            auth_methods: vec!["client_secret_basic", "client_secret_post", "none"],
+            is_openid_only: false,
+            has_metadata: true,
+            claims_issuer: None,
+            scopes: Vec::new(),
+            denies: false,
+        }
+    }
+}
