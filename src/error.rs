@@ -55,6 +55,9 @@ pub enum Error {
         /// A sentence that a mentor can say.
         reason: String,
     },
+    /// A person's sign-in at another service came to nothing.
+    #[error("{0}")]
+    SignIn(SignInFailure),
     /// The upstream MCP server failed; its operator must act.
     #[error("{0}")]
     Upstream(UpstreamFailure),
@@ -179,6 +182,66 @@ impl fmt::Display for UpstreamFailure {
             f.write_str("; the call may have executed")?;
         }
         Ok(())
+    }
+}
+
+/// Why a sign-in at another service came to nothing. Clients compare the first three texts (contract.md section 19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignInFailure {
+    /// No admin has said who we are at the provider.
+    NoCredentials,
+    /// The state is unknown, over, used, or not the one of this answer.
+    InvalidState,
+    /// The state was answered, and a grant came of it.
+    AlreadyDone,
+    /// The provider gave no grant for the code.
+    Exchange,
+    /// Somebody else began it, or another browser.
+    OtherPerson,
+    /// The person, or the provider for them, said no.
+    Denied,
+    /// The answer is not from the provider that was asked (RFC 9207).
+    OtherIssuer,
+    /// No authorization request can be made for the service.
+    NoRequest,
+}
+
+/// Every failure with the word that is stored and the sentence that is shown.
+#[rustfmt::skip]
+const SIGN_IN_FAILURES: [(SignInFailure, &str, &str); 8] = [
+    (SignInFailure::NoCredentials, "no_credentials", "No credentials found"),
+    (SignInFailure::InvalidState, "invalid_state", "Invalid state"),
+    (SignInFailure::AlreadyDone, "already_done", "Invalid state"),
+    (SignInFailure::Exchange, "exchange", "Could not exchange auth token"),
+    (SignInFailure::OtherPerson, "other_person", "This sign-in was started by another user"),
+    (SignInFailure::Denied, "denied", "Access was not granted"),
+    (SignInFailure::OtherIssuer, "other_issuer", "The answer is not from the provider that was asked"),
+    (SignInFailure::NoRequest, "no_request", "The provider cannot be asked"),
+];
+
+impl SignInFailure {
+    fn row(self) -> (&'static str, &'static str) {
+        let row = SIGN_IN_FAILURES
+            .iter()
+            .find(|(failure, _, _)| *failure == self);
+        row.map_or(("", ""), |(_, word, text)| (word, text))
+    }
+
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The failure behind a stored word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let row = SIGN_IN_FAILURES.iter().find(|(_, known, _)| *known == word);
+        row.map(|(failure, _, _)| *failure)
+    }
+}
+
+impl fmt::Display for SignInFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.row().1)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Every error, and how each wire spells it: reading this table is reviewing the error contract.
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use mentor_gateway::error::{Error, UpstreamFailure, UpstreamFailureKind};
+use mentor_gateway::error::{Error, SignInFailure, UpstreamFailure, UpstreamFailureKind};
 use mentor_gateway::http::drf;
 use mentor_gateway::http::path::Words;
 
@@ -44,6 +44,14 @@ fn every() -> Vec<(&'static str, Error)> {
                 reason: "sign in first".into(),
             },
         ),
+        ("SignIn no one", Error::SignIn(SignInFailure::NoCredentials)),
+        ("SignIn state", Error::SignIn(SignInFailure::InvalidState)),
+        ("SignIn again", Error::SignIn(SignInFailure::AlreadyDone)),
+        ("SignIn code", Error::SignIn(SignInFailure::Exchange)),
+        ("SignIn other", Error::SignIn(SignInFailure::OtherPerson)),
+        ("SignIn denied", Error::SignIn(SignInFailure::Denied)),
+        ("SignIn issuer", Error::SignIn(SignInFailure::OtherIssuer)),
+        ("SignIn request", Error::SignIn(SignInFailure::NoRequest)),
         ("Upstream timeout", upstream(UpstreamFailureKind::Timeout)),
         (
             "Upstream unreachable",
@@ -101,6 +109,14 @@ async fn every_error_has_its_answer_on_the_rest_surface() {
     Conflict              409 {"detail":"Tenant \"acme\" exists already."}
     RateLimited           429 {"detail":"Request was throttled. Expected available in 7 seconds."} [7]
     NoConnection          400 {"detail":"No connection to server \"Drive\": sign in first."}
+    SignIn no one         400 {"detail":"No credentials found"}
+    SignIn state          400 {"detail":"Invalid state"}
+    SignIn again          400 {"detail":"Invalid state"}
+    SignIn code           400 {"detail":"Could not exchange auth token"}
+    SignIn other          403 {"detail":"This sign-in was started by another user"}
+    SignIn denied         400 {"detail":"Access was not granted"}
+    SignIn issuer         400 {"detail":"The answer is not from the provider that was asked"}
+    SignIn request        400 {"detail":"The provider cannot be asked"}
     Upstream timeout      504 {"detail":"Server \"Drive\" did not answer in time."}
     Upstream unreachable  502 {"detail":"Server \"Drive\" cannot be reached."}
     Upstream breaker      503 {"detail":"Server \"Drive\" failed repeatedly and is not called for a while."}

@@ -130,6 +130,8 @@ impl From<&Error> for RpcError {
                 .with_data(json!({ "retryAfterSeconds": retry_after_s })),
             Error::NoConnection { server, .. } => Self::new(INTERNAL_ERROR, error.to_string())
                 .with_data(json!({ "kind": "no_connection", "server": server })),
+            Error::SignIn(failure) => Self::new(INTERNAL_ERROR, error.to_string())
+                .with_data(json!({ "kind": "sign_in", "reason": failure.as_str() })),
             Error::Upstream(failure) => {
                 Self::new(INTERNAL_ERROR, failure.to_string()).with_data(json!({
                     "kind": failure.kind.as_str(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::JSON;
 use super::super::path::Words;
-use crate::error::{Error, FieldErrors, UpstreamFailureKind};
+use crate::error::{Error, FieldErrors, SignInFailure, UpstreamFailureKind};
 
 /// The list that a page was asked of, as `Error::NotFound` names it.
 pub(super) const PAGE: &str = "page";
@@ -55,6 +55,7 @@ pub fn answer(error: &Error, words: Words) -> Response {
         Error::NoConnection { .. } => {
             detail(StatusCode::BAD_REQUEST, &sentence(&error.to_string()))
         }
+        Error::SignIn(failure) => detail(sign_in_status(*failure), &failure.to_string()),
         Error::Upstream(failure) => detail(
             upstream_status(failure.kind),
             &sentence(&failure.to_string()),
@@ -90,6 +91,19 @@ fn unauthenticated(text: &str) -> Response {
 
 fn with(response: &mut Response, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);
+}
+
+fn sign_in_status(failure: SignInFailure) -> StatusCode {
+    match failure {
+        SignInFailure::OtherPerson => StatusCode::FORBIDDEN,
+        SignInFailure::NoCredentials
+        | SignInFailure::InvalidState
+        | SignInFailure::AlreadyDone
+        | SignInFailure::Exchange
+        | SignInFailure::Denied
+        | SignInFailure::OtherIssuer
+        | SignInFailure::NoRequest => StatusCode::BAD_REQUEST,
+    }
 }
 
 fn upstream_status(kind: UpstreamFailureKind) -> StatusCode {
