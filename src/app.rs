@@ -11,6 +11,8 @@ use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
+use crate::oauth::catalog::{Catalog, CatalogError};
+use crate::oauth::flow::Flow;
 use crate::registry::keys::{self, KeysError};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
@@ -33,6 +35,8 @@ pub struct App {
     pub audit: AuditLog,
     /// The way out to the network.
     pub egress: Egress,
+    /// How people sign in at other services.
+    pub flow: Flow,
     /// What MCP clients see of the upstreams.
     pub gateway: Arc<Gateway>,
     /// The sessions of MCP clients.
@@ -65,6 +69,12 @@ pub enum StartError {
     /// The keys are another database's.
     #[error("the master keys are not to be used with this database")]
     Keys(#[from] KeysError),
+    /// The operator's catalog of OAuth providers cannot be used.
+    #[error("the OAuth catalog cannot be used")]
+    Catalog(#[from] CatalogError),
+    /// The database failed while the catalog was stored.
+    #[error("the OAuth catalog cannot be stored")]
+    Store(#[from] crate::error::Error),
     /// The way out cannot be set up.
     #[error("outgoing connections cannot be set up")]
     Egress(#[from] SetupError),
@@ -86,6 +96,7 @@ impl App {
     pub async fn start(config: Config, clock: Clock) -> Result<Arc<Self>, StartError> {
         let db = Db::open(&config.database_url).await?;
         let vault = Arc::new(open_vault(&config, &db).await?);
+        store_catalog(&config, &db, &clock).await?;
         let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late()));
@@ -107,6 +118,14 @@ impl App {
             upstreams,
             tasks: tasks.clone(),
         };
+        let flow = Flow {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            egress: egress.clone(),
+            public_url: config.public_url.clone(),
+            front_ends: config.allow_origin.clone(),
+        };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();
         let sessions = ClientSessions::default();
@@ -118,6 +137,7 @@ impl App {
             auth,
             audit,
             egress,
+            flow,
             gateway,
             sessions,
             tasks,
@@ -141,6 +161,21 @@ pub fn way_out(config: &Config) -> Result<Egress, SetupError> {
         plaintext: false,
         roots_file: config.egress_ca_file.clone(),
     })
+}
+
+/// Makes the built-in providers known, and over them those of the operator's file.
+async fn store_catalog(config: &Config, db: &Db, clock: &Clock) -> Result<(), StartError> {
+    let file = config
+        .oauth_catalog
+        .as_deref()
+        .map(Catalog::of_file)
+        .transpose()?;
+    let mut tx = db.write().await?;
+    Catalog::built_in().store(&mut tx, clock.now()).await?;
+    if let Some(catalog) = file {
+        catalog.store(&mut tx, clock.now()).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// The master keys, held against the database before anything is written with them. The first start with a database

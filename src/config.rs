@@ -79,6 +79,14 @@ pub struct Settings {
         value_delimiter = ','
     )]
     pub allow_origin: Vec<String>,
+    /// A TOML file of OAuth providers and services beside the built-in catalog, and before it where names are the same
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_OAUTH_CATALOG",
+        value_name = "FILE"
+    )]
+    pub oauth_catalog: Option<PathBuf>,
     /// A proxy in front whose X-Forwarded-For is believed (repeatable)
     #[arg(
         long,
@@ -127,6 +135,8 @@ pub struct Config {
     pub allow_host: Vec<String>,
     /// Origins of browser clients that may call.
     pub allow_origin: Vec<String>,
+    /// Providers and services beside the built-in catalog.
+    pub oauth_catalog: Option<PathBuf>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trust_proxy: Vec<IpNet>,
     /// Longest wait for an upstream's answer or next event.
@@ -207,6 +217,7 @@ impl Settings {
             egress_ca_file: self.egress_ca_file.or(file.egress_ca_file),
             allow_host: or_list(self.allow_host, file.allow_host),
             allow_origin: or_list(self.allow_origin, file.allow_origin),
+            oauth_catalog: self.oauth_catalog.or(file.oauth_catalog),
             trust_proxy: or_list(self.trust_proxy, file.trust_proxy),
             upstream_timeout: ms(
                 self.upstream_timeout_ms.or(file.upstream_timeout_ms),

@@ -1,8 +1,16 @@
 //! OAuth: how a person grants access at another service, and how that grant is kept fresh and given back.
 //! Rules, SQL and the talk with authorization servers; knows no wire of ours and never logs a token or a code.
 
+pub mod catalog;
 pub mod client;
+pub mod connected_service;
+pub mod flow;
+pub mod integration;
+pub mod provider;
 pub mod revoke;
+pub mod service;
+pub mod state;
+mod template;
 pub mod token;
 
 pub use client::{Client, TokenAuthMethod};

@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (1, include_str!("../../migrations/0001_registry.sql")),
     (2, include_str!("../../migrations/0002_master_keys.sql")),
     (3, include_str!("../../migrations/0003_oauth.sql")),
+    (4, include_str!("../../migrations/0004_oauth_flow.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

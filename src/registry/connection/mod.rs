@@ -8,7 +8,7 @@ use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
 pub use rules::{Draft, MENTOR_REQUIRED, SERVER_UNAVAILABLE};
-pub use write::{create, delete, update};
+pub use write::{bind_grant, create, delete, update};
 
 use super::server::ServerId;
 use super::{AuthType, Scope};

@@ -9,6 +9,8 @@ use crate::registry::server::Server;
 use crate::secret::Vault;
 use crate::sql;
 use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
 
 /// Creates a connection in the caller's tenant. `errors` holds what was found already.
 ///
@@ -129,6 +131,50 @@ async fn store(
         now
     )?;
     Ok(())
+}
+
+/// Gives a server a connection of a person's own that travels with their grant: the newest one that they have, or a
+/// new one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn bind_grant(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    server: &Server,
+    connected_service: i64,
+    now: UnixMs,
+) -> Result<ConnectionId> {
+    let bound = sql!(
+        tx,
+        scalar_optional as ConnectionId,
+        "UPDATE connections SET connected_service_id = $4, origin = $5, is_active = TRUE, updated_at = $6
+         WHERE id = (SELECT MAX(id) FROM connections WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3
+                       AND scope = 'user' AND auth_type = 'oauth2' AND extra_headers_sealed = '')
+         RETURNING id",
+        tenant,
+        user,
+        server.id,
+        connected_service,
+        &server.origin,
+        now
+    )?;
+    if let Some(id) = bound {
+        return Ok(id);
+    }
+    Ok(sql!(
+        tx,
+        scalar as ConnectionId,
+        "INSERT INTO connections (tenant_id, server_id, scope, auth_type, user_id, connected_service_id, origin,
+             credentials_sealed, authorization_scheme, extra_headers_sealed, is_active, is_shared, created_at, updated_at)
+         VALUES ($1, $2, 'user', 'oauth2', $3, $4, $5, '', '', '', TRUE, FALSE, $6, $6) RETURNING id",
+        tenant,
+        server.id,
+        user,
+        connected_service,
+        &server.origin,
+        now
+    )?)
 }
 
 /// Deletes a connection.

@@ -1,0 +1,272 @@
+//! Ending a sign-in: the provider's answer becomes a connected service, once, for who may bring it.
+//! The code is sent at most once, whatever a browser repeats; while it is on its way, no transaction is open.
+
+use super::super::connected_service::{self, NewGrant};
+use super::super::integration::Identity;
+use super::super::service::{self, Offer};
+use super::super::state::{self, STATE_BYTES_MAX, State};
+use super::super::token::{CodeGrant, TokenEndpoint, Tokens};
+use super::{Flow, Person, identity, redirect};
+use crate::audit::{self, Entry};
+use crate::error::{Error, Result, SignInFailure};
+use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::connection;
+use crate::registry::server::{self, ServerId};
+use crate::secret::Secret;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
+
+/// What a provider sent the person's browser back with.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The state, as it was sent.
+    pub state: Secret,
+    /// The code, if there is one.
+    pub code: Option<Secret>,
+    /// Whether there is an error, whatever it says: it is text from outside and shown to nobody.
+    pub is_refused: bool,
+    /// Every issuer that the answer names (RFC 9207); more than one is a forgery.
+    pub issuers: Vec<String>,
+    /// The redirect URI that the bringer says was used.
+    pub redirect_uri: Option<String>,
+}
+
+/// A sign-in that came to its end.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Whose grant it is.
+    pub user: UserId,
+    /// The grant.
+    pub connected_service: i64,
+    /// For what.
+    pub offer: Offer,
+    /// The server that got a connection of the person's own.
+    pub server: Option<ServerId>,
+    /// The prompt that is answered by it.
+    pub prompt_id: Option<String>,
+}
+
+/// Ends a sign-in with the answer that a person brings; `None` if it is not known who brings it.
+///
+/// # Errors
+/// `SignIn` with the reason. A failure that used up the state is remembered and told again to who asks again.
+pub async fn finish(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Result<Finished> {
+    let (state, offer) = find(flow, answer, person).await?;
+    if let Some(failure) = refusal(answer, &offer) {
+        return Err(give_up(flow, &state, failure).await);
+    }
+    let Some(code) = &answer.code else {
+        return Err(Error::SignIn(SignInFailure::Exchange));
+    };
+    let identity = identity::of(flow, state.tenant_id, &offer).await?;
+    // With other credentials than those that asked, the code is worth nothing, and they are none of the provider's business.
+    if identity.client.id != state.client_id {
+        return Err(give_up(flow, &state, SignInFailure::Exchange).await);
+    }
+    claim(flow, &state).await?;
+    match exchange(flow, answer, (&state, &offer, &identity), code).await {
+        Some(tokens) => store(flow, (&state, offer), &identity, &tokens, person).await,
+        None => Err(fail(flow, &state, SignInFailure::Exchange).await),
+    }
+}
+
+/// The state of an answer that this person may bring, still to be answered.
+async fn find(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Result<(State, Offer)> {
+    let invalid = || Error::SignIn(SignInFailure::InvalidState);
+    if answer.state.is_empty() || answer.state.expose().len() > STATE_BYTES_MAX {
+        return Err(invalid());
+    }
+    let digest = state::digest(&flow.vault, &answer.state);
+    let mut tx = flow.db.read().await?;
+    let state = state::find(&mut tx, &digest).await?.ok_or_else(invalid)?;
+    let person = person.ok_or(Error::SignIn(SignInFailure::OtherPerson))?;
+    if person.tenant != state.tenant_id {
+        return Err(invalid());
+    }
+    if !may_bring(person, &state) {
+        return Err(Error::SignIn(SignInFailure::OtherPerson));
+    }
+    if let Some(failure) = state.is_over(flow.clock.now()) {
+        return Err(Error::SignIn(failure));
+    }
+    let offer = service::find(&mut tx, state.service_id).await?;
+    let offer = offer.filter(Offer::is_enabled).ok_or_else(invalid)?;
+    Ok((state, offer))
+}
+
+/// The person whom the grant is for, or who began it for them; and if a browser began it, only that one.
+fn may_bring(person: &Person, state: &State) -> bool {
+    let is_theirs = person.user == state.user_id || person.user == state.started_by;
+    let is_here = state.browser_digest.is_empty() || state.browser_digest == person.browser_digest;
+    is_theirs && is_here
+}
+
+/// What the answer itself says against it. The issuer is compared as a text (RFC 9207 section 2.4), before anything
+/// else of the answer is believed.
+fn refusal(answer: &Answer, offer: &Offer) -> Option<SignInFailure> {
+    let expected = &offer.provider.issuer;
+    let is_from_issuer = match answer.issuers.as_slice() {
+        [] => !offer.provider.sends_iss,
+        [one] => expected.is_empty() || one == expected,
+        _ => false,
+    };
+    if !is_from_issuer {
+        return Some(SignInFailure::OtherIssuer);
+    }
+    answer.is_refused.then_some(SignInFailure::Denied)
+}
+
+async fn exchange(
+    flow: &Flow,
+    answer: &Answer,
+    (state, offer, identity): (&State, &Offer, &Identity),
+    code: &Secret,
+) -> Option<Tokens> {
+    let brought = answer.redirect_uri.as_deref();
+    let brought = brought.filter(|uri| redirect::is_allowed(flow, &identity.redirect_uris, uri));
+    let endpoint = TokenEndpoint {
+        url: identity.token_url.clone(),
+        client: identity.client.clone(),
+        resource: offer.service.resource.clone(),
+    };
+    let grant = CodeGrant {
+        code,
+        verifier: &state::verifier(&flow.vault, &answer.state),
+        redirect_uri: brought.unwrap_or(&state.redirect_uri),
+    };
+    match endpoint.exchange(&flow.egress, &grant).await {
+        Ok(tokens) => Some(tokens),
+        Err(error) => {
+            tracing::warn!(provider = %offer.provider.name, %error, "a code was not exchanged");
+            None
+        }
+    }
+}
+
+/// Takes the state for this answer.
+async fn claim(flow: &Flow, state: &State) -> Result<()> {
+    let mut tx = flow.db.write().await?;
+    let is_ours = state::claim(&mut tx, &state.state_digest, flow.clock.now()).await?;
+    tx.commit().await?;
+    is_ours
+        .then_some(())
+        .ok_or(Error::SignIn(SignInFailure::InvalidState))
+}
+
+/// Takes the state and remembers why nothing comes of it; the failure, or that somebody else took it.
+async fn give_up(flow: &Flow, state: &State, failure: SignInFailure) -> Error {
+    match claim(flow, state).await {
+        Ok(()) => fail(flow, state, failure).await,
+        Err(error) => error,
+    }
+}
+
+async fn fail(flow: &Flow, state: &State, failure: SignInFailure) -> Error {
+    let remembered = async {
+        let mut tx = flow.db.write().await?;
+        state::fail(&mut tx, &state.state_digest, failure).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    };
+    match remembered.await {
+        Ok(()) => Error::SignIn(failure),
+        Err(error) => error,
+    }
+}
+
+/// Grant, connection, prompt, state and audit row are written together or not at all.
+async fn store(
+    flow: &Flow,
+    (state, offer): (&State, Offer),
+    identity: &Identity,
+    tokens: &Tokens,
+    person: Option<&Person>,
+) -> Result<Finished> {
+    let now = flow.clock.now();
+    let new = NewGrant {
+        tenant: state.tenant_id,
+        user: state.user_id,
+        offer: &offer,
+        client_id: &identity.client.id,
+        token_url: &identity.token_url,
+        asked_scope: &state.scope,
+        tokens,
+    };
+    let mut tx = flow.db.write().await?;
+    let id = connected_service::store(&mut tx, &flow.vault, &new, now).await?;
+    let server = connect(flow, &mut tx, state, id).await?;
+    state::succeed(&mut tx, &state.state_digest, id).await?;
+    record(&mut tx, state, (id, server), person, now.0).await?;
+    tx.commit().await?;
+    Ok(Finished {
+        tenant: state.tenant_id,
+        user: state.user_id,
+        connected_service: id,
+        offer,
+        server,
+        prompt_id: Some(state.prompt_id.clone()).filter(|id| !id.is_empty()),
+    })
+}
+
+/// Gives the server of the sign-in a connection of the person's own, and takes back the question to sign in to it.
+async fn connect(
+    flow: &Flow,
+    tx: &mut Tx,
+    state: &State,
+    connected_service: i64,
+) -> Result<Option<ServerId>> {
+    let server = match state.server_id {
+        Some(id) => server::find_visible(tx, state.tenant_id, id).await?,
+        None => None,
+    };
+    let Some(server) = server else {
+        return Ok(None);
+    };
+    let person = (state.tenant_id, state.user_id);
+    connection::bind_grant(tx, person, &server, connected_service, flow.clock.now()).await?;
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM sign_in_prompts WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3",
+        state.tenant_id,
+        state.user_id,
+        server.id
+    )?;
+    Ok(Some(server.id))
+}
+
+async fn record(
+    tx: &mut Tx,
+    state: &State,
+    (connected_service, server): (i64, Option<ServerId>),
+    person: Option<&Person>,
+    at: i64,
+) -> Result<()> {
+    let person = person.ok_or(Error::SignIn(SignInFailure::OtherPerson))?;
+    let owner = sql!(
+        tx,
+        scalar as String,
+        "SELECT username FROM users WHERE id = $1",
+        state.user_id
+    )?;
+    let actor = match person.username == owner {
+        true => String::new(),
+        false => person.username.clone(),
+    };
+    let entry = Entry {
+        at,
+        tenant_id: state.tenant_id.0,
+        username: owner,
+        actor,
+        token_id: person.token.0,
+        action: "connected_service.connect".to_owned(),
+        object: Reference::record_name(connected_service),
+        server_id: server.map(|id| id.0),
+        outcome: "ok".to_owned(),
+        ..Entry::default()
+    };
+    audit::record(tx, &entry).await
+}

@@ -1,0 +1,133 @@
+//! Beginning a sign-in: a state is kept, and the person gets the URL to go to.
+
+use super::super::service::{self, Offer, ServiceId};
+use super::super::state::{self, STATE_LIFE, State};
+use super::request::Request;
+use super::{Flow, Person, identity, redirect};
+use crate::clock::{UnixMs, random_uuid};
+use crate::error::{Error, Result, SignInFailure};
+use crate::registry::server::ServerId;
+use crate::secret::Secret;
+use crate::tenant::Tenant;
+use crate::tenant::user::User;
+
+/// Who shall sign in to what.
+#[derive(Debug, Clone)]
+pub struct Start<'a> {
+    /// The tenant.
+    pub tenant: &'a Tenant,
+    /// Who gets the grant.
+    pub user: &'a User,
+    /// Who begins it: that person, or an admin for them.
+    pub by: &'a Person,
+    /// For what.
+    pub service: ServiceId,
+    /// The server that gets a connection of the person's own in the end.
+    pub server: Option<ServerId>,
+    /// The prompt that it answers.
+    pub prompt_id: Option<&'a str>,
+    /// Scopes to ask for beyond the service's own, separated by spaces.
+    pub further_scope: &'a str,
+    /// Where the provider shall send the person, if that is one of the configured places.
+    pub redirect_uri: Option<&'a str>,
+    /// Scheme and host that the person knows us by, without a slash at the end.
+    pub base_url: &'a str,
+}
+
+/// A sign-in under way.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Where the person's browser goes.
+    pub auth_url: String,
+    /// Until when they may come back.
+    pub expires_at: UnixMs,
+}
+
+/// Begins a sign-in.
+///
+/// # Errors
+/// `NotFound` if there is no such service or it is switched off; `SignIn` with `NoCredentials` if nobody has said who
+/// we are at its provider, `NoRequest` if the provider has an address that a browser must not be sent to.
+pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
+    let offer = offer(flow, ask.service).await?;
+    let identity = identity::of(flow, ask.tenant.id, &offer).await?;
+    if flow.egress.check_url(&identity.auth_url).is_err() {
+        return Err(Error::SignIn(SignInFailure::NoRequest));
+    }
+    let redirect_uri = redirect::choose(flow, &identity, ask.redirect_uri, ask.base_url);
+    let text = Secret::new(format!(
+        "{}:{}:{}:{}:{}",
+        ask.tenant.key,
+        offer.provider.name,
+        offer.service.name,
+        ask.user.username,
+        random_uuid()
+    ));
+    let scope = union(&offer.service.scope, ask.further_scope);
+    let request = Request {
+        offer: &offer,
+        auth_url: &identity.auth_url,
+        client_id: &identity.client.id,
+        redirect_uri: &redirect_uri,
+        scope: &scope,
+        state: &text,
+        verifier: &state::verifier(&flow.vault, &text),
+    };
+    let auth_url = request.url()?;
+    let now = flow.clock.now();
+    let state = State {
+        state_digest: state::digest(&flow.vault, &text),
+        tenant_id: ask.tenant.id,
+        user_id: ask.user.id,
+        service_id: offer.service.id,
+        server_id: ask.server,
+        prompt_id: ask.prompt_id.unwrap_or_default().to_owned(),
+        client_id: identity.client.id,
+        redirect_uri,
+        scope,
+        created_at: now,
+        expires_at: now.plus(STATE_LIFE),
+        used_at: None,
+        outcome: String::new(),
+        connected_service_id: None,
+        started_by: ask.by.user,
+        browser_digest: ask.by.browser_digest.clone(),
+    };
+    let mut tx = flow.db.write().await?;
+    state::insert(&mut tx, &state).await?;
+    tx.commit().await?;
+    Ok(Started {
+        auth_url,
+        expires_at: state.expires_at,
+    })
+}
+
+async fn offer(flow: &Flow, id: ServiceId) -> Result<Offer> {
+    let mut tx = flow.db.read().await?;
+    let found = service::find(&mut tx, id).await?;
+    found
+        .filter(Offer::is_enabled)
+        .ok_or(Error::NotFound("service"))
+}
+
+/// Every scope once, in the order they are named.
+fn union(first: &str, second: &str) -> String {
+    let mut words: Vec<&str> = Vec::new();
+    for word in first.split_whitespace().chain(second.split_whitespace()) {
+        if !words.contains(&word) {
+            words.push(word);
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::union;
+
+    #[test]
+    fn a_scope_is_asked_for_once() {
+        assert_eq!(union("a b", "b  c a"), "a b c");
+        assert_eq!(union("", ""), "");
+    }
+}

@@ -1,0 +1,355 @@
+//! Integration credentials: what an admin stores so that the tenant can use other services, above all
+//! `auth_{provider}`, who we are at an OAuth provider (contract.md section 10).
+//! Shows a value only as masks; in the clear it goes to the provider and nowhere else.
+
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+
+use super::provider::Provider;
+use super::{Client, TokenAuthMethod, template};
+use crate::clock::UnixMs;
+use crate::error::{Error, FieldErrors, Result, SignInFailure};
+use crate::registry::sealed::{Change, Record};
+use crate::secret::{Secret, Vault, looks_masked, mask};
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+
+/// The tenant whose credentials serve every tenant that has none of its own (contract.md section 9).
+pub const MAIN_TENANT: &str = "main";
+/// The sealed column.
+pub const VALUE: &str = "value";
+/// Longest name, in characters.
+pub const NAME_CHARACTERS_MAX: usize = 255;
+/// Largest value, in bytes of JSON.
+pub const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+const CLIENT_ID: &str = "client_id";
+const CLIENT_SECRET: &str = "client_secret";
+const REDIRECT_URI: &str = "redirect_uri";
+
+/// A stored credential.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Credential {
+    /// Its number, which clients never see.
+    pub id: i64,
+    /// The tenant that stored it.
+    pub tenant_id: TenantId,
+    /// What it is for; unique in the tenant.
+    pub name: String,
+    /// A sealed JSON object.
+    pub value_sealed: String,
+    /// When it was stored.
+    pub created_at: UnixMs,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+impl Credential {
+    /// The record's name for [`crate::secret::Binding`].
+    pub fn record_name(id: i64) -> String {
+        format!("integration_credential:{id}")
+    }
+
+    /// The value with every text masked.
+    ///
+    /// # Errors
+    /// `Internal` if it does not open.
+    pub fn masked(&self, vault: &Vault) -> Result<Map<String, Value>> {
+        let fields = self.open(vault)?;
+        Ok(fields
+            .into_iter()
+            .map(|(key, value)| (key, masked(value)))
+            .collect())
+    }
+
+    fn open(&self, vault: &Vault) -> Result<Map<String, Value>> {
+        let name = Self::record_name(self.id);
+        let record = record(self.tenant_id, &name);
+        let text = record.open(vault, VALUE, &self.value_sealed);
+        serde_json::from_str(text.map_err(Error::internal)?.expose()).map_err(Error::internal)
+    }
+}
+
+/// A credential's value goes wherever the provider is, so it is bound to no origin.
+fn record(tenant: TenantId, name: &str) -> Record<'_> {
+    Record {
+        tenant,
+        name,
+        origin: "",
+    }
+}
+
+fn masked(value: Value) -> Value {
+    match value {
+        Value::String(text) => mask(&text).into(),
+        Value::Array(items) => items.into_iter().map(masked).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| (key, masked(value)));
+            Value::Object(fields.collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+/// A tenant's credentials by name; only the one of this name, if one is given.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(tx: &mut Tx, tenant: TenantId, name: Option<&str>) -> Result<Vec<Credential>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Credential,
+        "SELECT * FROM integration_credentials WHERE tenant_id = $1 AND ($2 IS NULL OR name = $2) ORDER BY name",
+        tenant,
+        name
+    )?)
+}
+
+/// A tenant's credential of that name.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Credential> {
+    let mut found = list(tx, tenant, Some(name)).await?;
+    found.pop().ok_or(Error::NotFound("integration credential"))
+}
+
+/// The credential that counts for a tenant: its own, else the one of the tenant `main`.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_for(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Credential>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Credential,
+        "SELECT c.* FROM integration_credentials c JOIN tenants t ON t.id = c.tenant_id
+         WHERE c.name = $2 AND (c.tenant_id = $1 OR t.key = $3)
+         ORDER BY CASE WHEN c.tenant_id = $1 THEN 0 ELSE 1 END LIMIT 1",
+        tenant,
+        name,
+        MAIN_TENANT
+    )?)
+}
+
+/// Stores a credential.
+///
+/// # Errors
+/// `Invalid` for a value that cannot be used, or a name that is taken.
+pub async fn create(
+    tx: &mut Tx,
+    vault: &Vault,
+    tenant: TenantId,
+    (name, value): (&str, &Value),
+    now: UnixMs,
+) -> Result<()> {
+    let fields = checked(name, value, &Map::new())?;
+    let created = sql!(
+        tx,
+        scalar as i64,
+        "INSERT INTO integration_credentials (tenant_id, name, value_sealed, created_at, updated_at)
+         VALUES ($1, $2, '', $3, $3) RETURNING id",
+        tenant,
+        name,
+        now
+    );
+    match created {
+        Ok(id) => seal(tx, vault, (tenant, id), fields, now).await,
+        Err(error) if error.is_unique_violation() => Err(Error::field(
+            "non_field_errors",
+            "The fields name, platform must make a unique set.",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Replaces a credential's value. A text that is only the mask of the stored one stays as it is stored.
+///
+/// # Errors
+/// `Invalid` for a value that cannot be used.
+pub async fn update(
+    tx: &mut Tx,
+    vault: &Vault,
+    stored: &Credential,
+    value: &Value,
+    now: UnixMs,
+) -> Result<()> {
+    let fields = checked(&stored.name, value, &stored.open(vault)?)?;
+    seal(tx, vault, (stored.tenant_id, stored.id), fields, now).await
+}
+
+/// Deletes a credential. Grants that were made with it stay, and are refreshed no more.
+///
+/// # Errors
+/// If the database fails.
+pub async fn delete(tx: &mut Tx, stored: &Credential) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM integration_credentials WHERE id = $1",
+        stored.id
+    )?;
+    Ok(())
+}
+
+async fn seal(
+    tx: &mut Tx,
+    vault: &Vault,
+    (tenant, id): (TenantId, i64),
+    fields: Map<String, Value>,
+    now: UnixMs,
+) -> Result<()> {
+    let change = Change::Set(Secret::new(Value::Object(fields).to_string()));
+    let sealed = record(tenant, &Credential::record_name(id)).seal(vault, VALUE, &change, "");
+    sql!(
+        tx,
+        execute,
+        "UPDATE integration_credentials SET value_sealed = $2, updated_at = $3 WHERE id = $1",
+        id,
+        sealed,
+        now
+    )?;
+    Ok(())
+}
+
+/// The fields to store, with masks replaced by what they stand for.
+fn checked(name: &str, value: &Value, stored: &Map<String, Value>) -> Result<Map<String, Value>> {
+    let mut errors = FieldErrors::default();
+    let Value::Object(fields) = value else {
+        return Err(Error::field(VALUE, "Value must be a valid JSON object."));
+    };
+    if value.to_string().len() > VALUE_BYTES_MAX {
+        return Err(Error::field(VALUE, "This value is too large."));
+    }
+    let mut fields = fields.clone();
+    for (key, value) in &mut fields {
+        if value.as_str().is_some_and(looks_masked) {
+            match stored.get(key) {
+                Some(known) => *value = known.clone(),
+                None => errors.add(VALUE, format!("Enter {key} again: this is only its mask.")),
+            }
+        }
+    }
+    if name.starts_with("auth_") {
+        let text = |key: &str| fields.get(key).map_or(Some(""), Value::as_str);
+        if text(CLIENT_ID).is_none_or(str::is_empty) {
+            errors.add(VALUE, "client_id is required.");
+        }
+        for key in [CLIENT_SECRET, REDIRECT_URI] {
+            if text(key).is_none() {
+                errors.add(VALUE, format!("{key} must be a text."));
+            }
+        }
+    }
+    errors.into_result()?;
+    Ok(fields)
+}
+
+/// Who a tenant is at a provider of the catalog, and the provider's URLs for it.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The client.
+    pub client: Client,
+    /// The redirect URIs that are registered for it, the usual one first; may be none.
+    pub redirect_uris: Vec<String>,
+    /// Where a person is sent.
+    pub auth_url: String,
+    /// Where codes are exchanged.
+    pub token_url: String,
+    /// Where tokens are given back; empty where that is not offered.
+    pub revocation_url: String,
+}
+
+/// Who a tenant is at a provider of the catalog.
+///
+/// # Errors
+/// `SignIn` with `NoCredentials` if no admin has said so, or not enough of it.
+pub async fn identity(
+    tx: &mut Tx,
+    vault: &Vault,
+    tenant: TenantId,
+    provider: &Provider,
+) -> Result<Identity> {
+    let missing = || Error::SignIn(SignInFailure::NoCredentials);
+    let found = find_for(tx, tenant, &provider.credential_name()).await?;
+    let fields = found.ok_or_else(missing)?.open(vault)?;
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
+    let fill = |url: &str| {
+        template::fill(url, text).map_err(|place| {
+            tracing::warn!(
+                provider = provider.name,
+                place,
+                "the credential of a provider lacks a value for its URL"
+            );
+            missing()
+        })
+    };
+    let secret = text(CLIENT_SECRET).unwrap_or_default();
+    let auth_method = match secret.is_empty() {
+        true => TokenAuthMethod::None,
+        false => provider.token_auth_method,
+    };
+    let redirect_uris = text(REDIRECT_URI).unwrap_or_default();
+    let is_separator = |c: char| c.is_whitespace() || c == ',';
+    let redirect_uris = redirect_uris
+        .split(is_separator)
+        .filter(|uri| !uri.is_empty());
+    Ok(Identity {
+        client: Client {
+            id: text(CLIENT_ID)
+                .filter(|id| !id.is_empty())
+                .ok_or_else(missing)?,
+            secret: Secret::new(secret),
+            auth_method,
+        },
+        redirect_uris: redirect_uris.map(str::to_owned).collect(),
+        auth_url: fill(&provider.auth_url)?,
+        token_url: fill(&provider.token_url)?,
+        revocation_url: fill(&provider.revocation_url)?,
+    })
+}
+
+/// What the credential of a provider consists of: field names and their types.
+pub fn schema(provider: &Provider) -> Map<String, Value> {
+    let urls = [&provider.auth_url, &provider.token_url];
+    let places = urls.into_iter().flat_map(|url| template::names(url));
+    let fields = [CLIENT_ID, CLIENT_SECRET, REDIRECT_URI]
+        .into_iter()
+        .chain(places);
+    fields
+        .map(|field| (field.to_owned(), "string".into()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_mask_keeps_what_is_stored_and_says_so_where_nothing_is() {
+        let stored = json!({"client_id": "id", "client_secret": "super-secret-api-key"});
+        let sent = json!({"client_id": "new", "client_secret": "sup****key"});
+        let fields = checked("auth_x", &sent, stored.as_object().unwrap()).unwrap();
+        assert_eq!(
+            Value::Object(fields),
+            json!({"client_id": "new", "client_secret": "super-secret-api-key"})
+        );
+        let refused = checked("auth_x", &sent, &Map::new())
+            .unwrap_err()
+            .to_string();
+        assert_eq!(
+            refused,
+            "invalid input: value: Enter client_secret again: this is only its mask."
+        );
+    }
+
+    #[test]
+    fn every_text_is_masked_at_any_depth() {
+        assert_eq!(
+            masked(json!({"a": "super-secret-api-key", "b": ["short"], "c": {"d": 1, "e": null}})),
+            json!({"a": "sup****key", "b": ["****"], "c": {"d": 1, "e": null}})
+        );
+    }
+}
