@@ -59,6 +59,7 @@
 //!     its range. Test: `special_purpose_addresses_are_not_global`. Test: `every_spelling_of_a_closed_host_is_refused`.
 //! 11. Migrations are numbered without a gap. Test: `migrations_are_numbered_without_a_gap_and_all_applied`.
 //! 12. The limits in `README.md` are those of the source. Test: `the_limits_in_the_readme_are_those_of_the_source`.
+//! 13. A write that was acknowledged survives a kill. Test: `a_killed_process_has_every_write_that_it_acknowledged`.
 //!
 //! # Three requests
 //!

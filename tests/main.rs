@@ -16,6 +16,7 @@ mod client_transports;
 mod audit_retention;
 mod credential_resolution;
 mod doctor;
+mod durability;
 mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;

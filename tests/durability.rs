@@ -1,0 +1,86 @@
+//! What was acknowledged is there after the process was killed.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+use crate::harness::{Client, Gateway, PUBLIC_SERVER};
+
+const KILLS: usize = 3;
+const WRITERS: usize = 8;
+/// Writes that are acknowledged before the process is killed, with the others still on their way.
+const WRITES_MIN: usize = 40;
+
+/// A process of its own on the gateway's database, and its address.
+async fn serve(gateway: &Gateway) -> (Child, String) {
+    let config = &gateway.app.config;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"))
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(&config.data_dir)
+        .env("GATEWAY_DATABASE_URL", &config.database_url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = lines.next_line().await.unwrap().unwrap();
+    let address = line.strip_prefix("listening on ").unwrap().to_owned();
+    (child, address)
+}
+
+/// Registers servers until nobody answers; returns the numbers that were acknowledged.
+async fn write(admin: Client, acknowledged: Arc<AtomicUsize>) -> Vec<i64> {
+    let mut ids = Vec::new();
+    loop {
+        let server = json!({ "name": "Kept", "url": PUBLIC_SERVER, "tool_prefix": "" });
+        let request = admin.request(Method::POST, "mcp-servers/").json(&server);
+        let Ok(response) = request.send().await else {
+            return ids;
+        };
+        assert_eq!(response.status(), 201);
+        // The answer may be cut off: then it says nothing.
+        let Ok(made) = response.json::<serde_json::Value>().await else {
+            return ids;
+        };
+        ids.push(made["id"].as_i64().unwrap());
+        acknowledged.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_has_every_write_that_it_acknowledged() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    for _ in 0..KILLS {
+        let (mut process, address) = serve(&gateway).await;
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            let there = Client::new(&address, "acme", "alice", admin.key.clone());
+            writers.spawn(write(there, acknowledged.clone()));
+        }
+        while acknowledged.load(Ordering::SeqCst) < WRITES_MIN {
+            tokio::task::yield_now().await;
+        }
+        process.kill().await.unwrap();
+
+        let ids = writers.join_all().await.concat();
+        assert!(ids.len() >= WRITES_MIN);
+        for id in ids {
+            let kept = admin.get(&format!("mcp-servers/{id}/")).await.expect(200);
+            assert_eq!(kept["name"], "Kept");
+        }
+    }
+    let rows = admin.get("mcp-servers/?page_size=1").await.expect(200);
+    let log = admin.get("audit/?page_size=1").await.expect(200);
+    // One row for each write, also for those whose answer got lost.
+    assert_eq!(log["count"], rows["count"]);
+}
