@@ -235,3 +235,29 @@ async fn one_upstreams_resources_keep_their_uris() {
         drop(upstream);
     }
 }
+
+/// On threads of their own the two streams of a session race as they do in the field.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_comes_beside_a_call_is_not_lost_at_its_answer() {
+    const CALLS: usize = 100;
+    const LEVELS: usize = 8;
+    let (stage, upstream) = Stage::of(Behaviour::sessions().streaming()).await;
+    let client = stage.legacy().await;
+    let mut listening = client.listen().await;
+    client.call("up__echo", json!({ "text": "x" })).await;
+    // The gateway's own session, which reads the lists, has one as well.
+    let are_open = async || (upstream.listener_count() == upstream.session_count()).then_some(());
+    eventually("every session has a stream of its own", are_open).await;
+
+    let is_log = |message: &&Value| message["method"] == "notifications/message";
+    let mut heard = 0;
+    for _ in 0..CALLS {
+        let reply = client.call("up__log", json!({ "beside": true })).await;
+        assert_eq!(*reply.structured(), json!({ "logged": LEVELS }));
+        heard += reply.before().iter().filter(is_log).count();
+    }
+    while heard < CALLS * LEVELS {
+        heard += usize::from(is_log(&&listening.message().await));
+    }
+    assert_eq!(heard, CALLS * LEVELS);
+}

@@ -80,6 +80,8 @@ pub struct Exchange {
     pub(super) token: Option<Bytes>,
     /// Where the session routes what belongs to this call.
     pub(super) slot: Option<SlotGuard>,
+    /// The answer, while what came before it on another stream is passed on.
+    ending: Option<Answer>,
     /// The event stream of the call's own POST.
     pub(super) events: Option<EventStream>,
     pub(super) resume: Resume,
@@ -114,6 +116,7 @@ impl Exchange {
             id,
             token: None,
             slot: None,
+            ending: None,
             events: None,
             resume: Resume::default(),
             finished: false,
@@ -167,19 +170,25 @@ impl Exchange {
 
     async fn next_event(&mut self) -> Result<Event, CallFailure> {
         loop {
-            let message = self.next_message().await?;
+            let message = match self.left_over().await {
+                Some(message) => message,
+                None => match self.ending.take() {
+                    Some(answer) => return Ok(Event::Answer(answer)),
+                    None => self.next_message().await?,
+                },
+            };
             self.events_left = self
                 .events_left
                 .checked_sub(1)
                 .ok_or_else(|| fail(UpstreamFailureKind::TooLarge))?;
             match message.kind() {
-                Kind::Response if message.id.as_ref() == Some(&self.id) => {
+                Kind::Response if message.id.as_ref() == Some(&self.id) && !self.finished => {
                     self.finished = true;
                     self.session.ended(None);
-                    return Ok(Event::Answer(Answer {
+                    self.ending = Some(Answer {
                         message,
                         status: 200,
-                    }));
+                    });
                 }
                 Kind::Response => tracing::warn!(
                     server.id = self.session.server_id(),
@@ -213,7 +222,7 @@ impl Exchange {
         }
     }
 
-    /// Reads on until the answer and drops everything else: for the gateway's own requests.
+    /// Reads on until the answer, for the gateway's own requests: what else comes belongs to no call.
     ///
     /// # Errors
     /// As [`Exchange::next`].
@@ -221,10 +230,17 @@ impl Exchange {
         loop {
             match self.next().await? {
                 Event::Answer(answer) => return Ok(answer),
-                Event::Notification(_) => {}
+                Event::Notification(message) => self.session.dispatch_unsolicited(message),
                 Event::Ask(ask) => ask.refuse(),
             }
         }
+    }
+
+    /// What was routed to this call before its answer came on the stream of its own, one by one.
+    async fn left_over(&mut self) -> Option<Message> {
+        let slot = self.slot.as_mut().filter(|_| self.ending.is_some())?;
+        slot.close();
+        slot.recv().await
     }
 
     async fn next_message(&mut self) -> Result<Message, CallFailure> {

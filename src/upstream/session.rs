@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use moka::future::Cache;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -471,19 +472,21 @@ impl Session {
             Kind::Request => self.latest_slot(),
         };
         match slot {
-            Some(slot) => {
-                if slot.send_timeout(message, SLOT_STALL).await.is_err() {
-                    tracing::warn!(
-                        server.id = self.server_id(),
-                        "a call does not read; its message was dropped"
-                    );
-                }
-            }
+            Some(slot) => match slot.send_timeout(message, SLOT_STALL).await {
+                Ok(()) => {}
+                // The call has ended meanwhile.
+                Err(SendTimeoutError::Closed(message)) => self.dispatch_unsolicited(message),
+                Err(SendTimeoutError::Timeout(_)) => tracing::warn!(
+                    server.id = self.server_id(),
+                    "a call does not read; its message was dropped"
+                ),
+            },
             None => self.dispatch_unsolicited(message),
         }
     }
 
-    fn dispatch_unsolicited(self: &Arc<Self>, message: Message) {
+    /// Hands on what belongs to no call.
+    pub(super) fn dispatch_unsolicited(self: &Arc<Self>, message: Message) {
         if message.kind() == Kind::Response {
             tracing::warn!(
                 server.id = self.server_id(),
@@ -568,6 +571,12 @@ pub(super) struct SlotGuard {
 impl SlotGuard {
     pub(super) async fn recv(&mut self) -> Option<Message> {
         self.receiver.recv().await
+    }
+
+    /// Takes no more; what is there already can still be received.
+    pub(super) fn close(&mut self) {
+        self.session.lock_calls().remove(&self.id);
+        self.receiver.close();
     }
 }
 

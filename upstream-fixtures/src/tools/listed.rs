@@ -28,7 +28,11 @@ pub fn every_tool() -> Vec<Value> {
             json!({ "ms": { "type": "integer" } }),
         ),
         tool("progress", "Reports progress step by step.", steps),
-        tool("log", "Logs at every level.", json!({})),
+        tool(
+            "log",
+            "Logs at every level.",
+            json!({ "beside": { "type": "boolean" } }),
+        ),
         tool("fail", "Answers a result that is an error.", json!({})),
         tool(
             "fail_rpc",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::call::Call;
 use crate::modern::LEVELS;
 use crate::revision::Revision;
+use crate::rpc;
 
 use super::{structured, text};
 
@@ -36,7 +37,8 @@ pub(super) async fn progress(call: &Call) -> Value {
     structured(json!({ "steps": steps, "reported": !token.is_null() }))
 }
 
-/// Logs one message of each level the caller wants to hear.
+/// Logs one message of each level the caller wants to hear: on the stream of the call, or with `beside` on the
+/// stream of the session.
 pub(super) async fn log(call: &Call) -> Value {
     let wanted = match call.revision.is_modern() {
         // Without the level in its `_meta` a modern request hears nothing.
@@ -59,7 +61,12 @@ pub(super) async fn log(call: &Call) -> Value {
         let data =
             json!({ "message": format!("a {level} message"), "at": 9_007_199_254_740_993_u64 });
         let params = json!({ "level": level, "logger": "fixture", "data": data });
-        call.notify("notifications/message", &params).await;
+        if call.arguments()["beside"] == true {
+            let text = rpc::notification_text("notifications/message", &params);
+            call.session.notify(text);
+        } else {
+            call.notify("notifications/message", &params).await;
+        }
         logged += 1;
     }
     structured(json!({ "logged": logged }))
