@@ -13,6 +13,7 @@ use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
+use crate::rate_limit::{self, Limiter};
 use crate::registry::keys::{self, KeysError};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
@@ -33,6 +34,8 @@ pub struct App {
     pub auth: Authenticator,
     /// The audit queue of MCP calls.
     pub audit: AuditLog,
+    /// How many requests a key, a person and a tenant may make.
+    pub limits: Limiter,
     /// The way out to the network.
     pub egress: Egress,
     /// How people sign in at other services.
@@ -75,6 +78,9 @@ pub enum StartError {
     /// The database failed while the catalog was stored.
     #[error("the OAuth catalog cannot be stored")]
     Store(#[from] crate::error::Error),
+    /// Redis cannot be used.
+    #[error("rate limits cannot be shared")]
+    Redis(#[from] rate_limit::BadUrl),
     /// The way out cannot be set up.
     #[error("outgoing connections cannot be set up")]
     Egress(#[from] SetupError),
@@ -97,6 +103,7 @@ impl App {
         let db = Db::open(&config.database_url).await?;
         let vault = Arc::new(open_vault(&config, &db).await?);
         store_catalog(&config, &db, &clock).await?;
+        let limits = Limiter::new(config.redis_url.as_deref(), config.replicas, clock.clone())?;
         let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
         tasks.spawn(writer.run(tasks.late()));
@@ -136,6 +143,7 @@ impl App {
             vault,
             auth,
             audit,
+            limits,
             egress,
             flow,
             gateway,

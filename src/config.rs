@@ -38,6 +38,18 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
+    /// `redis://…`, where several gateways share their rate limits [default: each counts for itself]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub redis_url: Option<String>,
+    /// How many gateways share the rate limits; each allows its share while Redis is away [default: 1]
+    #[arg(long, global = true, env = "GATEWAY_REPLICAS", value_name = "NUMBER")]
+    pub replicas: Option<u32>,
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
@@ -123,6 +135,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The database.
     pub database_url: String,
+    /// Where the replicas share their rate limits.
+    pub redis_url: Option<String>,
+    /// How many replicas share them.
+    pub replicas: u32,
     /// Where the service listens.
     pub addr: SocketAddr,
     /// The URL under which clients reach the gateway, without a slash at the end; empty: whatever it listens on.
@@ -211,6 +227,8 @@ impl Settings {
                 .or(file.database_url)
                 .unwrap_or_else(|| Db::default_url(&data_dir)),
             data_dir,
+            redis_url: self.redis_url.or(file.redis_url),
+            replicas: self.replicas.or(file.replicas).unwrap_or(1),
             addr: self.addr.or(file.addr).unwrap_or(default_addr),
             public_url,
             egress_allow: or_list(self.egress_allow, file.egress_allow),

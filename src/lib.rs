@@ -21,6 +21,7 @@
 //! * [`tenant`]: tenants, their people, their mentors and what a mentor is set to.
 //! * [`auth`]: from a key to the [caller](auth::Caller).
 //! * [`audit`]: one row for each change and each call.
+//! * [`rate_limit`]: how many requests a key, a person and a tenant may make.
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
@@ -87,6 +88,8 @@
 //!
 //! # Deviations from design.md
 //!
+//! * Rate limits are an exact log of each window instead of GCRA, which lets a burst through on top of the limit.
+//! * Redis is dialled by its own client in `rate_limit`, as the database is in [`storage`]: the operator names it.
 //! * The way out is hyper-util's client alone; reqwest is only in tests (D4 had it beside).
 //! * Server-sent events are parsed in [`egress`]: `sse-stream` has no bound and fails on unknown fields (D4).
 //! * rmcp is a peer in tests and the base of a fixture, and not in the product: there is no typed round trip (D1).
@@ -106,6 +109,7 @@ pub mod mcp;
 pub mod tenant;
 pub mod auth;
 pub mod audit;
+pub mod rate_limit;
 pub mod registry;
 pub mod oauth;
 pub mod credentials;

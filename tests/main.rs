@@ -31,6 +31,7 @@ mod isolation;
 mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;
+mod rate_limits;
 mod registry_connections;
 mod registry_servers;
 mod upstream_sessions;

@@ -13,6 +13,7 @@ pub mod mcp;
 mod health;
 mod openapi;
 pub mod path;
+pub mod rate_limit;
 mod registry;
 pub mod request_id;
 pub mod routes;

@@ -19,13 +19,14 @@ const MAY_USE: &[(&str, &str)] = &[
     ("tenant", "clock error storage"),
     ("auth", "clock error secret storage tenant"),
     ("audit", "auth clock error storage tenant"),
+    ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error secret storage tenant"),
     ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
     ("credentials", "clock error registry secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
-    ("app", "audit auth clock config egress error gateway oauth registry secret storage tasks upstream"),
-    ("http", "app audit auth clock config credentials egress error gateway mcp oauth registry secret storage tasks tenant upstream"),
+    ("app", "audit auth clock config egress error gateway oauth rate_limit registry secret storage tasks upstream"),
+    ("http", "app audit auth clock config credentials egress error gateway mcp oauth rate_limit registry secret storage tasks tenant upstream"),
     ("cli", "app audit auth clock config credentials egress error http mcp oauth registry secret storage tasks tenant upstream"),
 ];
 

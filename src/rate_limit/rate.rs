@@ -1,0 +1,129 @@
+//! What is allowed: the tiers of both faces of the academy, and ceilings over all keys of a person and a tenant.
+//! Counts nothing.
+
+use std::time::Duration;
+
+use crate::auth::Caller;
+use crate::auth::token::TokenId;
+use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
+
+/// The span that a burst is counted over (8.1, 6.3.5.2).
+pub const BURST_WINDOW: Duration = Duration::from_secs(1);
+/// The span that every tier is counted over.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// An allowance: at most `max` requests in every window, and at most `burst` of them in every second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Requests in a window.
+    pub max: u32,
+    /// The length of the window.
+    pub window: Duration,
+    /// Requests in a second.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// So many requests a minute, and so many in one second.
+    pub const fn per_minute(max: u32, burst: u32) -> Self {
+        Self {
+            max,
+            window: WINDOW,
+            burst,
+        }
+    }
+}
+
+/// Without a tier of its own.
+const DEFAULT: Rate = Rate::per_minute(60, 10);
+/// Questions to the course chat, per user.
+const CHAT: Rate = Rate::per_minute(20, 5);
+/// Whatever an admin scope allows.
+const ADMIN: Rate = Rate::per_minute(120, 20);
+/// Course materials.
+const MATERIALS: Rate = Rate::per_minute(30, 10);
+/// Bookings of office hours.
+const BOOKINGS: Rate = Rate::per_minute(10, 3);
+/// All keys and scopes of one person together (threats.md T12).
+const USER_CEILING: Rate = Rate::per_minute(240, 40);
+/// All people of one tenant together (threats.md T12).
+const TENANT_CEILING: Rate = Rate::per_minute(6_000, 600);
+
+/// Who holds an allowance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A key.
+    Key(TokenId),
+    /// A person, whatever the key.
+    User(UserId),
+    /// A tenant.
+    Tenant,
+}
+
+/// One count: whose, and of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bucket {
+    /// The tenant, whoever in it holds the allowance.
+    pub tenant: TenantId,
+    /// Who holds it.
+    pub holder: Holder,
+    /// Its name, from the tables of this module or of the tools.
+    pub scope: &'static str,
+}
+
+/// A bucket and what it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    /// Where the request counts.
+    pub bucket: Bucket,
+    /// How many may.
+    pub rate: Rate,
+}
+
+impl Charge {
+    /// One replica's share, at least one request.
+    pub(super) fn shared_by(self, replicas: u32) -> Self {
+        let max = (self.rate.max / replicas).max(1);
+        let rate = Rate { max, ..self.rate };
+        Self { rate, ..self }
+    }
+}
+
+/// What one request counts under: its own allowance, the person's ceiling, the tenant's ceiling.
+pub type Charges = [Charge; 3];
+
+/// A request to the first face: 60 a minute and key, whatever the tool (6.3.5.2).
+pub fn v1(caller: &Caller) -> Charges {
+    charges(caller, Holder::Key(caller.token), "v1", DEFAULT)
+}
+
+/// A request to the second face that needs this scope (8.5.1).
+pub fn v2(caller: &Caller, scope: &'static str) -> Charges {
+    let key = Holder::Key(caller.token);
+    match scope {
+        "chat:write" => charges(caller, Holder::User(caller.user_id()), scope, CHAT),
+        "materials:read" => charges(caller, key, scope, MATERIALS),
+        "bookings:write" => charges(caller, key, scope, BOOKINGS),
+        // One allowance for all admin scopes, as the document's row says.
+        _ if scope.starts_with("admin:") => charges(caller, key, "admin:*", ADMIN),
+        _ => charges(caller, key, scope, DEFAULT),
+    }
+}
+
+fn charges(caller: &Caller, holder: Holder, scope: &'static str, rate: Rate) -> Charges {
+    let tenant = caller.tenant.id;
+    let charge = |holder, scope, rate| Charge {
+        bucket: Bucket {
+            tenant,
+            holder,
+            scope,
+        },
+        rate,
+    };
+    [
+        charge(holder, scope, rate),
+        charge(Holder::User(caller.user_id()), "user", USER_CEILING),
+        charge(Holder::Tenant, "tenant", TENANT_CEILING),
+    ]
+}
