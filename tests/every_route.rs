@@ -27,6 +27,7 @@ struct World {
     admin: Client,
     server: String,
     connection: String,
+    api_key: String,
 }
 
 async fn world() -> World {
@@ -39,32 +40,32 @@ async fn world() -> World {
     let connection = json!({"server": server, "scope": "platform", "auth_type": "none"});
     let connection = admin.post("mcp-server-connections/", connection).await;
     let connection = connection.expect(201)["id"].to_string();
+    let api_key = json!({"name": "x", "kind": "platform"});
+    let api_key = admin.post("api-keys/", api_key).await.expect(201)["id"].to_string();
     World {
         gateway,
         admin,
         server,
         connection,
+        api_key,
     }
 }
 
 impl World {
     /// The route's path with real objects of acme in it.
     fn filled(&self, route: &Route, user: &str) -> String {
-        let is_connection = route.path.contains("mcp-server-connections");
+        let id = match route.path {
+            path if path.contains("mcp-server-connections") => &self.connection,
+            path if path.contains("api-keys") => &self.api_key,
+            _ => &self.server,
+        };
         route
             .path
             .replace("{org}", "acme")
             .replace("{user_id}", user)
             .replace("{mentor}", &self.gateway.mentor)
             .replace("{name}", &self.gateway.mentor)
-            .replace(
-                "{id}",
-                if is_connection {
-                    &self.connection
-                } else {
-                    &self.server
-                },
-            )
+            .replace("{id}", id)
     }
 }
 

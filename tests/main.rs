@@ -10,6 +10,7 @@ mod harness;
 
 mod walk_through;
 
+mod api_keys;
 mod at_most_once;
 mod audit_log;
 mod client_transports;

@@ -1,7 +1,9 @@
 //! Who is calling. Every handler takes a [`Caller`]; there is no default one.
 
+pub mod api_key;
 mod authenticator;
 mod header;
+pub mod scope;
 pub mod token;
 
 use std::sync::Arc;
@@ -56,6 +58,19 @@ impl Caller {
             Ok(())
         } else {
             Err(Error::Forbidden("tenant admin"))
+        }
+    }
+
+    /// Refuses keys of the academy's servers and of the sandbox: they open those servers and nothing else.
+    ///
+    /// # Errors
+    /// `Forbidden` for such a key.
+    pub fn require_general_key(&self) -> Result<()> {
+        let is_general = matches!(self.kind, TokenKind::Token | TokenKind::Platform);
+        if is_general && self.environment == Environment::Live {
+            Ok(())
+        } else {
+            Err(Error::Forbidden("a token or platform key"))
         }
     }
 

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use sqlx::FromRow;
 
+use super::scope;
 use crate::clock::{UnixMs, random_bytes, random_hex};
 use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
@@ -113,6 +114,44 @@ pub struct Token {
     pub revoked_at: Option<UnixMs>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<UnixMs>,
+    /// When it was made.
+    pub created_at: UnixMs,
+    /// What admins call it; empty for a key from the command line.
+    pub name: String,
+    /// The key that took its place.
+    pub replaced_by: Option<TokenId>,
+}
+
+impl Token {
+    /// Whether it opens anything at this time.
+    pub fn works(&self, now: UnixMs) -> bool {
+        self.state(now) == "works"
+    }
+
+    /// `works`, `expired` or `revoked`.
+    pub fn state(&self, now: UnixMs) -> &'static str {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => "revoked",
+            (None, Some(end)) if end <= now => "expired",
+            (None, _) => "works",
+        }
+    }
+
+    /// What it was granted.
+    ///
+    /// # Errors
+    /// If the stored list is no list.
+    pub fn scope_list(&self) -> Result<Vec<String>> {
+        serde_json::from_str(&self.scopes).map_err(Error::internal)
+    }
+
+    /// From where it may be used.
+    ///
+    /// # Errors
+    /// If the stored list is no list of ranges.
+    pub fn networks(&self) -> Result<Vec<IpNet>> {
+        serde_json::from_str(&self.allow_ips).map_err(Error::internal)
+    }
 }
 
 /// A key to be made.
@@ -145,7 +184,6 @@ pub async fn create(
     let text = text_of(new)?;
     let last4 = &text[text.len() - 4..];
     let secret = Secret::new(text.clone());
-    let allow_ips: Vec<String> = new.allow_ips.iter().map(ToString::to_string).collect();
     let id = sql!(
         tx,
         scalar as TokenId,
@@ -158,21 +196,25 @@ pub async fn create(
         vault.digest(&secret),
         last4,
         serde_json::to_string(new.scopes).map_err(Error::internal)?,
-        serde_json::to_string(&allow_ips).map_err(Error::internal)?,
+        written(new.allow_ips)?,
         new.expires_at,
         now
     )?;
     Ok((id, secret))
 }
 
-/// Scopes of the academy server v1, weakest first; the key's text names the strongest.
-const AEA_SCOPES: [&str; 3] = ["learner", "instructor", "admin"];
+/// Ranges as they are stored.
+pub(super) fn written(networks: &[IpNet]) -> Result<String> {
+    let texts: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    serde_json::to_string(&texts).map_err(Error::internal)
+}
 
 fn text_of(new: &NewToken<'_>) -> Result<String> {
     Ok(match new.kind {
         TokenKind::Token | TokenKind::Platform => random_hex::<32>(),
         TokenKind::Aea => {
-            let strongest = AEA_SCOPES
+            // The key's text names the strongest.
+            let strongest = scope::V1
                 .iter()
                 .rev()
                 .find(|scope| new.scopes.iter().any(|held| held == *scope));
@@ -228,6 +270,20 @@ pub async fn find_by_digest(tx: &mut Tx, digest: &str) -> Result<Option<Token>> 
         "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1",
         digest
     )?)
+}
+
+/// A key by its number, of whatever tenant.
+///
+/// # Errors
+/// `NotFound` if there is no such key.
+pub async fn find(tx: &mut Tx, id: TokenId) -> Result<Token> {
+    sql!(
+        tx,
+        fetch_optional as Token,
+        "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1",
+        id
+    )?
+    .ok_or(Error::NotFound("token"))
 }
 
 /// Revokes a key at once.

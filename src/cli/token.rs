@@ -1,4 +1,4 @@
-//! `token create`, `token list`, `token revoke`.
+//! `token create`, `token list`, `token rotate`, `token revoke`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,11 +8,14 @@ use ipnet::IpNet;
 
 use super::{Failure, open, say};
 use crate::app::open_vault;
-use crate::auth::ACT_AS_SCOPE;
 use crate::auth::token::{self, Environment, NewToken, TokenId, TokenKind};
+use crate::auth::{api_key, scope};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::tenant::{self, user};
+use crate::error::FieldErrors;
+use crate::storage::Db;
+use crate::tenant;
+use crate::tenant::user::{self, Role};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
@@ -26,6 +29,14 @@ pub(super) enum Token {
         /// The tenant's key
         #[arg(long)]
         tenant: String,
+    },
+    /// Make a key in place of another, which works on for a while, and print it, once
+    Rotate {
+        /// The number, from `token list`
+        id: i64,
+        /// How long the old key works on: a number and s, m, h or d
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: Lifetime,
     },
     /// Revoke a key; it stops working everywhere within two seconds
     Revoke {
@@ -51,9 +62,12 @@ pub(super) struct Create {
     /// live or test (the sandbox)
     #[arg(long, default_value = "live")]
     env: Environment,
-    /// When it stops working: a number and s, m, h or d
+    /// When it stops working: a number and s, m, h or d, or `never` [default: never; 90d for mcp]
     #[arg(long, value_name = "TIME")]
-    expires_in: Option<Lifetime>,
+    expires_in: Option<Expiry>,
+    /// What it is called
+    #[arg(long, default_value = "")]
+    name: String,
     /// From where it may be used (repeatable) [default: anywhere]
     #[arg(long, value_name = "CIDR")]
     allow_ip: Vec<IpNet>,
@@ -61,7 +75,7 @@ pub(super) struct Create {
 
 /// A duration as it is typed: `90d`, `12h`.
 #[derive(Debug, Clone, Copy)]
-struct Lifetime(Duration);
+pub(super) struct Lifetime(Duration);
 
 impl FromStr for Lifetime {
     type Err = String;
@@ -85,15 +99,54 @@ impl FromStr for Lifetime {
     }
 }
 
-/// What `--scope all` stands for.
-fn every_scope(kind: TokenKind) -> Vec<String> {
-    let scopes: &[&str] = match kind {
-        TokenKind::Token => &[],
-        TokenKind::Platform => &[ACT_AS_SCOPE],
-        TokenKind::Aea => &["learner", "instructor", "admin"],
-        TokenKind::Mcp => &["all"],
-    };
-    scopes.iter().map(|scope| (*scope).to_owned()).collect()
+/// A lifetime, or none.
+#[derive(Debug, Clone, Copy)]
+struct Expiry(Option<Lifetime>);
+
+impl FromStr for Expiry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "never" => Ok(Self(None)),
+            _ => Ok(Self(Some(text.parse()?))),
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, config: &Config, db: &Db) -> Result<(), Failure> {
+        let now = Clock::default().now();
+        let vault = open_vault(config, db).await?;
+        let mut tx = db.write().await?;
+        let tenant = tenant::get(&mut tx, &self.tenant).await?;
+        let user = user::get(&mut tx, tenant.id, &self.user).await?;
+        let scopes = if self.scope == ["all"] {
+            let every = scope::of_kind(self.kind).iter();
+            every.map(ToString::to_string).collect()
+        } else {
+            self.scope
+        };
+        let mut errors = FieldErrors::default();
+        // The operator may grant what the user's role alone would not.
+        scope::check(self.kind, Role::Admin, &scopes, &mut errors);
+        errors.into_result()?;
+        let new = NewToken {
+            user: &user,
+            kind: self.kind,
+            environment: self.env,
+            scopes: &scopes,
+            allow_ips: &self.allow_ip,
+            expires_at: match self.expires_in {
+                None => api_key::default_expiry(self.kind, now),
+                Some(Expiry(life)) => life.map(|life| now.plus(life.0)),
+            },
+        };
+        let (_, secret) = api_key::create(&mut tx, &vault, &new, &self.name, now).await?;
+        tx.commit().await?;
+        say(secret.expose());
+        Ok(())
+    }
 }
 
 impl Token {
@@ -101,42 +154,29 @@ impl Token {
         let db = open(config).await?;
         let now = Clock::default().now();
         match self {
-            Self::Create(create) => {
-                let vault = open_vault(config, &db).await?;
-                let mut tx = db.write().await?;
-                let tenant = tenant::get(&mut tx, &create.tenant).await?;
-                let user = user::get(&mut tx, tenant.id, &create.user).await?;
-                let scopes = if create.scope == ["all"] {
-                    every_scope(create.kind)
-                } else {
-                    create.scope
-                };
-                let new = NewToken {
-                    user: &user,
-                    kind: create.kind,
-                    environment: create.env,
-                    scopes: &scopes,
-                    allow_ips: &create.allow_ip,
-                    expires_at: create.expires_in.map(|lifetime| now.plus(lifetime.0)),
-                };
-                let (_, secret) = token::create(&mut tx, &vault, &new, now).await?;
-                tx.commit().await?;
-                say(secret.expose());
-            }
+            Self::Create(create) => create.run(config, &db).await?,
             Self::List { tenant } => {
                 let mut tx = db.read().await?;
                 let tenant = tenant::get(&mut tx, &tenant).await?;
                 for token in token::list(&mut tx, tenant.id).await? {
-                    let state = match (token.revoked_at, token.expires_at) {
-                        (Some(_), _) => "revoked",
-                        (None, Some(end)) if end <= now => "expired",
-                        (None, _) => "works",
-                    };
                     say(format_args!(
-                        "{}\t{}\t{}\t…{}\t{state}",
-                        token.id.0, token.kind, token.username, token.last4
+                        "{}\t{}\t{}\t…{}\t{}\t{}",
+                        token.id.0,
+                        token.kind,
+                        token.username,
+                        token.last4,
+                        token.state(now),
+                        token.name
                     ));
                 }
+            }
+            Self::Rotate { id, overlap } => {
+                let vault = open_vault(config, &db).await?;
+                let mut tx = db.write().await?;
+                let old = token::find(&mut tx, TokenId(id)).await?;
+                let (_, secret) = api_key::rotate(&mut tx, &vault, &old, overlap.0, now).await?;
+                tx.commit().await?;
+                say(secret.expose());
             }
             Self::Revoke { id } => {
                 let mut tx = db.write().await?;

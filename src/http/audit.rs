@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::drf::page;
-use super::drf::reader::{Given, Reader};
+use super::drf::reader::Reader;
 use super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use crate::audit::{self, Filter, Row};
 use crate::error::Result;
@@ -72,8 +72,8 @@ async fn list(call: Call) -> Result<Answer> {
         outcome: reader.filter("outcome", TEXT_CHARACTERS_MAX),
         server_id: reader.id("server").value(),
         mentor: reader.uuid("mentor").value().map(|uuid| uuid.to_string()),
-        since: time(&mut reader, "since"),
-        until: time(&mut reader, "until"),
+        since: reader.time("since").value().map(|time| time.0),
+        until: reader.time("until").value().map(|time| time.0),
     };
     reader.finish()?;
     let asked = page::request(&call.query)?;
@@ -88,23 +88,6 @@ async fn list(call: Call) -> Result<Answer> {
             rows,
         },
     )
-}
-
-/// A time as ISO 8601 with an offset, in Unix ms.
-fn time(reader: &mut Reader<'_>, name: &str) -> Option<i64> {
-    let Given::Value(text) = reader.word(name) else {
-        return None;
-    };
-    match text.parse::<jiff::Timestamp>() {
-        Ok(time) => Some(time.as_millisecond()),
-        Err(_) => {
-            reader.errors.add(
-                name,
-                "Enter a valid date/time with an offset, such as 2026-11-21T00:00:00Z.",
-            );
-            None
-        }
-    }
 }
 
 impl From<Row> for AuditAnswer {

@@ -112,6 +112,7 @@ async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Resul
         Handler::Closed(handler) => {
             let peer = incoming.peer;
             let caller = authenticate(&incoming.app, &parts.headers, peer).await?;
+            caller.require_general_key()?;
             let refusal = refusal(&incoming, &caller, route);
             let log = incoming.app.audit.clone();
             let answer = closed(incoming, caller, (route, handler), (&parts, body)).await;

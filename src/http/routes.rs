@@ -5,7 +5,7 @@ use http::Method;
 
 use super::endpoint::{Access, Endpoint, Handler, Route};
 use super::registry::{connections, images, resolve, servers};
-use super::tenant::{mentors, settings, tools};
+use super::tenant::{api_keys, mentors, settings, tools};
 use super::{audit, docs, health, openapi};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
@@ -74,6 +74,13 @@ pub static ROUTES: &[Route] = &[
     route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::REPLACE),
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::DELETE),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::READ),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::REVOKE),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/rotate/", Admin, api_keys::ROTATE),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
 ];

@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (2, include_str!("../../migrations/0002_master_keys.sql")),
     (3, include_str!("../../migrations/0003_oauth.sql")),
     (4, include_str!("../../migrations/0004_oauth_flow.sql")),
+    (5, include_str!("../../migrations/0005_api_keys.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::body::python_type;
 use super::fields::{Fields, Raw, Upload};
 use super::{json, python};
+use crate::clock::UnixMs;
 use crate::error::{FieldErrors, Result};
 
 /// Items of one list.
@@ -15,6 +16,7 @@ const LIST_ITEMS_MAX: usize = 1000;
 
 const NULL: &str = "This field may not be null.";
 const BLANK: &str = "This field may not be blank.";
+const NO_TIME: &str = "Enter a valid date/time with an offset, such as 2026-11-21T00:00:00Z.";
 const NUL_CHARACTER: &str = "Null characters are not allowed.";
 
 /// A value that may be absent (leave as it is) or null (clear it).
@@ -258,6 +260,19 @@ impl<'a> Reader<'a> {
             Given::Value(word) => match word.trim().parse() {
                 Ok(uuid) => Given::Value(uuid),
                 Err(_) => self.refuse(name, "Must be a valid UUID."),
+            },
+            Given::Absent => Given::Absent,
+            Given::Null => Given::Null,
+        }
+    }
+
+    /// A time as ISO 8601 with an offset; an empty text is null.
+    pub fn time(&mut self, name: &str) -> Given<UnixMs> {
+        match self.word(name) {
+            Given::Value(word) if word.trim().is_empty() => Given::Null,
+            Given::Value(word) => match word.trim().parse::<jiff::Timestamp>() {
+                Ok(time) => Given::Value(UnixMs(time.as_millisecond())),
+                Err(_) => self.refuse(name, NO_TIME),
             },
             Given::Absent => Given::Absent,
             Given::Null => Given::Null,

@@ -134,6 +134,7 @@ impl Mcp {
         })?;
         let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
         let caller = authenticate(&app, &parts.headers, peer).await?;
+        caller.require_general_key()?;
         let request_id = RequestId::of(&parts.extensions).as_str().into();
         Ok(Asked {
             app,

@@ -1,0 +1,249 @@
+//! `…/api-keys/`: a tenant's keys, for its admins. A key is shown once, in the answer to the request that made it.
+//! Never shows a stored one.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::answer::Answer;
+use super::super::drf::page;
+use super::super::drf::reader::{Given, Reader};
+use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
+use super::api_key_request::{self, ApiKeyChange, ApiKeyRequest, RotationRequest};
+use crate::audit;
+use crate::auth::api_key::{self, Filter};
+use crate::auth::token::{self, NewToken, Token, TokenId, TokenKind};
+use crate::clock::UnixMs;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use crate::storage::{Page, Tx};
+use crate::tenant::user;
+
+/// How long a replaced key works on unless told otherwise.
+const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long it may at most.
+const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A key, without the key.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "APIKey")]
+struct ApiKeyAnswer {
+    id: i64,
+    name: String,
+    kind: String,
+    environment: String,
+    /// The user it speaks for.
+    user: String,
+    scopes: Vec<String>,
+    allowed_ips: Vec<String>,
+    /// Its last four characters, to recognise it by.
+    last4: String,
+    /// `works`, `expired` or `revoked`.
+    state: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+    revoked_at: Option<String>,
+    /// To the minute.
+    last_used_at: Option<String>,
+    /// The key that took its place.
+    replaced_by: Option<i64>,
+    /// The key itself. Only here, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+const ONE: Shape = Shape::One(schema_of::<ApiKeyAnswer>);
+
+pub(crate) const LIST: Endpoint =
+    Endpoint::closed("Lists the tenant's keys, newest first.", |call| {
+        Box::pin(list(call))
+    })
+    .query(&[
+        query("kind", "string", "`token`, `platform`, `aea` or `mcp`"),
+        query("user", "string", "a username"),
+    ])
+    .answers(200, Shape::Page(schema_of::<ApiKeyAnswer>));
+
+pub(crate) const CREATE: Endpoint = Endpoint::closed("Makes a key and shows it, once.", |call| {
+    Box::pin(create(call))
+})
+.body(schema_of::<ApiKeyRequest>)
+.answers(201, ONE);
+
+pub(crate) const READ: Endpoint =
+    Endpoint::closed("Reads what is known of a key.", |call| Box::pin(read(call)))
+        .answers(200, ONE);
+
+pub(crate) const CHANGE: Endpoint =
+    Endpoint::closed("Changes a key's name, scopes or addresses.", |call| {
+        Box::pin(change(call))
+    })
+    .body(schema_of::<ApiKeyChange>)
+    .answers(200, ONE);
+
+pub(crate) const REVOKE: Endpoint = Endpoint::closed(
+    "Revokes a key; it stops working everywhere within two seconds.",
+    |call| Box::pin(revoke(call)),
+);
+
+pub(crate) const ROTATE: Endpoint = Endpoint::closed(
+    "Makes a key in place of this one, which works on for a while, and shows it, once.",
+    |call| Box::pin(rotate(call)),
+)
+.body(schema_of::<RotationRequest>)
+.answers(201, ONE);
+
+async fn list(call: Call) -> Result<Answer> {
+    let mut reader = Reader::new(&call.query);
+    let kind = reader.choice("kind").value();
+    let named = reader.filter("user", user::USERNAME_CHARACTERS_MAX);
+    reader.finish()?;
+    let asked = page::request(&call.query)?;
+    let mut tx = call.app.db.read().await?;
+    let tenant = call.caller.tenant.id;
+    let user = match named {
+        Some(name) => match user::find(&mut tx, tenant, &name).await? {
+            Some(user) => Some(user.id),
+            None => {
+                return page::envelope(
+                    &call,
+                    asked,
+                    Page::<ApiKeyAnswer> {
+                        total: 0,
+                        rows: Vec::new(),
+                    },
+                );
+            }
+        },
+        None => None,
+    };
+    let found = api_key::list(&mut tx, tenant, &Filter { kind, user }, asked).await?;
+    let rows = found
+        .rows
+        .into_iter()
+        .map(|row| answer(row, None, call.now()));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    page::envelope(
+        &call,
+        asked,
+        Page {
+            total: found.total,
+            rows,
+        },
+    )
+}
+
+async fn create(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let draft = api_key_request::draft(&mut tx, &call).await?;
+    let new = NewToken {
+        user: &draft.user,
+        kind: draft.kind,
+        environment: draft.environment,
+        scopes: &draft.scopes,
+        allow_ips: &draft.allow_ips,
+        expires_at: draft.expires_at,
+    };
+    let made = api_key::create(&mut tx, &call.app.vault, &new, &draft.name, call.now()).await?;
+    show(call, tx, "api_key.create", made).await
+}
+
+async fn read(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    let row = of_path(&mut tx, &call).await?;
+    Answer::ok(&answer(row, None, call.now())?)
+}
+
+async fn change(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let stored = of_path(&mut tx, &call).await?;
+    let changes = api_key_request::changes(&mut tx, &call, &stored).await?;
+    api_key::change(&mut tx, stored.id, &changes).await?;
+    record(&call, &mut tx, "api_key.update", stored.id).await?;
+    let row = of_path(&mut tx, &call).await?;
+    tx.commit().await?;
+    call.app.auth.forget_all();
+    Answer::ok(&answer(row, None, call.now())?)
+}
+
+async fn revoke(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let stored = of_path(&mut tx, &call).await?;
+    token::revoke(&mut tx, stored.id, call.now()).await?;
+    record(&call, &mut tx, "api_key.revoke", stored.id).await?;
+    tx.commit().await?;
+    call.app.auth.forget_all();
+    Ok(Answer::no_content())
+}
+
+async fn rotate(call: Call) -> Result<Answer> {
+    let overlap = overlap(&call)?;
+    let mut tx = call.app.db.write().await?;
+    let stored = of_path(&mut tx, &call).await?;
+    // Whoever sees a person's own token is that person.
+    if stored.kind == TokenKind::Token && stored.user_id != call.caller.user_id() {
+        return Err(Error::Forbidden("the person whose token it is"));
+    }
+    let made = api_key::rotate(&mut tx, &call.app.vault, &stored, overlap, call.now()).await?;
+    record(&call, &mut tx, "api_key.rotate", stored.id).await?;
+    show(call, tx, "api_key.create", made).await
+}
+
+fn overlap(call: &Call) -> Result<Duration> {
+    let mut reader = Reader::new(&call.fields);
+    let seconds = match reader.word("overlap_seconds") {
+        Given::Absent | Given::Null => Some(OVERLAP.as_secs()),
+        Given::Value(text) => text
+            .parse()
+            .ok()
+            .filter(|seconds| *seconds <= OVERLAP_MAX.as_secs()),
+    };
+    if seconds.is_none() {
+        let message = format!("Enter a whole number from 0 to {}.", OVERLAP_MAX.as_secs());
+        reader.errors.add("overlap_seconds", message);
+    }
+    reader.finish()?;
+    Ok(seconds.map_or(OVERLAP, Duration::from_secs))
+}
+
+async fn of_path(tx: &mut Tx, call: &Call) -> Result<Token> {
+    api_key::get(tx, call.caller.tenant.id, TokenId(call.path.id()?)).await
+}
+
+async fn show(
+    call: Call,
+    mut tx: Tx,
+    action: &str,
+    (id, key): (TokenId, Secret),
+) -> Result<Answer> {
+    record(&call, &mut tx, action, id).await?;
+    let row = api_key::get(&mut tx, call.caller.tenant.id, id).await?;
+    tx.commit().await?;
+    call.app.auth.forget_all();
+    Answer::created(&answer(row, Some(&key), call.now())?)
+}
+
+async fn record(call: &Call, tx: &mut Tx, action: &str, id: TokenId) -> Result<()> {
+    audit::record(tx, &call.entry(action, format!("api_key:{}", id.0))).await
+}
+
+fn answer(row: Token, key: Option<&Secret>, now: UnixMs) -> Result<ApiKeyAnswer> {
+    Ok(ApiKeyAnswer {
+        id: row.id.0,
+        scopes: row.scope_list()?,
+        allowed_ips: serde_json::from_str(&row.allow_ips).map_err(Error::internal)?,
+        state: row.state(now),
+        name: row.name,
+        kind: row.kind.to_string(),
+        environment: row.environment.to_string(),
+        user: row.username,
+        last4: row.last4,
+        created_at: row.created_at.to_iso(),
+        expires_at: row.expires_at.map(UnixMs::to_iso),
+        revoked_at: row.revoked_at.map(UnixMs::to_iso),
+        last_used_at: row.last_used_at.map(UnixMs::to_iso),
+        replaced_by: row.replaced_by.map(|id| id.0),
+        key: key.map(|key| key.expose().to_owned()),
+    })
+}
