@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use super::bond::Bond;
 use super::catalog::Item;
-use super::parked::{self, Bond};
+use super::parked;
 use super::relay::{Back, Record, Relay, Start};
 use super::rounds::{Resend, is_input_required};
 use super::tasks::{self, Owner};

@@ -16,6 +16,7 @@ pub mod translate;
 pub mod view;
 pub mod watch;
 
+mod bond;
 mod fetch;
 mod handshake;
 mod rounds;

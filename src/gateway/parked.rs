@@ -5,26 +5,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::future::Cache;
-use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use super::Request;
+use super::bond::Bond;
 use crate::clock::{Clock, random_hex};
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::message;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject};
-use crate::secret::{Binding, Secret, Vault};
+use crate::secret::Vault;
 use crate::upstream::{Ask, Exchange};
 
 /// Calls parked at once; more than these are refused the question.
 const PARKED_MAX: u64 = 512;
 /// How long a parked call waits for its client.
 const PARK_FOR: Duration = Duration::from_secs(600);
-/// Arguments up to here may be written differently on a retry; a tree of larger ones is not built.
-const CANONICAL_BYTES_MAX: usize = 64 * 1024;
 /// What our own `requestState` starts with; an upstream's state passes through as it is.
 const STATE_PREFIX: &str = "mgw1:";
+/// What a parked call's state is sealed as.
+const RECORD: &str = "parked-call";
 /// The key of the one question in `inputRequests`.
 const KEY: &str = "upstream";
 
@@ -52,77 +50,6 @@ impl Default for ParkedCalls {
                 .time_to_live(PARK_FOR)
                 .build(),
         )
-    }
-}
-
-/// What a `requestState` of ours is bound to: it opens for nobody else and for nothing else.
-#[derive(Debug, Clone, Copy)]
-pub struct Bond<'a> {
-    /// The request that it belongs to.
-    pub request: &'a Request,
-    /// Its method.
-    pub method: &'a str,
-    /// Its parameters.
-    pub params: &'a RawObject<'a>,
-    /// The server that it goes to.
-    pub server: i64,
-}
-
-impl Bond<'_> {
-    fn field(&self) -> String {
-        let mut digest = Sha256::new();
-        for member in ["name", "uri", "arguments"] {
-            let json = self.params.get(member).unwrap_or(b"null");
-            // A client may write the same arguments differently on its retry.
-            let value = if json.len() <= CANONICAL_BYTES_MAX {
-                serde_json::from_slice(json).ok()
-            } else {
-                None
-            };
-            match value {
-                Some(value) => digest.update(canonical(&value)),
-                None => digest.update(json),
-            }
-            digest.update([0]);
-        }
-        let digest: String = digest
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!(
-            "{}:{:?}:{}:{}:{digest}",
-            self.request.caller.user.id.0, self.request.target, self.server, self.method
-        )
-    }
-
-    fn binding<'b>(&self, field: &'b str) -> Binding<'b> {
-        Binding {
-            tenant: self.request.caller.tenant.id.0,
-            record: "parked-call",
-            field,
-            origin: "",
-        }
-    }
-}
-
-/// JSON with sorted members.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by(|a, b| a.0.cmp(b.0));
-            let members: Vec<_> = members
-                .iter()
-                .map(|(name, value)| format!("{name:?}:{}", canonical(value)))
-                .collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Array(values) => format!(
-            "[{}]",
-            values.iter().map(canonical).collect::<Vec<_>>().join(",")
-        ),
-        other => other.to_string(),
     }
 }
 
@@ -178,7 +105,10 @@ impl ParkedCalls {
         let until = clock.now().plus(PARK_FOR).0;
         let result = input_required(
             &parked.ask.message,
-            &seal(bond, vault, &format!("{id} {until}")),
+            &format!(
+                "{STATE_PREFIX}{}",
+                bond.seal(vault, RECORD, &format!("{id} {until}"))
+            ),
         );
         self.0.insert(id, Arc::new(Mutex::new(Some(parked)))).await;
         result
@@ -196,10 +126,8 @@ impl ParkedCalls {
         let invalid = || RpcError::new(INVALID_PARAMS, "Invalid or expired requestState");
         let state = bond.params.get_str("requestState").ok_or_else(invalid)?;
         let sealed = state.strip_prefix(STATE_PREFIX).ok_or_else(invalid)?;
-        let opened = vault
-            .open(&bond.binding(&bond.field()), sealed)
-            .map_err(|_| invalid())?;
-        let (id, until) = opened.expose().split_once(' ').ok_or_else(invalid)?;
+        let opened = bond.open(vault, RECORD, sealed).ok_or_else(invalid)?;
+        let (id, until) = opened.split_once(' ').ok_or_else(invalid)?;
         let until: i64 = until.parse().map_err(|_| invalid())?;
         if clock.now().0 >= until {
             return Err(invalid());
@@ -212,13 +140,6 @@ impl ParkedCalls {
             .ok_or_else(invalid)?;
         Ok((parked, response_in(bond.params)))
     }
-}
-
-fn seal(bond: &Bond<'_>, vault: &Vault, text: &str) -> String {
-    format!(
-        "{STATE_PREFIX}{}",
-        vault.seal(&bond.binding(&bond.field()), &Secret::new(text))
-    )
 }
 
 /// The client's answer as a response to the upstream's request.
