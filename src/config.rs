@@ -259,6 +259,12 @@ impl Config {
         self
     }
 
+    /// The URL under which people reach the gateway, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        let listening = || format!("http://{}", self.addr);
+        self.public_url.clone().unwrap_or_else(listening)
+    }
+
     /// The master keys: from `GATEWAY_MASTER_KEYS`, else from the key file.
     ///
     /// # Errors

@@ -233,8 +233,12 @@ async fn an_account_that_a_person_must_connect_is_asked_for_by_name() {
         list.result()["_meta"]["mentor-gateway/servers"],
         json!([{ "id": server, "name": "Up", "state": "sign_in_needed", "message": message }])
     );
-    let refused = stage.modern().call("up__whoami", json!({})).await;
-    assert_eq!(refused.error()["data"]["kind"], "no_connection");
+    let asked = stage.modern().call("up__whoami", json!({})).await;
+    let link = &asked.result()["_meta"]["mentor-gateway/sign-in"];
+    assert_eq!(
+        (&asked.result()["isError"], &link["message"]),
+        (&json!(true), &json!(message))
+    );
     assert_eq!(upstream.seen(), vec![]);
 }
 

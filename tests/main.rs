@@ -35,6 +35,7 @@ mod mentor_tools;
 mod rate_limits;
 mod registry_connections;
 mod registry_servers;
+mod sign_in;
 mod upstream_sessions;
 mod upstream_transports;
 mod tidy;

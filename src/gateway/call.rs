@@ -84,11 +84,14 @@ impl Call<'_> {
     /// Carries the request to the server and brings back what comes.
     pub(super) async fn relay(self, gateway: &Arc<Gateway>) -> Result<Outcome, Refusal> {
         let mut record = Record::new(gateway, self.entry(gateway), self.watch);
-        let open = match self.member.open() {
+        let open = match self.member.enter() {
             Ok(open) => open,
-            Err(error) => {
-                record.ended("no_connection");
-                return Err(error.into());
+            Err(refusal) => {
+                record.ended(match refusal {
+                    Refusal::SignIn(_) => "sign_in_needed",
+                    Refusal::Rpc(_) | Refusal::Product(_) => "no_connection",
+                });
+                return Err(refusal);
             }
         };
         if let Err(error) = gateway.audit.admit() {

@@ -271,6 +271,14 @@ impl Catalogs {
         self.changes.subscribe()
     }
 
+    /// Says that every list of a server may have changed, for some of its people.
+    pub fn announce_all(&self, server: ServerId) {
+        for list in CAPABILITIES {
+            // Nobody listening is no failure.
+            let _ = self.changes.send(Change { server, list });
+        }
+    }
+
     fn mark_stale(&self, server: Option<ServerId>, lists: u8) {
         for (key, cell) in &self.cells {
             if server.is_none_or(|server| server == key.0) {

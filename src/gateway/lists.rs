@@ -16,7 +16,8 @@ use serde_json::json;
 
 use super::catalog::{Item, List, Snapshot};
 use super::names::{Prefix, expose_all};
-use super::view::{Access, View};
+use super::sign_in::connect_tool;
+use super::view::{Access, Closed, Member, View};
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::{string, write_string};
 use crate::mcp::{RawObject, Version};
@@ -117,7 +118,7 @@ fn keyed(view: &View, list: List) -> Keyed {
         .members
         .iter()
         .zip(&snapshots)
-        .map(|(member, snapshot)| (&member.prefix, snapshot.as_ref().map_or(0, |s| s.version)))
+        .map(|(member, snapshot)| (&member.prefix, mark_of(member, snapshot.as_deref())))
         .collect();
     // Snapshot versions are unique in the process, so two views with equal identities show equal items.
     let key = [
@@ -128,13 +129,28 @@ fn keyed(view: &View, list: List) -> Keyed {
     Keyed { key, listing }
 }
 
+/// What tells the content of a member from its other contents. Versions of snapshots grow from 1.
+fn mark_of(member: &Member, snapshot: Option<&Snapshot>) -> u64 {
+    match (snapshot, &member.access) {
+        (Some(snapshot), _) => snapshot.version,
+        (None, Access::Closed(Closed::SignInNeeded)) => u64::MAX,
+        (None, _) => 0,
+    }
+}
+
 fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listing {
+    let own: Vec<Option<Item>> = view
+        .members
+        .iter()
+        .map(|member| connect_tool(member).filter(|_| list == List::Tools))
+        .collect();
     let mut items: Vec<(usize, &Item)> = Vec::new();
     for (member, snapshot) in snapshots.iter().enumerate() {
         items.extend(
             snapshot
                 .iter()
                 .flat_map(|s| s.list(list))
+                .chain(own[member].iter())
                 .map(|item| (member, item)),
         );
     }

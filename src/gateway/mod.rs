@@ -10,6 +10,7 @@ pub mod listen;
 pub mod names;
 pub mod parked;
 pub mod relay;
+pub mod sign_in;
 pub mod streams;
 pub mod tasks;
 pub mod translate;
@@ -33,8 +34,11 @@ use crate::clock::{Clock, Stopwatch};
 use crate::error::Error;
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, Version};
+use crate::registry::server::ServerId;
 use crate::secret::Vault;
 use crate::storage::Db;
+use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
 use crate::upstream::{Client, Upstreams};
 use catalog::Catalogs;
 use chats::Chats;
@@ -42,6 +46,7 @@ use client::ClientSession;
 use listen::Subscription;
 use parked::ParkedCalls;
 use relay::Relay;
+use sign_in::{SignIn, SignIns};
 use tokio_util::sync::CancellationToken;
 use view::{View, Views};
 
@@ -67,6 +72,9 @@ pub struct Gateway {
     pub(crate) tasks: crate::tasks::Tasks,
     /// The chats that are open here.
     pub chats: Chats,
+    /// Who waits for a person to sign in.
+    pub sign_ins: SignIns,
+    base_url: String,
     views: Views,
 }
 
@@ -114,6 +122,7 @@ impl Gateway {
             audit,
             upstreams,
             tasks,
+            base_url,
         } = parts;
         let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
         Self {
@@ -126,6 +135,8 @@ impl Gateway {
             parked: ParkedCalls::default(),
             tasks,
             chats: Chats::default(),
+            sign_ins: SignIns::default(),
+            base_url,
             views: Views::default(),
         }
     }
@@ -164,6 +175,23 @@ impl Gateway {
     ) -> Result<Arc<View>, Error> {
         self.views.get(self, caller, target).await
     }
+
+    /// The same from the database, believed by everybody from now on.
+    async fn fresh_view(
+        self: &Arc<Self>,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<Arc<View>, Error> {
+        self.views.renew(self, caller, target).await
+    }
+
+    /// Lets whoever waits for this person's sign-in go on, and clients read the lists of the server again.
+    pub fn signed_in(&self, tenant: TenantId, user: UserId, server: Option<ServerId>) {
+        self.sign_ins.wake(tenant, user);
+        if let Some(server) = server {
+            self.catalogs.announce_all(server);
+        }
+    }
 }
 
 /// What a [`Gateway`] is made of.
@@ -181,6 +209,8 @@ pub struct Parts {
     pub upstreams: Upstreams,
     /// Background work.
     pub tasks: crate::tasks::Tasks,
+    /// The URL under which people reach the gateway, without a slash at the end.
+    pub base_url: String,
 }
 
 /// Why a request gets no result: already in the words of this wire, or a product error.
@@ -190,6 +220,8 @@ pub enum Refusal {
     Rpc(RpcError),
     /// A product error.
     Product(Error),
+    /// A person must sign in first.
+    SignIn(SignIn),
 }
 
 impl From<RpcError> for Refusal {
@@ -209,6 +241,11 @@ fn refusal(id: Option<&Bytes>, refusal: &Refusal, version: Version) -> Outcome {
         // To a session client 404 says that its session is gone.
         Refusal::Rpc(error) if error.status == 404 && !version.is_modern() => (error.clone(), 200),
         Refusal::Rpc(error) => (error.clone(), error.status),
+        Refusal::SignIn(needed) => {
+            let error = RpcError::from(&needed.error());
+            let status = error.status;
+            (error, status)
+        }
         Refusal::Product(error) => {
             if let Error::Internal(_) = error {
                 tracing::error!(error = %error.chain(), "an MCP request failed");

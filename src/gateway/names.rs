@@ -55,6 +55,11 @@ impl Prefix {
         }
     }
 
+    /// Whether a thing of this name may be shown under that one.
+    pub fn may_expose(&self, name: &str, exposed: &str) -> bool {
+        exposed == self.expose(name) || exposed == self.expose_apart(name)
+    }
+
     /// A thing's own name, if the shown one starts with this prefix.
     pub fn strip<'a>(&self, exposed: &'a str) -> Option<&'a str> {
         if self.slug.is_empty() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::call::Call;
 use super::catalog::{Item, List, Snapshot};
 use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
+use super::sign_in::{self, Climb, answer_connected, is_connect_tool};
 use super::tasks::{self, Owner};
 use super::view::{Member, View};
 use super::watch::{WATCHED_MAX, Watch};
@@ -45,12 +46,46 @@ pub(super) async fn dispatch(
             200,
         ));
     }
-    let view = gateway.view(&request.caller, &request.target).await?;
+    let retry = sign_in::retry(gateway, request, message)?;
+    let (view, message) = match &retry {
+        None => (
+            gateway.view(&request.caller, &request.target).await?,
+            message,
+        ),
+        Some(retry) => (
+            gateway.fresh_view(&request.caller, &request.target).await?,
+            &retry.message,
+        ),
+    };
+    match serve(gateway, request, message, (&view, watch)).await {
+        Err(Refusal::SignIn(needed)) => {
+            let climb = Climb {
+                gateway,
+                request,
+                message,
+                view: &view,
+                retry: retry.as_ref(),
+                watch,
+            };
+            Box::pin(climb.climb(&needed)).await
+        }
+        served => served,
+    }
+}
+
+/// Carries out a request that is not about the endpoint itself.
+pub(super) async fn serve(
+    gateway: &Arc<Gateway>,
+    request: &Request,
+    message: &Message,
+    (view, watch): (&View, Stopwatch),
+) -> Result<Outcome, Refusal> {
+    let method = message.method.as_deref().unwrap_or_default();
     let origin = Origin {
         gateway,
         request,
         message,
-        view: &view,
+        view,
         watch,
     };
     match &request.target {
@@ -152,7 +187,7 @@ impl<'a> Origin<'a> {
 
     /// Whether this client's session with a server is of the stateless era.
     async fn speaks_modern(&self, member: &Member) -> Result<bool, Refusal> {
-        let open = member.open()?;
+        let open = member.enter()?;
         self.gateway.audit.admit()?;
         let lane = self.view.lane(self.request);
         let session = open
@@ -187,7 +222,7 @@ impl<'a> Origin<'a> {
     }
 
     fn watch(&self, member: &Member, uris: Vec<String>) -> Result<Watch, Refusal> {
-        let open = member.open()?;
+        let open = member.enter()?;
         Ok(Watch {
             upstream: open.upstream.clone(),
             credential: open.credential.clone(),
@@ -296,7 +331,7 @@ impl<'a> Origin<'a> {
             view,
             watch,
         } = self;
-        Call {
+        let call = Call {
             request,
             message,
             view,
@@ -305,9 +340,9 @@ impl<'a> Origin<'a> {
             item,
             name,
             watch,
-        }
-        .relay(gateway)
-        .await
+        };
+        // Every way to a call would otherwise carry all of its state: 20 kB, copied at each level.
+        Box::pin(call.relay(gateway)).await
     }
 
     async fn named(self, list: List, what: &str) -> Result<Outcome, Refusal> {
@@ -324,6 +359,12 @@ impl<'a> Origin<'a> {
             return self
                 .call((member, Some(found.item)), params, &exposed)
                 .await;
+        }
+        let mut members = self.view.members.iter();
+        if list == List::Tools
+            && let Some(member) = members.find(|member| is_connect_tool(member, &exposed))
+        {
+            return Ok(self.result(&answer_connected(member, self.request.version)));
         }
         // A server whose list was never read may still have it: its prefix tells which server is meant.
         let guess = self

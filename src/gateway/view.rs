@@ -8,7 +8,8 @@ use moka::future::Cache;
 
 use super::catalog::Cell;
 use super::names::Prefix;
-use super::{Gateway, Target};
+use super::sign_in::SignIn;
+use super::{Gateway, Refusal, Target};
 use crate::auth::Caller;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
@@ -140,6 +141,22 @@ impl Member {
         }
     }
 
+    /// The way to call it, for a call that can ask its person to sign in.
+    ///
+    /// # Errors
+    /// If it cannot be called, or not before that.
+    pub(super) fn enter(&self) -> Result<&Open, Refusal> {
+        match &self.access {
+            Access::Open(open) => Ok(open),
+            Access::Closed(Closed::SignInNeeded) => Err(Refusal::SignIn(SignIn {
+                server: self.server.id,
+                server_name: self.server.name.clone(),
+                scope: String::new(),
+            })),
+            Access::Closed(closed) => Err(closed.error(&self.server.name).into()),
+        }
+    }
+
     /// The member if it can be called.
     pub fn ready(&self) -> Option<&Open> {
         match &self.access {
@@ -201,6 +218,16 @@ impl Views {
         if let Some(view) = self.0.get(&key).await {
             return Ok(view);
         }
+        self.renew(gateway, caller, target).await
+    }
+
+    pub(super) async fn renew(
+        &self,
+        gateway: &Gateway,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<Arc<View>> {
+        let key = (caller.tenant.id, caller.user.id.0, target.clone());
         let view = Arc::new(load(gateway, caller, target).await?);
         self.0.insert(key, view.clone()).await;
         Ok(view)

@@ -6,6 +6,7 @@ pub mod client;
 pub mod connected_service;
 pub mod flow;
 pub mod integration;
+pub mod prompt;
 pub mod provider;
 pub mod revoke;
 pub mod service;

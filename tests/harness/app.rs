@@ -48,11 +48,14 @@ impl Gateway {
             ..Settings::default()
         };
         adjust(&mut settings);
+        // Links that the gateway makes by itself lead to where it listens.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        settings.addr.get_or_insert(addr);
         let config = settings.resolve().unwrap();
         let app = App::start(config, Clock::manual(START)).await.unwrap();
         let mentor = populate(&app).await;
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let base = format!("http://{addr}");
         // As the service itself does: without it each event of a stream waits for an acknowledgement.
         let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
         let router = mentor_gateway::http::router(app.clone())

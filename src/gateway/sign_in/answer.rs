@@ -1,0 +1,177 @@
+//! How the ladder speaks: one question, and its words as a result, an error, an event and a link.
+//! Every text that a person may read stands here; none has a token or an address of the provider in it.
+
+use serde_json::{Value, json};
+
+use super::SignIn;
+use crate::error::Error;
+use crate::gateway::view::Closed;
+use crate::gateway::{Gateway, Request};
+use crate::mcp::error::{INTERNAL_ERROR, RpcError, URL_ELICITATION_REQUIRED};
+use crate::mcp::{Message, Version};
+use crate::oauth::prompt::{self, NewPrompt};
+use crate::tenant::mentor::MentorId;
+
+/// The `_meta` key under which a client finds the link.
+pub(super) const SIGN_IN_META: &str = "mentor-gateway/sign-in";
+/// The key of the one question in `inputRequests`.
+pub(super) const KEY: &str = "sign_in";
+
+/// The open question to a person, as one call puts it.
+#[derive(Debug)]
+pub(super) struct Question {
+    /// Its id.
+    pub(super) id: String,
+    /// The page to open.
+    pub(super) url: String,
+    pub(super) server: i64,
+    pub(super) server_name: String,
+    /// The revision that the call is answered in.
+    pub(super) version: Version,
+}
+
+impl Question {
+    /// The one open question of a person about a server, new or standing.
+    pub(super) async fn open(
+        gateway: &Gateway,
+        request: &Request,
+        mentor: Option<MentorId>,
+        needed: &SignIn,
+    ) -> Result<Self, Error> {
+        let new = NewPrompt {
+            tenant: request.caller.tenant.id,
+            user: request.caller.user.id,
+            server: needed.server,
+            mentor,
+            scope: &needed.scope,
+        };
+        let mut tx = gateway.db.write().await?;
+        let id = prompt::open(&mut tx, &new, gateway.clock.now()).await?;
+        tx.commit().await?;
+        Ok(Self {
+            url: format!("{}/connect/{id}", gateway.base_url),
+            id,
+            server: needed.server.0,
+            server_name: needed.server_name.clone(),
+            version: request.version,
+        })
+    }
+
+    fn sentence(&self) -> String {
+        Closed::SignInNeeded.sentence(&self.server_name)
+    }
+
+    fn data(&self, message: &str) -> Value {
+        json!({
+            "serverId": self.server,
+            "serverName": self.server_name,
+            "authUrl": self.url,
+            "message": message,
+        })
+    }
+
+    /// The result that asks a client of 2026-07-28 to open the page and to call again.
+    pub(super) fn input_required(&self, state: &str) -> Vec<u8> {
+        let ask = json!({
+            "method": "elicitation/create",
+            "params": { "mode": "url", "message": self.sentence(), "url": self.url },
+        });
+        let result = json!({
+            "resultType": "input_required",
+            "inputRequests": { KEY: ask },
+            "requestState": state,
+        });
+        result.to_string().into_bytes()
+    }
+
+    /// The error that asks a client of 2025-11-25 to open the page.
+    pub(super) fn elicitation_error(&self) -> RpcError {
+        let ask = json!({
+            "mode": "url",
+            "message": self.sentence(),
+            "url": self.url,
+            "elicitationId": self.id,
+        });
+        RpcError::new(URL_ELICITATION_REQUIRED, self.sentence())
+            .with_data(json!({ "elicitations": [ask] }))
+    }
+
+    /// The last rung: a sentence that a mentor can say, and the link.
+    pub(super) fn link(&self, method: &str) -> Result<Vec<u8>, RpcError> {
+        let sentence = self.sentence();
+        let text = format!("{sentence} Open {} to do so, then ask again.", self.url);
+        self.told(method, &text, &sentence)
+    }
+
+    /// The last word to a call that has waited in vain.
+    pub(super) fn late(&self, method: &str, text: &str) -> Result<Vec<u8>, RpcError> {
+        self.told(method, text, text)
+    }
+
+    fn told(&self, method: &str, text: &str, message: &str) -> Result<Vec<u8>, RpcError> {
+        let data = self.data(message);
+        if method == "tools/call" {
+            Ok(tool_error(text, Some(data), self.version))
+        } else {
+            let mut data = json!({ SIGN_IN_META: data, "kind": "sign_in_needed" });
+            data["server"] = self.server_name.as_str().into();
+            Err(RpcError::new(INTERNAL_ERROR, text).with_data(data))
+        }
+    }
+}
+
+fn tool_error(text: &str, data: Option<Value>, version: Version) -> Vec<u8> {
+    let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
+    if let Some(data) = data {
+        result["_meta"] = json!({ SIGN_IN_META: data });
+    }
+    if version.is_modern() {
+        result["resultType"] = "complete".into();
+    }
+    result.to_string().into_bytes()
+}
+
+/// What a person who does not want to sign in is told.
+pub(super) fn declined(method: &str, needed: &SignIn) -> Result<Vec<u8>, RpcError> {
+    let text = format!(
+        "You chose not to connect an account to {}, so it was not called.",
+        needed.server_name
+    );
+    if method == "tools/call" {
+        // Only clients of 2026-07-28 answer a question in a retry.
+        Ok(tool_error(&text, None, Version::V2026_07_28))
+    } else {
+        let data = json!({ "kind": "sign_in_declined", "server": needed.server_name });
+        Err(RpcError::new(INTERNAL_ERROR, text).with_data(data))
+    }
+}
+
+/// A URL elicitation, to hold against what a client can do.
+pub(super) fn url_ask() -> Message {
+    let params = br#"{"mode":"url"}"#;
+    let text = crate::mcp::message::request(b"0", "elicitation/create", params);
+    Message::parse(text.into()).expect("a request is a message")
+}
+
+// The texts of contract.md section 14.
+
+/// Said before the wait.
+pub(super) fn required(server: &str) -> String {
+    format!(
+        "Authentication required for MCP server '{server}'. Please complete the OAuth flow to continue."
+    )
+}
+
+/// Said after it.
+pub(super) fn resolved(server: &str) -> String {
+    format!("OAuth connection resolved for MCP server '{server}'. Continuing with chat.")
+}
+
+/// Said after it, in vain.
+pub(super) fn timed_out(server: &str) -> String {
+    let seconds = super::wait::CHAT_WAIT.as_secs();
+    format!(
+        "Timed out waiting for OAuth authentication for MCP server '{server}' after {seconds}s. \
+         Retry message after completing the OAuth flow."
+    )
+}

@@ -1,0 +1,279 @@
+//! Waiting for a person to sign in: woken by the sign-in when it happens here, and by looking again and again when it
+//! happens on another replica. However many calls wait in a chat for one server, the chat is told once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{broadcast, watch};
+
+use super::{SignIn, answer};
+use crate::auth::Caller;
+use crate::clock::UnixMs;
+use crate::gateway::chats::{ChatEvent, ChatKey};
+use crate::gateway::client::ClientSession;
+use crate::gateway::view::{Access, Closed};
+use crate::gateway::{Gateway, Request, Target};
+use crate::mcp::raw::string;
+use crate::mcp::{Message, RawObject, message};
+use crate::oauth::prompt::PROMPT_LIFE;
+use crate::registry::server::ServerId;
+use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
+use crate::upstream::Unsolicited;
+
+/// How long a call waits in a chat (contract.md section 14).
+pub(super) const CHAT_WAIT: Duration = Duration::from_secs(300);
+/// How often is looked whether the person has signed in elsewhere (contract.md section 14).
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// How long a client is held that comes back before its person is done; clients give up after 60 s.
+const RETRY_WAIT: Duration = Duration::from_secs(20);
+/// Sign-ins awaited in chats at once; more get the link.
+const CHAT_WAITS_MAX: usize = 4096;
+/// Sign-ins whose end is announced to sessions, at once; more are not announced.
+const ANNOUNCED_MAX: usize = 4096;
+/// Sign-ins that a slow waiter may be behind; it looks again in any case.
+const WOKEN_MAX: usize = 256;
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The server can be called now.
+    SignedIn,
+    /// The person did not come back in time.
+    TimedOut,
+    /// Too many wait already.
+    Busy,
+}
+
+type ChatWaits = HashMap<(ChatKey, ServerId), Arc<watch::Sender<Option<Ending>>>>;
+
+/// Everybody who waits for a sign-in in this process.
+#[derive(Debug)]
+pub struct SignIns {
+    woken: broadcast::Sender<(TenantId, UserId)>,
+    chats: Mutex<ChatWaits>,
+    /// Sessions and the questions whose end they will hear of.
+    announced: Mutex<HashSet<(Arc<str>, String)>>,
+}
+
+impl Default for SignIns {
+    fn default() -> Self {
+        Self {
+            woken: broadcast::channel(WOKEN_MAX).0,
+            chats: Mutex::default(),
+            announced: Mutex::default(),
+        }
+    }
+}
+
+/// Whose sign-in to what is awaited, and until when.
+struct Wait {
+    gateway: Arc<Gateway>,
+    request: Request,
+    server: ServerId,
+    until: UnixMs,
+}
+
+impl Wait {
+    fn new(gateway: &Arc<Gateway>, request: &Request, server: ServerId, time: Duration) -> Self {
+        Self {
+            gateway: gateway.clone(),
+            request: request.clone(),
+            server,
+            until: gateway.clock.now().plus(time),
+        }
+    }
+
+    /// Waits for the end.
+    async fn end(&self) -> Ending {
+        let caller = &self.request.caller;
+        let person = (caller.tenant.id, caller.user.id);
+        let mut woken = self.gateway.sign_ins.woken.subscribe();
+        loop {
+            if is_signed_in((&self.gateway, caller), &self.request.target, self.server).await {
+                return Ending::SignedIn;
+            }
+            let left_ms = self.until.since_ms(self.gateway.clock.now());
+            if left_ms == 0 {
+                return Ending::TimedOut;
+            }
+            let pause = LOOK_EVERY.min(Duration::from_millis(left_ms));
+            tokio::select! {
+                () = woken_for(&mut woken, person) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+}
+
+/// Whether a server waits for its person no more. One that is gone or closed for another reason does not either: the
+/// call will say so.
+pub(super) async fn is_signed_in(
+    (gateway, caller): (&Arc<Gateway>, &Caller),
+    target: &Target,
+    server: ServerId,
+) -> bool {
+    match gateway.fresh_view(caller, target).await {
+        Ok(view) => !view.members.iter().any(|member| {
+            member.server.id == server
+                && matches!(member.access, Access::Closed(Closed::SignInNeeded))
+        }),
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "a sign-in could not be looked for");
+            false
+        }
+    }
+}
+
+async fn woken_for(
+    woken: &mut broadcast::Receiver<(TenantId, UserId)>,
+    person: (TenantId, UserId),
+) {
+    loop {
+        match woken.recv().await {
+            Ok(whose) if whose == person => return,
+            Ok(_) => {}
+            Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+impl SignIns {
+    /// Wakes everybody who waits for this person.
+    pub fn wake(&self, tenant: TenantId, user: UserId) {
+        // Nobody waiting is no failure.
+        let _ = self.woken.send((tenant, user));
+    }
+
+    /// Waits a moment for a person whose client is already back.
+    pub(super) async fn soon(
+        &self,
+        gateway: &Arc<Gateway>,
+        request: &Request,
+        server: ServerId,
+    ) -> Ending {
+        let wait = Wait::new(gateway, request, server, RETRY_WAIT);
+        wait.end().await
+    }
+
+    /// Tells a chat that its person must sign in, unless it was told already, and waits until they have.
+    pub(super) async fn in_chat(
+        &self,
+        gateway: &Arc<Gateway>,
+        request: &Request,
+        (chat, required): (ChatKey, ChatEvent),
+        needed: &SignIn,
+    ) -> Ending {
+        let key = (chat, needed.server);
+        let mut ending = {
+            let mut waits = lock(&self.chats);
+            match waits.get(&key) {
+                Some(wait) => wait.subscribe(),
+                None if waits.len() >= CHAT_WAITS_MAX => return Ending::Busy,
+                None => {
+                    let (sender, receiver) = watch::channel(None);
+                    let sender = Arc::new(sender);
+                    waits.insert(key.clone(), sender.clone());
+                    let wait = Wait::new(gateway, request, needed.server, CHAT_WAIT);
+                    let chat = ChatWait {
+                        key,
+                        sender,
+                        server_name: needed.server_name.clone(),
+                    };
+                    gateway.chats.tell(&chat.key.0, required);
+                    gateway.tasks.spawn(chat.run(wait));
+                    receiver
+                }
+            }
+        };
+        let ended = ending.wait_for(Option::is_some).await;
+        ended
+            .ok()
+            .and_then(|ending| *ending)
+            .unwrap_or(Ending::TimedOut)
+    }
+
+    /// Lets a session hear when a question is answered (2025-11-25, `notifications/elicitation/complete`).
+    pub(super) fn announce(
+        &self,
+        gateway: &Arc<Gateway>,
+        request: &Request,
+        session: &Arc<ClientSession>,
+        (server, question): (ServerId, &str),
+    ) {
+        let key = (session.id.clone(), question.to_owned());
+        {
+            let mut announced = lock(&self.announced);
+            if announced.len() >= ANNOUNCED_MAX || !announced.insert(key.clone()) {
+                return;
+            }
+        }
+        let wait = Wait::new(gateway, request, server, PROMPT_LIFE);
+        let session = session.clone();
+        gateway.tasks.spawn(async move {
+            let stop = wait.gateway.tasks.stop.clone();
+            let ending = tokio::select! {
+                () = session.closed.cancelled() => None,
+                () = stop.cancelled() => None,
+                ending = wait.end() => Some(ending),
+            };
+            if ending == Some(Ending::SignedIn) {
+                session
+                    .inbox
+                    .put(Unsolicited::Notification(complete(&key.1)));
+            }
+            lock(&wait.gateway.sign_ins.announced).remove(&key);
+        });
+    }
+}
+
+fn complete(question: &str) -> Message {
+    let mut params = RawObject::default();
+    params.set("elicitationId", string(question));
+    let text = message::notification("notifications/elicitation/complete", &params.to_json());
+    Message::parse(text.into()).expect("a notification is a message")
+}
+
+/// The wait of every call that a chat has made to one server.
+struct ChatWait {
+    key: (ChatKey, ServerId),
+    sender: Arc<watch::Sender<Option<Ending>>>,
+    server_name: String,
+}
+
+impl ChatWait {
+    async fn run(self, wait: Wait) {
+        let stop = wait.gateway.tasks.stop.clone();
+        let ending = tokio::select! {
+            () = stop.cancelled() => Some(Ending::TimedOut),
+            () = self.sender.closed() => None,
+            ending = wait.end() => Some(ending),
+        };
+        let (chats, waits) = (&wait.gateway.chats, &wait.gateway.sign_ins.chats);
+        // From here on a new call begins a wait of its own.
+        lock(waits).remove(&self.key);
+        let (server_id, server_name) = (self.key.1.0, self.server_name);
+        let event = match ending {
+            Some(Ending::SignedIn) => ChatEvent::OauthResolved {
+                server_id,
+                message: answer::resolved(&server_name),
+                server_name,
+            },
+            Some(Ending::TimedOut) => ChatEvent::OauthFailed {
+                server_id,
+                message: answer::timed_out(&server_name),
+                server_name,
+            },
+            // Every call was given up: nobody is there to be told.
+            Some(Ending::Busy) | None => return,
+        };
+        chats.tell(&self.key.0, event);
+        self.sender.send_replace(ending);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

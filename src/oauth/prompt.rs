@@ -1,0 +1,146 @@
+//! The one open question to a person to sign in to a server, however many of their calls wait for it.
+//! Its id opens nothing: the page behind it asks who is there.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+
+use crate::clock::{UnixMs, random_hex};
+use crate::error::Result;
+use crate::registry::server::ServerId;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::mentor::MentorId;
+use crate::tenant::user::UserId;
+
+/// How long a question stands after it was last asked.
+pub const PROMPT_LIFE: Duration = Duration::from_secs(60 * 60);
+
+/// A question to be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPrompt<'a> {
+    /// The person's tenant.
+    pub tenant: TenantId,
+    /// The person.
+    pub user: UserId,
+    /// What they are to sign in to.
+    pub server: ServerId,
+    /// The mentor that needs it, if one does.
+    pub mentor: Option<MentorId>,
+    /// Scopes beyond those of the server's service, separated by spaces.
+    pub scope: &'a str,
+}
+
+/// A question as its page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Prompt {
+    /// Its id in links.
+    pub id: String,
+    /// The person's tenant.
+    pub tenant_id: TenantId,
+    /// That tenant's display name.
+    pub tenant_name: String,
+    /// The person.
+    pub user_id: UserId,
+    /// Their name.
+    pub username: String,
+    /// What they are to sign in to.
+    pub server_id: ServerId,
+    /// Its display name.
+    pub server_name: String,
+    /// Its scheme, host and port.
+    pub server_origin: String,
+    /// The OAuth service that it is linked to.
+    pub oauth_service_id: Option<i64>,
+    /// The display name of the mentor that needs it.
+    pub mentor_name: Option<String>,
+    /// Scopes beyond those of the server's service, separated by spaces.
+    pub scope: String,
+    /// When it was first asked.
+    pub created_at: UnixMs,
+}
+
+/// Asks, and returns the question's id: that of the one which stands already, or a new one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<String> {
+    Ok(sql!(
+        tx,
+        scalar as String,
+        "INSERT INTO sign_in_prompts (id, tenant_id, user_id, server_id, mentor_id, scope, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (tenant_id, user_id, server_id) DO UPDATE SET
+             id = CASE WHEN sign_in_prompts.expires_at <= $7 THEN excluded.id ELSE sign_in_prompts.id END,
+             created_at = CASE WHEN sign_in_prompts.expires_at <= $7 THEN excluded.created_at
+                               ELSE sign_in_prompts.created_at END,
+             scope = CASE WHEN excluded.scope = '' THEN sign_in_prompts.scope ELSE excluded.scope END,
+             mentor_id = excluded.mentor_id,
+             expires_at = excluded.expires_at
+         RETURNING id",
+        random_hex::<16>(),
+        new.tenant,
+        new.user,
+        new.server,
+        new.mentor,
+        new.scope,
+        now,
+        now.plus(PROMPT_LIFE)
+    )?)
+}
+
+/// The question with this id, if it still stands.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find(tx: &mut Tx, id: &str, now: UnixMs) -> Result<Option<Prompt>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Prompt,
+        "SELECT p.id, p.tenant_id, t.name AS tenant_name, p.user_id, u.username, p.server_id, s.name AS server_name,
+                s.origin AS server_origin, s.oauth_service_id, m.name AS mentor_name, p.scope, p.created_at
+         FROM sign_in_prompts p
+         JOIN tenants t ON t.id = p.tenant_id
+         JOIN users u ON u.id = p.user_id
+         JOIN servers s ON s.id = p.server_id
+         LEFT JOIN mentors m ON m.id = p.mentor_id
+         WHERE p.id = $1 AND p.expires_at > $2 AND s.is_enabled AND u.is_active
+           AND (s.tenant_id = p.tenant_id OR s.is_featured)",
+        id,
+        now
+    )?)
+}
+
+/// Takes back the question to a person to sign in to a server, because it was answered.
+///
+/// # Errors
+/// If the database fails.
+pub async fn close(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    server: ServerId,
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM sign_in_prompts WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3",
+        tenant,
+        user,
+        server
+    )?;
+    Ok(())
+}
+
+/// Removes the questions whose time is over.
+///
+/// # Errors
+/// If the database fails.
+pub async fn sweep(tx: &mut Tx, now: UnixMs) -> Result<u64> {
+    Ok(sql!(
+        tx,
+        execute,
+        "DELETE FROM sign_in_prompts WHERE expires_at <= $1",
+        now
+    )?)
+}
