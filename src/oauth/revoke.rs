@@ -31,6 +31,20 @@ pub async fn revoke(
     client: &Client,
     token: &Revocable,
 ) -> Result<(), TokenError> {
+    let answer = Way(egress)
+        .send(request(revocation_url, client, token)?)
+        .await?;
+    match answer.status() {
+        StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
+        _ => Err(refusal_in(answer.body())),
+    }
+}
+
+fn request(
+    revocation_url: &str,
+    client: &Client,
+    token: &Revocable,
+) -> Result<http::Request<Vec<u8>>, TokenError> {
     let (text, hint) = match token {
         Revocable::Access(token) => (token.expose(), "access_token"),
         Revocable::Refresh(token) => (token.expose(), "refresh_token"),
@@ -60,11 +74,7 @@ pub async fn revoke(
         }
     }
     *request.body_mut() = form.finish().into_bytes();
-    let answer = Way(egress).send(request).await?;
-    match answer.status() {
-        StatusCode::OK | StatusCode::NO_CONTENT => Ok(()),
-        _ => Err(refusal_in(answer.body())),
-    }
+    Ok(request)
 }
 
 /// Id and secret as RFC 6749 section 2.3.1 wants them: encoded like a form each, then as `Basic`.
