@@ -17,17 +17,19 @@ const PUBLIC: &[&str] = &[
     "/api/images/{name}",
     "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/public-settings/",
     "/api/ai-mentor/orgs/{org}/mentors/{mentor}/public-settings/",
+    "/api/accounts/connected-services/callback/",
 ];
 
 const MISSING: &str = r#"{"detail":"Not found."}"#;
 
-/// A gateway where acme has a server and a connection.
+/// A gateway where acme has a server, a connection, and bob's grant at Google Drive.
 struct World {
     gateway: Gateway,
     admin: Client,
     server: String,
     connection: String,
     api_key: String,
+    connected_service: String,
 }
 
 async fn world() -> World {
@@ -42,7 +44,9 @@ async fn world() -> World {
     let connection = connection.expect(201)["id"].to_string();
     let api_key = json!({"name": "x", "kind": "platform"});
     let api_key = admin.post("api-keys/", api_key).await.expect(201)["id"].to_string();
+    let connected_service = gateway.grant("acme", "bob").await.to_string();
     World {
+        connected_service,
         gateway,
         admin,
         server,
@@ -57,6 +61,7 @@ impl World {
         let id = match route.path {
             path if path.contains("mcp-server-connections") => &self.connection,
             path if path.contains("api-keys") => &self.api_key,
+            path if path.contains("connected-services") => &self.connected_service,
             _ => &self.server,
         };
         route
@@ -65,6 +70,9 @@ impl World {
             .replace("{user_id}", user)
             .replace("{mentor}", &self.gateway.mentor)
             .replace("{name}", &self.gateway.mentor)
+            .replace("{provider}", "google")
+            .replace("{service}", "drive")
+            .replace("{service_name}", "drive")
             .replace("{id}", id)
     }
 }

@@ -25,6 +25,8 @@ mod every_route;
 mod hostile_upstreams;
 mod http_surface;
 mod interop;
+mod oauth_connectors;
+mod oauth_sign_in;
 mod oauth_tokens;
 mod mentor_settings;
 mod master_keys;

@@ -62,7 +62,7 @@ async fn every_failing_field_is_reported_at_once() {
             json!({
                 "url": "nonsense", "transport": "stdio", "auth_type": "basic", "auth_scope": "galaxy",
                 "is_enabled": "maybe", "extra_headers": {"Host": "x", "X-A": "a\nb"}, "mentor": "x", "owner": "gil",
-                "credentials": "a\r\nb", "oauth_service": 7, "tool_prefix": "no spaces", "image": "http://x/y.png",
+                "credentials": "a\r\nb", "oauth_service": 999_999, "tool_prefix": "no spaces", "image": "http://x/y.png",
             }),
         )
         .await;
@@ -77,7 +77,7 @@ async fn every_failing_field_is_reported_at_once() {
             "is_enabled": ["Must be a valid boolean."],
             "mentor": ["Must be a valid UUID."],
             "name": ["This field is required."],
-            "oauth_service": ["Invalid pk \"7\" - object does not exist."],
+            "oauth_service": ["Invalid pk \"999999\" - object does not exist."],
             "owner": ["Invalid pk \"gil\" - object does not exist."],
             "tool_prefix": ["Enter up to 24 letters, digits, hyphens and underscores."],
             "transport": ["\"stdio\" is not a valid choice."],

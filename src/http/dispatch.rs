@@ -37,16 +37,37 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The router of the table: canonical paths only, see [`super::path::canonicalize`].
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
-    let mut done: Vec<&str> = Vec::new();
+    let mut done: Vec<String> = Vec::new();
     for route in ROUTES {
-        if !done.contains(&route.path) {
-            done.push(route.path);
-            router = router.route(route.path.trim_end_matches('/'), of_path(app, route.path));
+        let path = placed(route.path);
+        if !done.contains(&path) {
+            router = router.route(&path, of_path(app, &path));
+            done.push(path);
         }
     }
     router.fallback(|request: Request| async move {
         drf::error::answer(&Error::NotFound("path"), words_of(request.extensions()))
     })
+}
+
+/// A path of the table as the router takes it: values by their place, so that two routes may name one differently.
+fn placed(path: &str) -> String {
+    let place = |(at, segment): (usize, &str)| match segment.starts_with('{') {
+        true => format!("{{{at}}}"),
+        false => segment.to_owned(),
+    };
+    let segments = path.trim_end_matches('/').split('/').enumerate().map(place);
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// The values of a path under the names that its route gives them.
+fn named(route: &Route, raw: &RawPathParams) -> Vec<(String, String)> {
+    let names = route
+        .path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+    let values = raw.iter().map(|(_, value)| value.to_owned());
+    names.map(str::to_owned).zip(values).collect()
 }
 
 fn words_of(extensions: &http::Extensions) -> Words {
@@ -56,7 +77,7 @@ fn words_of(extensions: &http::Extensions) -> Words {
 fn of_path(app: &Arc<App>, path: &str) -> MethodRouter {
     let mut methods = MethodRouter::new();
     let mut allow = Vec::new();
-    for route in ROUTES.iter().filter(|route| route.path == path) {
+    for route in ROUTES.iter().filter(|route| placed(route.path) == path) {
         let filter = MethodFilter::try_from(route.method.clone())
             .expect("the table has only methods that axum knows");
         allow.push(route.method.as_str());
@@ -102,7 +123,7 @@ async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response
 
 async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Result<Answer> {
     let (mut parts, body) = request.into_parts();
-    let mut incoming = incoming(app, &mut parts).await;
+    let mut incoming = incoming(app, route, &mut parts).await;
     match route.endpoint.handler {
         Handler::Open(handler) => {
             incoming.path.check()?;
@@ -136,13 +157,13 @@ async fn closed(
     handler(Call { caller, incoming }).await
 }
 
-async fn incoming(app: Arc<App>, parts: &mut Parts) -> Incoming {
+async fn incoming(app: Arc<App>, route: &Route, parts: &mut Parts) -> Incoming {
     let raw = RawPathParams::from_request_parts(parts, &()).await;
-    let raw = raw.as_ref().map(|raw| raw.iter());
-    let values = raw.map(|raw| raw.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let values = raw.ok().map(|raw| named(route, &raw));
     let asked_path = parts.extensions.get::<AskedPath>().cloned();
     Incoming {
-        path: PathValues(values.map(Iterator::collect).ok()),
+        path: PathValues(values),
+        headers: parts.headers.clone(),
         query: Fields::from_query(parts.uri.query().unwrap_or_default()),
         fields: Fields::default(),
         words: words_of(&parts.extensions),

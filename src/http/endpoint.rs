@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::answer::Answer;
@@ -205,6 +205,8 @@ pub struct Incoming {
     pub app: Arc<App>,
     /// The path's values.
     pub path: PathValues,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The query, decoded like a form.
     pub query: Fields,
     /// The body, decoded whatever its media type.

@@ -11,6 +11,7 @@ pub mod drf;
 pub mod endpoint;
 pub mod mcp;
 mod health;
+mod oauth;
 mod openapi;
 pub mod path;
 pub mod rate_limit;

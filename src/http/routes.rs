@@ -4,6 +4,7 @@
 use http::Method;
 
 use super::endpoint::{Access, Endpoint, Handler, Route};
+use super::oauth::{callback, connected_services, integration_credentials, services};
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::{audit, docs, health, openapi};
@@ -81,6 +82,21 @@ pub static ROUTES: &[Route] = &[
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::REVOKE),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/rotate/", Admin, api_keys::ROTATE),
+
+    route(GET, "/api/accounts/orgs/{org}/oauth-services/", Member, services::LIST),
+    route(GET, "/api/accounts/orgs/{org}/oauth-services/{service_name}/scopes/", Member, services::SCOPES),
+    route(GET, "/api/accounts/connected-services/callback/", Public, callback::READ),
+    route(GET, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/", Member, connected_services::LIST),
+    route(GET, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/{id}/", Member, connected_services::READ),
+    route(DELETE, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/{id}/", Member, connected_services::DELETE),
+    route(GET, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/{provider}/{service}/", Member, connected_services::START),
+    route(GET, "/api/accounts/orgs/{org}/integration-credential/", Admin, integration_credentials::LIST),
+    route(POST, "/api/accounts/orgs/{org}/integration-credential/", Admin, integration_credentials::CREATE),
+    route(PATCH, "/api/accounts/orgs/{org}/integration-credential/", Admin, integration_credentials::CHANGE),
+    route(DELETE, "/api/accounts/orgs/{org}/integration-credential/", Admin, integration_credentials::DELETE),
+    route(GET, "/api/accounts/orgs/{org}/integration-credential/schema/", Admin, integration_credentials::SCHEMA),
+    route(GET, "/api/accounts/orgs/{org}/integration-credential/schema/v2/", Admin, integration_credentials::SCHEMA),
+    route(GET, "/api/accounts/orgs/{org}/masked-integration-credential/", Admin, integration_credentials::LIST_MASKED),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
 ];

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::provider::Provider;
+use super::provider::{self, Provider};
 use super::{Client, TokenAuthMethod, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
@@ -132,6 +132,20 @@ pub async fn find_for(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Optio
     )?)
 }
 
+/// Whether a tenant can use a provider: one of the catalog needs the credential that says who we are there.
+///
+/// # Errors
+/// If the database fails.
+pub async fn is_set_up(tx: &mut Tx, tenant: TenantId, provider: &str) -> Result<bool> {
+    match provider::find_by_name(tx, tenant, provider).await? {
+        Some(known) if known.is_of_catalog() => {
+            let found = find_for(tx, tenant, &known.credential_name()).await?;
+            Ok(found.is_some())
+        }
+        Some(_) | None => Ok(true),
+    }
+}
+
 /// Stores a credential.
 ///
 /// # Errors
@@ -250,6 +264,8 @@ fn checked(name: &str, value: &Value, stored: &Map<String, Value>) -> Result<Map
 pub struct Identity {
     /// The client.
     pub client: Client,
+    /// Whether the tenant `main` said so, and not the tenant itself.
+    pub is_of_main: bool,
     /// The redirect URIs that are registered for it, the usual one first; may be none.
     pub redirect_uris: Vec<String>,
     /// Where a person is sent.
@@ -272,7 +288,8 @@ pub async fn identity(
 ) -> Result<Identity> {
     let missing = || Error::SignIn(SignInFailure::NoCredentials);
     let found = find_for(tx, tenant, &provider.credential_name()).await?;
-    let fields = found.ok_or_else(missing)?.open(vault)?;
+    let found = found.ok_or_else(missing)?;
+    let fields = found.open(vault)?;
     let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
     let fill = |url: &str| {
         template::fill(url, text).map_err(|place| {
@@ -302,6 +319,7 @@ pub async fn identity(
             secret: Secret::new(secret),
             auth_method,
         },
+        is_of_main: found.tenant_id != tenant,
         redirect_uris: redirect_uris.map(str::to_owned).collect(),
         auth_url: fill(&provider.auth_url)?,
         token_url: fill(&provider.token_url)?,

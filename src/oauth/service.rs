@@ -1,7 +1,10 @@
 //! OAuth services: what a provider gives access to, and with which scopes it is asked for.
 //! Never holds a grant; that is `connected_service`.
 
+use std::collections::BTreeSet;
+
 use sqlx::FromRow;
+use url::Url;
 
 use super::provider::{self, Provider, ProviderId};
 use crate::clock::UnixMs;
@@ -43,6 +46,18 @@ pub struct Service {
     pub created_at: UnixMs,
     /// When it was last changed.
     pub updated_at: UnixMs,
+}
+
+impl Service {
+    /// Whether its tokens may be sent to this address: those of a discovered service go to the server that it was
+    /// discovered at and nowhere else.
+    pub fn is_for(&self, url: &str) -> bool {
+        let place = |url: &str| {
+            let url = Url::parse(url).ok()?;
+            Some((url.host_str()?.to_owned(), url.port_or_known_default()))
+        };
+        self.server_url.is_empty() || place(&self.server_url) == place(url)
+    }
 }
 
 /// A service with its provider.
@@ -209,6 +224,25 @@ pub async fn of_server(tx: &mut Tx, server: &Server) -> Result<Offer> {
     offer
         .filter(Offer::is_enabled)
         .ok_or(Error::NotFound("service"))
+}
+
+/// The services of some servers, each once.
+///
+/// # Errors
+/// If the database fails.
+pub async fn of_servers<'a>(
+    tx: &mut Tx,
+    servers: impl IntoIterator<Item = &'a Server>,
+) -> Result<Vec<Offer>> {
+    let ids: BTreeSet<i64> = servers
+        .into_iter()
+        .filter_map(|server| server.oauth_service_id)
+        .collect();
+    let mut offers = Vec::new();
+    for id in ids {
+        offers.extend(find(tx, ServiceId(id)).await?);
+    }
+    Ok(offers)
 }
 
 /// Switches a service of the catalog on or off. Returns whether there is one of those names.

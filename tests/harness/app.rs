@@ -10,10 +10,12 @@ use mentor_gateway::app::App;
 use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
 use mentor_gateway::clock::{Clock, UnixMs, random_hex};
 use mentor_gateway::config::Settings;
+use mentor_gateway::oauth::integration;
 use mentor_gateway::sql;
 use mentor_gateway::storage::Tx;
 use mentor_gateway::tenant::user::{self, NewUser, Role, User};
 use mentor_gateway::tenant::{self, Tenant, mentor};
+use serde_json::json;
 use sqlx::Connection as _;
 
 use super::client::Client;
@@ -115,7 +117,7 @@ impl Gateway {
         Client::new(&self.base, "acme", "alice", Some(key))
     }
 
-    /// The number of a new OAuth grant of a user at Google Drive.
+    /// The number of a new OAuth grant of a user at Google Drive, where the tenant is known.
     pub async fn grant(&self, tenant: &str, username: &str) -> i64 {
         let mut tx = self.app.db.write().await.unwrap();
         let tenant = tenant::get(&mut tx, tenant).await.unwrap();
@@ -130,6 +132,16 @@ impl Gateway {
             user.id,
             self.app.clock.now()
         );
+        let known = json!({"client_id": "harness", "client_secret": "harness-secret"});
+        let (vault, now) = (&self.app.vault, self.app.clock.now());
+        let missing = !integration::is_set_up(&mut tx, tenant.id, "google")
+            .await
+            .unwrap();
+        if missing {
+            integration::create(&mut tx, vault, tenant.id, ("auth_google", &known), now)
+                .await
+                .unwrap();
+        }
         tx.commit().await.unwrap();
         id.unwrap()
     }

@@ -83,6 +83,16 @@ impl Client {
         send(self.request(Method::GET, path)).await
     }
 
+    /// A visit of another place, without the key, as a browser makes it.
+    pub async fn visit(&self, url: &str) -> Answer {
+        send(self.http.get(url)).await
+    }
+
+    /// DELETE with a body, as some of the published clients send it.
+    pub async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::DELETE, path).json(&body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         send(self.request(Method::DELETE, path)).await
     }

@@ -3,11 +3,13 @@
 mod app;
 mod client;
 mod mcp;
+mod sign_in;
 mod upstream;
 
 pub use app::{Gateway, PUBLIC_SERVER};
 pub use client::{Answer, Client, send, send_bytes};
 pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error};
+pub use sign_in::{CALLBACK, SignIn, connected_services};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,
 };

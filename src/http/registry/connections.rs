@@ -7,7 +7,8 @@ use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connection_answer::ConnectionAnswer;
 use super::connection_request::{self, ConnectionRequest};
 use crate::audit;
-use crate::error::{Error, FieldErrors, Result};
+use crate::error::{Error, FieldErrors, Result, SignInFailure};
+use crate::oauth::integration;
 use crate::registry::connection::{self, Connection, ConnectionId, Draft, Filter, Listed};
 use crate::registry::server::ServerId;
 use crate::registry::{AuthType, Scope};
@@ -116,6 +117,7 @@ async fn create(call: Call) -> Result<Answer> {
         own_grant_only(&call, &mut draft, &errors)?;
     }
     call.fields.require(REQUIRED, &mut errors);
+    check_provider(&mut tx, &call, &draft, &mut errors).await?;
     let id = connection::create(
         &mut tx,
         &call.app.vault,
@@ -125,6 +127,28 @@ async fn create(call: Call) -> Result<Answer> {
     )
     .await?;
     finish(call, tx, "connection.create", id).await
+}
+
+/// An OAuth connection is of no use before an admin has said who we are at the provider (seed 003, troubleshooting).
+async fn check_provider(
+    tx: &mut Tx,
+    call: &Call,
+    draft: &Draft,
+    errors: &mut FieldErrors,
+) -> Result<()> {
+    let Some(grant) = draft.grant.as_ref() else {
+        return Ok(());
+    };
+    let tenant = call.caller.tenant.id;
+    if draft.auth_type == AuthType::Oauth2
+        && !integration::is_set_up(tx, tenant, &grant.provider).await?
+    {
+        errors.add(
+            "connected_service",
+            SignInFailure::NoCredentials.to_string(),
+        );
+    }
+    Ok(())
 }
 
 /// What a member may have: an OAuth connection of their own (contract.md section 20, no. 14).

@@ -5,8 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::endpoint::Call;
+use super::super::oauth::ServiceAnswer;
 use super::super::path::Words;
 use crate::error::Result;
+use crate::oauth::service::Offer;
 use crate::registry::sealed::{HeaderView, Record};
 use crate::registry::server::{Listed, Server};
 use crate::secret::Vault;
@@ -42,7 +44,8 @@ pub(crate) struct ServerAnswer {
     /// `platform`, `mentor` or `user`.
     auth_scope: &'static str,
     oauth_service: Option<i64>,
-    oauth_service_data: OauthServiceAnswer,
+    /// Blank where there is none.
+    oauth_service_data: ServiceAnswer,
     /// JSON text; connections are listed at their own endpoint.
     mcp_server_connections: &'static str,
     connected_service: Option<i64>,
@@ -55,22 +58,6 @@ pub(crate) struct ServerAnswer {
     /// What tool names start with at a mentor's endpoint.
     tool_prefix: String,
     permissions: Permissions,
-    created_at: String,
-    updated_at: String,
-}
-
-/// The OAuth service of a server; blank where there is none, for the published model forbids null.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "OAuthService")]
-struct OauthServiceAnswer {
-    id: i64,
-    oauth_provider: &'static str,
-    oauth_provider_id: Option<i64>,
-    name: &'static str,
-    display_name: &'static str,
-    description: &'static str,
-    scope: &'static str,
-    image: Option<String>,
     created_at: String,
     updated_at: String,
 }
@@ -95,17 +82,19 @@ pub(crate) struct Viewer<'a> {
     vault: &'a Vault,
     base_url: &'a str,
     words: Words,
+    offers: &'a [Offer],
 }
 
 impl<'a> Viewer<'a> {
-    /// The caller.
-    pub(crate) fn of(call: &'a Call) -> Self {
+    /// The caller, with the OAuth services of the servers that they look at.
+    pub(crate) fn of(call: &'a Call, offers: &'a [Offer]) -> Self {
         Self {
             tenant: call.caller.tenant.id,
             is_admin: call.caller.is_admin(),
             vault: &call.app.vault,
             base_url: &call.base_url,
             words: call.words,
+            offers,
         }
     }
 }
@@ -125,6 +114,12 @@ impl ServerAnswer {
         let may_write = is_own && viewer.is_admin;
         let (credentials, extra_headers) = secrets(&server, viewer)?;
         let created_at = server.created_at.to_iso();
+        let is_its = |offer: &&Offer| Some(offer.service.id.0) == server.oauth_service_id;
+        let oauth_service = match viewer.offers.iter().find(is_its) {
+            Some(offer) => ServiceAnswer::new(offer),
+            // The published model forbids null.
+            None => ServiceAnswer::blank(&created_at),
+        };
         Ok(Self {
             id: server.id.0,
             platform: server.tenant_id.0,
@@ -143,7 +138,7 @@ impl ServerAnswer {
             auth_type: server.auth_type.as_str(),
             auth_scope: viewer.words.scope(server.auth_scope),
             oauth_service: server.oauth_service_id,
-            oauth_service_data: OauthServiceAnswer::blank(&created_at),
+            oauth_service_data: oauth_service,
             mcp_server_connections: "[]",
             connected_service: None,
             is_featured: server.is_featured,
@@ -182,21 +177,4 @@ fn secrets(server: &Server, viewer: Viewer<'_>) -> Result<(String, Option<Value>
         record.masked_header_value(viewer.vault, &server.credentials_sealed),
         headers,
     ))
-}
-
-impl OauthServiceAnswer {
-    fn blank(at: &str) -> Self {
-        Self {
-            id: 0,
-            oauth_provider: "",
-            oauth_provider_id: None,
-            name: "",
-            display_name: "",
-            description: "",
-            scope: "",
-            image: None,
-            created_at: at.to_owned(),
-            updated_at: at.to_owned(),
-        }
-    }
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::super::drf::reader::{FileOrText, Given, Reader, Text, no_such};
 use super::super::endpoint::Call;
 use crate::error::{FieldErrors, Result};
+use crate::oauth::service::{self, ServiceId};
 use crate::registry::header::{check_credentials, check_extra};
 use crate::registry::sealed::Change;
 use crate::registry::server::image::Image;
@@ -47,6 +48,7 @@ pub(crate) struct ServerRequest {
     credentials: Option<String>,
     /// An object of header names and values.
     extra_headers: Option<Value>,
+    /// The number of an OAuth service; zero, null or empty for none.
     oauth_service: Option<i64>,
     is_featured: Option<bool>,
     is_enabled: Option<bool>,
@@ -97,6 +99,7 @@ fn base(call: &Call, stored: Option<&Server>) -> Draft {
         extra_headers: Change::Keep,
         auth_type: stored.map_or(AuthType::None, |server| server.auth_type),
         auth_scope: stored.map_or(Scope::Platform, |server| server.auth_scope),
+        oauth_service: stored.and_then(|server| server.oauth_service_id),
         is_featured: stored.is_some_and(|server| server.is_featured),
         is_enabled: stored.is_none_or(|server| server.is_enabled),
         clean_output: stored.is_none_or(|server| server.clean_output),
@@ -220,8 +223,31 @@ async fn references(
             None => reader.errors.add("owner", no_such(owner)),
         }
     }
-    if let Given::Value(id) = reader.id("oauth_service") {
-        reader.errors.add("oauth_service", no_such(id));
+    oauth_service(tx, call, reader, draft).await
+}
+
+async fn oauth_service(
+    tx: &mut Tx,
+    call: &Call,
+    reader: &mut Reader<'_>,
+    draft: &mut Draft,
+) -> Result<()> {
+    match reader.id("oauth_service") {
+        Given::Absent => {}
+        // Zero is the blank stub of a server without one, read back.
+        Given::Null | Given::Value(0) => draft.oauth_service = None,
+        Given::Value(id) => draft.oauth_service = Some(id),
+    }
+    let Some(id) = draft.oauth_service else {
+        return Ok(());
+    };
+    match service::find_visible(tx, call.caller.tenant.id, ServiceId(id)).await? {
+        None => reader.errors.add("oauth_service", no_such(id)),
+        Some(offer) if offer.service.is_for(&draft.url) || reader.errors.has("url") => {}
+        Some(_) => reader.errors.add(
+            "oauth_service",
+            "Selected service was discovered at another server's address.",
+        ),
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::server_answer::{ServerAnswer, Viewer};
 use super::server_request::{self, ServerRequest};
 use crate::audit;
 use crate::error::{Error, Result};
+use crate::oauth::service;
 use crate::registry::server::{self, Filter, Server, ServerId};
 use crate::storage::{Page, Tx};
 use crate::tenant;
@@ -90,7 +91,8 @@ async fn list(call: Call) -> Result<Answer> {
     let asked = page::request(&call.query)?;
     let mut tx = call.app.db.read().await?;
     let found = server::list(&mut tx, call.caller.tenant.id, &filter, asked).await?;
-    let viewer = Viewer::of(&call);
+    let offers = service::of_servers(&mut tx, found.rows.iter().map(|row| &row.server)).await?;
+    let viewer = Viewer::of(&call, &offers);
     let rows = found
         .rows
         .into_iter()
@@ -145,7 +147,8 @@ async fn create(call: Call) -> Result<Answer> {
 async fn read(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
     let row = server::get_listed(&mut tx, call.caller.tenant.id, ServerId(call.path.id()?)).await?;
-    Answer::ok(&ServerAnswer::new(row, Viewer::of(&call))?)
+    let offers = service::of_servers(&mut tx, [&row.server]).await?;
+    Answer::ok(&ServerAnswer::new(row, Viewer::of(&call, &offers))?)
 }
 
 async fn change(call: Call, required: &'static [&'static str]) -> Result<Answer> {
@@ -192,8 +195,9 @@ async fn own(tx: &mut Tx, call: &Call) -> Result<Server> {
 async fn finish(call: Call, mut tx: Tx, action: &str, id: ServerId) -> Result<Answer> {
     record(&call, &mut tx, action, id).await?;
     let row = server::get_listed(&mut tx, call.caller.tenant.id, id).await?;
+    let offers = service::of_servers(&mut tx, [&row.server]).await?;
     tx.commit().await?;
-    let answer = ServerAnswer::new(row, Viewer::of(&call))?;
+    let answer = ServerAnswer::new(row, Viewer::of(&call, &offers))?;
     match action {
         "server.create" => Answer::created(&answer),
         _ => Answer::ok(&answer),

@@ -13,6 +13,7 @@ use super::mentor_answer::MentorAnswer;
 use super::mentor_request::{self, Spelling, schema};
 use super::settings::{record, servers};
 use crate::error::{FieldErrors, Result};
+use crate::oauth::service;
 use crate::registry::attachment;
 use crate::storage::{Page, PageRequest, Tx};
 use crate::tenant;
@@ -222,7 +223,8 @@ async fn answers(tx: &mut Tx, call: &Call, mentors: &[Mentor]) -> Result<Vec<Men
         return Ok(Vec::new());
     };
     let mut attached = attachment::of_mentors(tx, call.caller.tenant.id, (first, last)).await?;
-    let viewer = Viewer::of(call);
+    let offers = service::of_servers(tx, attached.iter().map(|row| &row.listed.server)).await?;
+    let viewer = Viewer::of(call, &offers);
     let mut answers = Vec::with_capacity(mentors.len());
     for mentor in mentors {
         let own = attached.extract_if(.., |row| row.attached_mentor_id == mentor.id);

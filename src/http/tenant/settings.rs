@@ -9,6 +9,7 @@ use super::mentor_request::{self, Spelling, settings_schema};
 use super::settings_answer;
 use crate::audit;
 use crate::error::{FieldErrors, Result};
+use crate::oauth::service;
 use crate::registry::attachment;
 use crate::storage::Tx;
 use crate::tenant;
@@ -82,7 +83,8 @@ pub(super) async fn servers(
 ) -> Result<Vec<ServerAnswer>> {
     let range = (mentor.id, mentor.id);
     let attached = attachment::of_mentors(tx, call.caller.tenant.id, range).await?;
-    let viewer = Viewer::of(call);
+    let offers = service::of_servers(tx, attached.iter().map(|row| &row.listed.server)).await?;
+    let viewer = Viewer::of(call, &offers);
     attached
         .into_iter()
         .map(|row| ServerAnswer::new(row.listed, viewer))

@@ -2,6 +2,7 @@
 //! Never takes an answer from anybody but the person, or who began it for them, in the browser that began it.
 
 mod finish;
+mod give_back;
 mod identity;
 mod redirect;
 mod request;
@@ -10,6 +11,7 @@ mod start;
 use std::sync::Arc;
 
 pub use finish::{Answer, Finished, finish};
+pub use give_back::give_back;
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
 pub use start::{Start, Started, start};
 

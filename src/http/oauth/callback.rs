@@ -1,0 +1,92 @@
+//! `/api/accounts/connected-services/callback/`: the provider's answer, brought by a front end or by the person's own
+//! browser (contract.md section 9). Unknown parameters are ignored, and nothing of the answer is shown.
+
+use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY};
+
+use super::super::answer::Answer;
+use super::super::caller::authenticate;
+use super::super::drf::fields::{Fields, Raw};
+use super::super::endpoint::{Endpoint, Incoming, Shape, query, schema_of};
+use super::connected_service_answer::ConnectedServiceAnswer;
+use crate::error::{Error, Result, SignInFailure};
+use crate::oauth::connected_service;
+use crate::oauth::flow::{self, Finished, Person};
+use crate::secret::Secret;
+
+pub(crate) const READ: Endpoint = Endpoint::open(
+    "Takes the provider's answer of a sign-in from the person, or from who began it for them.",
+    |incoming| Box::pin(read(incoming)),
+)
+.query(&[
+    query(
+        "state",
+        "string",
+        "the state of the authorization URL, untouched",
+    ),
+    query("code", "string", "the provider's code"),
+    query("error", "string", "the provider's error, instead of a code"),
+    query("iss", "string", "the provider's issuer (RFC 9207)"),
+    query(
+        "redirect_uri",
+        "string",
+        "the redirect URI that was used, if it is one of the configured ones",
+    ),
+])
+.answers(200, Shape::One(schema_of::<ConnectedServiceAnswer>));
+
+async fn read(incoming: Incoming) -> Result<Answer> {
+    let person = match incoming.headers.contains_key(AUTHORIZATION) {
+        true => {
+            let caller = authenticate(&incoming.app, &incoming.headers, incoming.peer).await?;
+            Some(Person::of_caller(&caller))
+        }
+        false => None,
+    };
+    let finished = finish(&incoming, person.as_ref()).await?;
+    let mut tx = incoming.app.db.read().await?;
+    let row = connected_service::get(
+        &mut tx,
+        finished.tenant,
+        finished.user,
+        finished.connected_service,
+    )
+    .await?;
+    let answer = Answer::ok(&ConnectedServiceAnswer::new(row))?;
+    // The address of this answer holds a code.
+    Ok(answer
+        .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .with_header(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+}
+
+/// Ends the sign-in that the query answers.
+///
+/// # Errors
+/// As [`flow::finish`].
+pub(crate) async fn finish(incoming: &Incoming, person: Option<&Person>) -> Result<Finished> {
+    let query = &incoming.query;
+    let answer = flow::Answer {
+        state: Secret::new(one(query, "state")?.unwrap_or_default()),
+        code: one(query, "code")?.map(Secret::new),
+        is_refused: query.has("error"),
+        issuers: all(query, "iss").to_vec(),
+        redirect_uri: one(query, "redirect_uri")?.map(str::to_owned),
+    };
+    flow::finish(&incoming.app.flow, &answer, person).await
+}
+
+/// The one value of a parameter; a doubled one is a forgery.
+fn one<'a>(query: &'a Fields, name: &str) -> Result<Option<&'a str>> {
+    match all(query, name) {
+        [] => Ok(None),
+        [value] if value.is_empty() => Ok(None),
+        [value] => Ok(Some(value)),
+        _ => Err(Error::SignIn(SignInFailure::InvalidState)),
+    }
+}
+
+fn all<'a>(query: &'a Fields, name: &str) -> &'a [String] {
+    match query.get(name) {
+        Some(Raw::Texts(texts)) => texts,
+        Some(Raw::Json(_) | Raw::File(_)) | None => &[],
+    }
+}

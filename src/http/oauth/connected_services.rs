@@ -1,0 +1,182 @@
+//! `/api/accounts/connected-services/orgs/{org}/users/{user_id}/…`: list, read, begin, delete (contract.md section 9).
+//! Rows are made by the callback alone.
+
+use std::cmp::Ordering;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::answer::Answer;
+use super::super::drf::reader::Reader;
+use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
+use super::connected_service_answer::ConnectedServiceAnswer;
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::oauth::connected_service::{self, ConnectedService, Filter};
+use crate::oauth::flow::{self, Person, Start};
+use crate::oauth::service::{self, ServiceId};
+use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::server::{self, ServerId};
+use crate::storage::Tx;
+use crate::tenant;
+use crate::tenant::user::{self, User};
+
+/// Longest query text that is looked for.
+const SEARCH_CHARACTERS_MAX: usize = 255;
+/// Longest redirect URI that is looked at.
+const URI_CHARACTERS_MAX: usize = 2048;
+
+pub(crate) const LIST: Endpoint = Endpoint::closed(
+    "Lists the services that a person has connected.",
+    |call| Box::pin(list(call)),
+)
+.query(&[
+    query("provider", "string", "exactly this provider"),
+    query("service", "string", "exactly this service"),
+    query("search", "string", "part of a name"),
+    query(
+        "ordering",
+        "string",
+        "`id`, `provider`, `service`, `expires_at`, `created_at` or `updated_at`; with `-` the other way",
+    ),
+])
+.answers(200, Shape::List(schema_of::<ConnectedServiceAnswer>));
+
+pub(crate) const READ: Endpoint =
+    Endpoint::closed("Reads a connected service.", |call| Box::pin(read(call)))
+        .answers(200, Shape::One(schema_of::<ConnectedServiceAnswer>));
+
+pub(crate) const START: Endpoint = Endpoint::closed(
+    "Begins a sign-in and answers the URL to send the person to.",
+    |call| Box::pin(start(call)),
+)
+.query(&[
+    query(
+        "redirect_uri",
+        "string",
+        "one of the configured redirect URIs",
+    ),
+    query("server", "integer", "the MCP server to connect in the end"),
+])
+.answers(200, Shape::One(schema_of::<StartAnswer>));
+
+pub(crate) const DELETE: Endpoint = Endpoint::closed(
+    "Disconnects a service: deletes the grant and the connections that use it, and gives it back to the provider.",
+    |call| Box::pin(delete(call)),
+);
+
+/// Where the person's browser goes.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OAuthStartResponse")]
+struct StartAnswer {
+    auth_url: String,
+}
+
+/// The person of the path, who is the caller or somebody whom they administer.
+async fn person(tx: &mut Tx, call: &Call) -> Result<User> {
+    user::get(tx, call.caller.tenant.id, call.path.get("user_id")).await
+}
+
+async fn list(call: Call) -> Result<Answer> {
+    let mut reader = Reader::new(&call.query);
+    let filter = Filter {
+        provider: reader.filter("provider", SEARCH_CHARACTERS_MAX),
+        service: reader.filter("service", SEARCH_CHARACTERS_MAX),
+        search: reader.filter("search", SEARCH_CHARACTERS_MAX),
+    };
+    let ordering = reader.filter("ordering", SEARCH_CHARACTERS_MAX);
+    reader.finish()?;
+    let mut tx = call.app.db.read().await?;
+    let person = person(&mut tx, &call).await?;
+    let mut rows =
+        connected_service::list(&mut tx, call.caller.tenant.id, person.id, &filter).await?;
+    if let Some(ordering) = ordering {
+        rows.sort_by(|a, b| compare(&ordering, a, b));
+    }
+    let rows: Vec<_> = rows.into_iter().map(ConnectedServiceAnswer::new).collect();
+    Answer::ok(&rows)
+}
+
+/// By a field of the answer; a name that is none of them orders nothing, as the framework does.
+fn compare(ordering: &str, a: &ConnectedService, b: &ConnectedService) -> Ordering {
+    let (field, is_reversed) = match ordering.strip_prefix('-') {
+        Some(field) => (field, true),
+        None => (ordering, false),
+    };
+    let order = match field {
+        "id" => a.id.cmp(&b.id),
+        "provider" => a.provider.cmp(&b.provider),
+        "service" => a.service.cmp(&b.service),
+        "expires_at" => a.expires_at.cmp(&b.expires_at),
+        "created_at" => a.created_at.cmp(&b.created_at),
+        "updated_at" => a.updated_at.cmp(&b.updated_at),
+        _ => Ordering::Equal,
+    };
+    match is_reversed {
+        true => order.reverse(),
+        false => order,
+    }
+}
+
+async fn read(call: Call) -> Result<Answer> {
+    let id = call.path.id()?;
+    let mut tx = call.app.db.read().await?;
+    let person = person(&mut tx, &call).await?;
+    let row = connected_service::get(&mut tx, call.caller.tenant.id, person.id, id).await?;
+    Answer::ok(&ConnectedServiceAnswer::new(row))
+}
+
+async fn start(call: Call) -> Result<Answer> {
+    let mut reader = Reader::new(&call.query);
+    let redirect_uri = reader.filter("redirect_uri", URI_CHARACTERS_MAX);
+    let server = reader.id("server").value().map(ServerId);
+    reader.finish()?;
+    let (person, service) = named(&call, server).await?;
+    let start = Start {
+        tenant: &call.caller.tenant,
+        user: &person,
+        by: &Person::of_caller(&call.caller),
+        service,
+        server,
+        prompt_id: None,
+        further_scope: "",
+        redirect_uri: redirect_uri.as_deref(),
+        base_url: &call.base_url,
+    };
+    let started = flow::start(&call.app.flow, &start).await?;
+    Answer::ok(&StartAnswer {
+        auth_url: started.auth_url,
+    })
+}
+
+/// The person and the service of the path; the server, if one is named, must be one that the tenant sees.
+async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, ServiceId)> {
+    let tenant = call.caller.tenant.id;
+    let mut tx = call.app.db.read().await?;
+    let person = person(&mut tx, call).await?;
+    if let Some(id) = server {
+        server::get_visible(&mut tx, tenant, id).await?;
+    }
+    let names = (call.path.get("provider"), call.path.get("service"));
+    let found = service::find_by_names(&mut tx, tenant, names).await?;
+    let offer = found.ok_or(Error::NotFound("service"))?;
+    Ok((person, offer.service.id))
+}
+
+async fn delete(call: Call) -> Result<Answer> {
+    let id = call.path.id()?;
+    let tenant = call.caller.tenant.id;
+    let mut tx = call.app.db.write().await?;
+    tenant::hold(&mut tx, tenant).await?;
+    let person = person(&mut tx, &call).await?;
+    let deleted = connected_service::delete(&mut tx, tenant, person.id, id).await?;
+    let entry = call.entry("connected_service.delete", Reference::record_name(id));
+    audit::record(&mut tx, &entry).await?;
+    tx.commit().await?;
+    // The provider may be slow or gone; the person is disconnected all the same.
+    let flow = call.app.flow.clone();
+    call.app
+        .tasks
+        .spawn(async move { flow::give_back(&flow, &deleted).await });
+    Ok(Answer::no_content())
+}

@@ -1,0 +1,10 @@
+//! OAuth connectors on the REST surface: services, connected services and who we are at their providers.
+
+pub(crate) mod callback;
+mod connected_service_answer;
+pub(crate) mod connected_services;
+pub(crate) mod integration_credentials;
+mod service_answer;
+pub(crate) mod services;
+
+pub(crate) use service_answer::ServiceAnswer;
