@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::bond::Bond;
-use super::parked::{self, Parked};
+use super::parked::{self, Bond, Parked};
 use super::rounds::{Resend, Round, is_input_required};
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
@@ -28,7 +27,9 @@ pub struct Record {
 
 impl Record {
     /// A record of a call that begins.
-    pub(super) fn new(gateway: &Arc<Gateway>, entry: Entry, watch: Stopwatch) -> Self {
+    pub(super) fn new(gateway: &Arc<Gateway>, mut entry: Entry, watch: Stopwatch) -> Self {
+        // A client that hangs up drops the call wherever it is; every other end says what it is.
+        "cancelled".clone_into(&mut entry.outcome);
         Self {
             gateway: gateway.clone(),
             entry: Some(entry),
