@@ -92,6 +92,28 @@ impl Authenticator {
         Ok(known.caller.clone())
     }
 
+    /// Refuses a caller whose key has stopped working since it was accepted, for what goes on for long.
+    ///
+    /// # Errors
+    /// `InvalidCredentials` if the key was revoked or has expired, or one of its people was disabled.
+    pub async fn require_current(&self, caller: &Caller) -> Result<()> {
+        let mut tx = self.db.read().await?;
+        let working = sql!(
+            &mut tx,
+            scalar as i64,
+            "SELECT COUNT(*) FROM tokens t JOIN users holder ON holder.id = t.user_id JOIN users person ON person.id = $2
+             WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3)
+               AND holder.is_active AND person.is_active",
+            caller.token,
+            caller.user.id,
+            self.clock.now()
+        )?;
+        match working {
+            0 => Err(Error::InvalidCredentials),
+            _ => Ok(()),
+        }
+    }
+
     /// Forgets every cached caller, for a change made in this process.
     pub fn forget_all(&self) {
         self.callers.invalidate_all();
