@@ -266,6 +266,18 @@ impl Catalogs {
         cell
     }
 
+    /// Looks again now at an upstream that could not be read, and waits for what is seen, at most for `patience`.
+    pub async fn look_again(&self, cell: &Arc<Cell>, patience: Duration) {
+        let mut looks = cell.looks.subscribe();
+        *cell
+            .due
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        self.revalidate(cell);
+        // Nothing seen in time is no failure: the caller reads what there is.
+        let _ = tokio::time::timeout(patience, looks.changed()).await;
+    }
+
     /// Lists whose content changed, after the new content can be read.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()

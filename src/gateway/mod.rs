@@ -27,6 +27,7 @@ mod sweep;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use crate::audit::AuditLog;
 use crate::auth::Caller;
@@ -44,6 +45,7 @@ use catalog::Catalogs;
 use chats::Chats;
 use client::ClientSession;
 use listen::Subscription;
+use lists::FIRST_LOOK_PATIENCE;
 use parked::ParkedCalls;
 use relay::Relay;
 use sign_in::{SignIn, SignIns};
@@ -191,6 +193,23 @@ impl Gateway {
         if let Some(server) = server {
             self.catalogs.announce_all(server);
         }
+    }
+
+    /// Looks again, now, at each server behind the target whose lists could not be read, and waits a little for it.
+    ///
+    /// # Errors
+    /// As [`Gateway::view`].
+    pub async fn look_again(
+        self: &Arc<Self>,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<(), Error> {
+        let view = self.view(caller, target).await?;
+        let opens = view.members.iter().filter_map(|member| member.ready());
+        let failed = opens.filter(|open| open.cell.snapshot().state() != "ok");
+        let looks = failed.map(|open| self.catalogs.look_again(&open.cell, FIRST_LOOK_PATIENCE));
+        join_all(looks).await;
+        Ok(())
     }
 }
 
