@@ -258,6 +258,13 @@ impl FieldErrors {
             .push(message.into());
     }
 
+    /// Files the messages of a field under another name, for a rule that knows it by its own.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(messages) = self.0.remove(from) {
+            self.0.entry(to.to_owned()).or_default().extend(messages);
+        }
+    }
+
     /// Whether a field has a message already.
     pub fn has(&self, field: &str) -> bool {
         self.0.contains_key(field)

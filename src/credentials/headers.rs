@@ -143,6 +143,14 @@ fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {
     Ok(())
 }
 
+/// A bearer token as a header value.
+///
+/// # Errors
+/// `Internal` if it is no header value.
+pub fn bearer(token: &Secret) -> Result<HeaderValue> {
+    sensitive(with_scheme("bearer", token).expose())
+}
+
 fn sensitive(text: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(text).map_err(Error::internal)?;
     value.set_sensitive(true);

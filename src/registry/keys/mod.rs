@@ -120,7 +120,8 @@ async fn count(tx: &mut Tx, id: &str) -> Result<i64, StorageError> {
               + (SELECT COUNT(*) FROM connections WHERE substr(credentials_sealed, 1, $2) = $1)
               + (SELECT COUNT(*) FROM connections WHERE substr(extra_headers_sealed, 1, $2) = $1)
               + (SELECT COUNT(*) FROM connected_services WHERE substr(access_token_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM connected_services WHERE substr(refresh_token_sealed, 1, $2) = $1)",
+              + (SELECT COUNT(*) FROM connected_services WHERE substr(refresh_token_sealed, 1, $2) = $1)
+              + (SELECT COUNT(*) FROM chat_models WHERE substr(api_key_sealed, 1, $2) = $1)",
         &prefix,
         length(&prefix)
     )

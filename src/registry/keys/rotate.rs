@@ -4,6 +4,7 @@
 use sqlx::FromRow;
 
 use super::{length, prefix};
+use crate::registry::chat_model::ChatModel;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, REFRESH_TOKEN, Record};
@@ -20,15 +21,21 @@ const PASSES_MAX: usize = 10;
 /// Records named at most when they do not open.
 const NAMED_MAX: usize = 20;
 
-/// The tables with sealed columns, two in each.
+/// The tables with sealed columns, at most two in each.
 #[derive(Debug, Clone, Copy)]
 enum Table {
     Servers,
     Connections,
     Grants,
+    ChatModels,
 }
 
-const TABLES: [Table; 3] = [Table::Servers, Table::Connections, Table::Grants];
+const TABLES: [Table; 4] = [
+    Table::Servers,
+    Table::Connections,
+    Table::Grants,
+    Table::ChatModels,
+];
 
 /// A record with its two sealed columns.
 #[derive(Debug, FromRow)]
@@ -197,12 +204,14 @@ impl Table {
             Self::Servers => Server::record_name(ServerId(id)),
             Self::Connections => Connection::record_name(ConnectionId(id)),
             Self::Grants => ConnectedService::record_name(id),
+            Self::ChatModels => ChatModel::record_name(id),
         }
     }
 
     fn fields(self, row: &Row) -> [(&'static str, &str); 2] {
         let [first, second] = match self {
-            Self::Servers | Self::Connections => [CREDENTIALS, EXTRA_HEADERS],
+            // A model has one secret; its second column is always empty.
+            Self::Servers | Self::Connections | Self::ChatModels => [CREDENTIALS, EXTRA_HEADERS],
             Self::Grants => [ACCESS_TOKEN, REFRESH_TOKEN],
         };
         [(first, &row.first), (second, &row.second)]
@@ -249,6 +258,14 @@ impl Table {
                  ORDER BY id LIMIT $4",
                 after, sealed_by, length, BATCH_ROWS
             ),
+            Self::ChatModels => sql!(
+                tx,
+                fetch_all as Row,
+                "SELECT id, tenant_id, origin, api_key_sealed AS first, '' AS second FROM chat_models
+                 WHERE id > $1 AND api_key_sealed <> '' AND substr(api_key_sealed, 1, $3) <> $2
+                 ORDER BY id LIMIT $4",
+                after, sealed_by, length, BATCH_ROWS
+            ),
         }
     }
 
@@ -280,6 +297,12 @@ impl Table {
                 "UPDATE connected_services SET access_token_sealed = $4, refresh_token_sealed = $5
                  WHERE id = $1 AND access_token_sealed = $2 AND refresh_token_sealed = $3",
                 row.id, &row.first, &row.second, &new.0, &new.1
+            ),
+            Self::ChatModels => sql!(
+                tx,
+                execute,
+                "UPDATE chat_models SET api_key_sealed = $3 WHERE id = $1 AND api_key_sealed = $2 AND origin = $4",
+                row.id, &row.first, &new.0, &row.origin
             ),
         }
     }
