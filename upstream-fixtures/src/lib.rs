@@ -21,6 +21,7 @@ mod state;
 mod session;
 mod call;
 mod modern;
+mod model;
 mod lists;
 mod tools;
 mod asking;
@@ -34,6 +35,7 @@ pub mod issuer;
 
 pub use behaviour::{Answers, Behaviour, Era, Transport};
 pub use ill::{Ill, Illness};
+pub use model::{Model, Reply};
 pub use revision::Revision;
 pub use seen::{NotSeen, Seen};
 pub use tools::{every_tool, plain_tool};
