@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::audit::{AuditLog, retention};
 use crate::auth::Authenticator;
+use crate::chat::Chat;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
@@ -42,6 +43,8 @@ pub struct App {
     pub flow: Flow,
     /// What MCP clients see of the upstreams.
     pub gateway: Arc<Gateway>,
+    /// The turns of learners with mentors.
+    pub chat: Arc<Chat>,
     /// The sessions of MCP clients.
     pub sessions: ClientSessions,
     /// Background work that shutdown waits for.
@@ -124,7 +127,6 @@ impl App {
             audit: audit.clone(),
             upstreams,
             tasks: tasks.clone(),
-            base_url: config.base_url(),
         };
         let flow = Flow {
             db: db.clone(),
@@ -136,6 +138,15 @@ impl App {
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();
+        let chat = Arc::new(Chat::new(crate::chat::Parts {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            auth: auth.clone(),
+            egress: egress.clone(),
+            gateway: gateway.clone(),
+            tasks: tasks.clone(),
+        }));
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -148,6 +159,7 @@ impl App {
             egress,
             flow,
             gateway,
+            chat,
             sessions,
             tasks,
         }))

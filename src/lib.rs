@@ -30,6 +30,7 @@
 //!
 //! * [`upstream`]: MCP servers behind one client, over three transports and in both eras.
 //! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras.
+//! * [`chat`]: learners and mentors in conversation: sessions, turns, what answers.
 //!
 //! And what puts it together:
 //!
@@ -62,7 +63,7 @@
 //! 12. The limits in `README.md` are those of the source. Test: `the_limits_in_the_readme_are_those_of_the_source`.
 //! 13. A write that was acknowledged survives a kill. Test: `a_killed_process_has_every_write_that_it_acknowledged`.
 //!
-//! # Three requests
+//! # Four requests
 //!
 //! **An admin stores a key for a server**, `POST …/mcp-server-connections/`.
 //! `http::path` brings the path to its one spelling. `http::dispatch` finds the row in `http::routes`, asks
@@ -85,6 +86,12 @@
 //! and credential; it waits for nobody whom it has heard before. Servers announce changes, or are asked again in the
 //! background; what is wrong with a server stands in `_meta`. Pages are cut from one listing, so that nothing is lost
 //! between two of them.
+//!
+//! **A learner says something**, a frame on `/ws/langflow/`.
+//! `http::chat` reads the frame, finds the caller by the key in it and connects them to their session. [`chat`] writes the
+//! turn down, fetches the mentor's tools and hands both to an engine: the tenant's language model, or the built-in one.
+//! Tools are called through [`gateway`] in this process, as the learner and bound to their chat, so that a sign-in can
+//! speak there ([`gateway::chats`]). Frames leave in their order, and at least one every few seconds.
 //!
 //! # Deviations from design.md
 //!
@@ -115,6 +122,7 @@ pub mod oauth;
 pub mod credentials;
 pub mod upstream;
 pub mod gateway;
+pub mod chat;
 pub mod app;
 pub mod http;
 pub mod cli;

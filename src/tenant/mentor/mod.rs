@@ -253,6 +253,21 @@ pub async fn find_by_uuid(tx: &mut Tx, tenant: TenantId, uuid: Uuid) -> Result<O
     )?)
 }
 
+/// The mentor of that number in a tenant.
+///
+/// # Errors
+/// `NotFound` if there is none, or if it was deleted.
+pub async fn get_by_id(tx: &mut Tx, tenant: TenantId, id: MentorId) -> Result<Mentor> {
+    sql!(
+        tx,
+        fetch_optional as Mentor,
+        "SELECT * FROM mentors WHERE tenant_id = $1 AND id = $2 AND NOT is_deleted",
+        tenant,
+        id
+    )?
+    .ok_or(Error::NotFound("mentor"))
+}
+
 /// The mentor that a path segment names.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
 //! Everything a client may set on a mentor beside its name, tools and servers: one line each.
-//! The gateway stores these and gives them back in the types that the published models insist on; it acts on none.
+//! The gateway stores these and gives them back in the types that the published models insist on; only chats act on some.
 
 use serde_json::{Map, Value};
 

@@ -1,0 +1,135 @@
+//! Chats of learners with mentors: sessions, turns, and the two engines that answer (contract.md sections 13 and 14).
+//! Knows no wire: what a client is told leaves as [`frame::Frame`]s, and who talks has been established before.
+
+mod engine;
+pub mod frame;
+mod generation;
+mod look;
+pub mod message;
+pub mod session;
+mod tools;
+mod turn;
+
+use std::sync::Arc;
+
+pub use generation::TURNS_PER_USER_MAX;
+pub use look::Warned;
+pub use turn::{PROMPT_BYTES_MAX, Running, Said, TURN_DEADLINE, Told, Turn};
+
+use crate::auth::{Authenticator, Caller};
+use crate::clock::Clock;
+use crate::egress::Egress;
+use crate::error::Result;
+use crate::gateway::Gateway;
+use crate::secret::Vault;
+use crate::storage::Db;
+use crate::tasks::Tasks;
+use crate::tenant::mentor::{self, Mentor};
+use generation::Generations;
+use session::Session;
+
+/// The parts that every turn needs.
+pub struct Chat {
+    db: Db,
+    vault: Arc<Vault>,
+    clock: Clock,
+    auth: Authenticator,
+    egress: Egress,
+    gateway: Arc<Gateway>,
+    tasks: Tasks,
+    generations: Generations,
+}
+
+/// What a [`Chat`] is made of.
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The master keys.
+    pub vault: Arc<Vault>,
+    /// The source of time.
+    pub clock: Clock,
+    /// From keys to callers.
+    pub auth: Authenticator,
+    /// The way out, to language models.
+    pub egress: Egress,
+    /// The way to tools.
+    pub gateway: Arc<Gateway>,
+    /// Background work.
+    pub tasks: Tasks,
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat").finish_non_exhaustive()
+    }
+}
+
+/// Who wants to talk about what.
+#[derive(Debug, Clone, Copy)]
+pub struct Address<'a> {
+    /// The session, a UUID.
+    pub session: &'a str,
+    /// The mentor: UUID, name or slug.
+    pub mentor: &'a str,
+    /// What the client tells of the page around the chat, a JSON object; it replaces what was told before.
+    pub metadata: Option<&'a str>,
+}
+
+impl Chat {
+    /// A chat over these parts.
+    pub fn new(parts: Parts) -> Self {
+        let Parts {
+            db,
+            vault,
+            clock,
+            auth,
+            egress,
+            gateway,
+            tasks,
+        } = parts;
+        Self {
+            db,
+            vault,
+            clock,
+            auth,
+            egress,
+            gateway,
+            tasks,
+            generations: Generations::default(),
+        }
+    }
+
+    /// Connects a person to a session of theirs.
+    ///
+    /// # Errors
+    /// `NotFound` if the mentor or the session is none of theirs.
+    pub async fn connect(
+        &self,
+        caller: &Caller,
+        address: Address<'_>,
+    ) -> Result<(Session, Mentor)> {
+        let mut tx = self.db.write().await?;
+        let mentor = mentor::get(&mut tx, caller.tenant.id, address.mentor).await?;
+        let now = self.clock.now();
+        let claimed = session::claim(&mut tx, caller, address.session, mentor.id, now);
+        let mut session = claimed.await?;
+        if let Some(metadata) = address.metadata {
+            metadata.clone_into(&mut session.metadata);
+            session::store(&mut tx, &session).await?;
+        }
+        tx.commit().await?;
+        Ok((session, mentor))
+    }
+
+    /// Stops a turn of the caller, wherever it runs.
+    ///
+    /// # Errors
+    /// `NotFound` if it is not under way, or not theirs.
+    pub async fn stop(&self, caller: &Caller, generation: &str) -> Result<()> {
+        let mut tx = self.db.write().await?;
+        generation::mark_stopped(&mut tx, caller, generation).await?;
+        tx.commit().await?;
+        self.generations.stop(generation);
+        Ok(())
+    }
+}
