@@ -127,6 +127,7 @@ impl App {
             audit: audit.clone(),
             upstreams,
             tasks: tasks.clone(),
+            base_url: config.base_url(),
         };
         let flow = Flow {
             db: db.clone(),

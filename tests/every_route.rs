@@ -5,7 +5,7 @@ use mentor_gateway::http::endpoint::{Access, Route};
 use mentor_gateway::http::routes::ROUTES;
 use serde_json::json;
 
-use crate::harness::{Answer, Client, Gateway, PUBLIC_SERVER, send};
+use crate::harness::{Answer, Client, Gateway, PUBLIC_SERVER, send, session};
 
 /// Routes that anybody may call without a key.
 const PUBLIC: &[&str] = &[
@@ -17,18 +17,21 @@ const PUBLIC: &[&str] = &[
     "/api/images/{name}",
     "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/public-settings/",
     "/api/ai-mentor/orgs/{org}/mentors/{mentor}/public-settings/",
+    "/api/ai-mentor/orgs/{org}/sessions/",
+    "/api/ai-mentor/orgs/{org}/users/{user_id}/sessions/",
     "/api/accounts/connected-services/callback/",
 ];
 
 const MISSING: &str = r#"{"detail":"Not found."}"#;
 
-/// A gateway where acme has a server, a connection, and bob's grant at Google Drive.
+/// A gateway where acme has a server, a connection, and a chat session and a grant at Google Drive of bob's.
 struct World {
     gateway: Gateway,
     admin: Client,
     server: String,
     connection: String,
     api_key: String,
+    session: String,
     connected_service: String,
 }
 
@@ -44,8 +47,10 @@ async fn world() -> World {
     let connection = connection.expect(201)["id"].to_string();
     let api_key = json!({"name": "x", "kind": "platform"});
     let api_key = admin.post("api-keys/", api_key).await.expect(201)["id"].to_string();
+    let session = session(&gateway.learner().await, &gateway.mentor, json!({})).await;
     let connected_service = gateway.grant("acme", "bob").await.to_string();
     World {
+        session,
         connected_service,
         gateway,
         admin,
@@ -64,8 +69,14 @@ impl World {
             path if path.contains("connected-services") => &self.connected_service,
             _ => &self.server,
         };
-        route
-            .path
+        let query = match route.path {
+            // The one route that names its tenant in the query.
+            "/api/agent/chat/" => "?platform_key=acme",
+            _ => "",
+        };
+        format!("{}{query}", route.path)
+            .replace("{session_id}", &self.session)
+            .replace("{anyone}", user)
             .replace("{org}", "acme")
             .replace("{user_id}", user)
             .replace("{mentor}", &self.gateway.mentor)

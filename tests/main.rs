@@ -12,6 +12,9 @@ mod walk_through;
 
 mod api_keys;
 mod at_most_once;
+mod chat_model;
+mod chat_sessions;
+mod chat_turns;
 mod audit_log;
 mod client_transports;
 mod audit_retention;

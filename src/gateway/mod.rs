@@ -178,23 +178,6 @@ impl Gateway {
         self.views.get(self, caller, target).await
     }
 
-    /// The same from the database, believed by everybody from now on.
-    async fn fresh_view(
-        self: &Arc<Self>,
-        caller: &Caller,
-        target: &Target,
-    ) -> Result<Arc<View>, Error> {
-        self.views.renew(self, caller, target).await
-    }
-
-    /// Lets whoever waits for this person's sign-in go on, and clients read the lists of the server again.
-    pub fn signed_in(&self, tenant: TenantId, user: UserId, server: Option<ServerId>) {
-        self.sign_ins.wake(tenant, user);
-        if let Some(server) = server {
-            self.catalogs.announce_all(server);
-        }
-    }
-
     /// Looks again, now, at each server behind the target whose lists could not be read, and waits a little for it.
     ///
     /// # Errors
@@ -210,6 +193,23 @@ impl Gateway {
         let looks = failed.map(|open| self.catalogs.look_again(&open.cell, FIRST_LOOK_PATIENCE));
         join_all(looks).await;
         Ok(())
+    }
+
+    /// The same from the database, believed by everybody from now on.
+    async fn fresh_view(
+        self: &Arc<Self>,
+        caller: &Caller,
+        target: &Target,
+    ) -> Result<Arc<View>, Error> {
+        self.views.renew(self, caller, target).await
+    }
+
+    /// Lets whoever waits for this person's sign-in go on, and clients read the lists of the server again.
+    pub fn signed_in(&self, tenant: TenantId, user: UserId, server: Option<ServerId>) {
+        self.sign_ins.wake(tenant, user);
+        if let Some(server) = server {
+            self.catalogs.announce_all(server);
+        }
     }
 }
 

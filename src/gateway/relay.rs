@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::parked::{self, Bond, Parked};
+use super::bond::Bond;
+use super::parked::{self, Parked};
 use super::rounds::{Resend, Round, is_input_required};
 use super::tasks::{self, Owner};
 use super::translate::Crossing;

@@ -18,7 +18,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 }
 
 impl Answer {
@@ -54,7 +54,7 @@ impl Answer {
         Self {
             status: StatusCode::NO_CONTENT,
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Body::empty(),
         }
     }
 
@@ -67,10 +67,15 @@ impl Answer {
 
     /// 200 with a body of this media type.
     pub fn bytes(media_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        Self::stream(media_type, Body::from(body.into()))
+    }
+
+    /// 200 with a body of this media type that may still be being written.
+    pub fn stream(media_type: HeaderValue, body: Body) -> Self {
         Self {
             status: StatusCode::OK,
             headers: HeaderMap::from_iter([(CONTENT_TYPE, media_type)]),
-            body: body.into(),
+            body,
         }
     }
 
@@ -84,7 +89,7 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let mut response = Response::new(self.body);
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response

@@ -4,6 +4,7 @@
 pub mod answer;
 mod audit;
 pub mod caller;
+pub mod chat;
 mod cors;
 mod dispatch;
 mod docs;
@@ -35,6 +36,7 @@ pub fn router(app: Arc<App>) -> Router {
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
         .merge(mcp::router(app.clone()))
+        .merge(chat::router(app.clone()))
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
         .layer(from_fn(request_id::assign))

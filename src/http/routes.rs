@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
 use super::oauth::{callback, connected_services, integration_credentials, services};
 use super::registry::{connections, images, resolve, servers};
@@ -82,6 +83,16 @@ pub static ROUTES: &[Route] = &[
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/", Admin, api_keys::REVOKE),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/{id}/rotate/", Admin, api_keys::ROTATE),
+    route(POST, "/api/ai-mentor/orgs/{org}/sessions/", Public, sessions::CREATE),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/sessions/", Public, sessions::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{anyone}/sessions/{session_id}/", Member, sessions::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{anyone}/sessions/{session_id}/", Member, sessions::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{anyone}/sessions/{session_id}/", Member, sessions::DELETE),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/stop-generation/", Member, stop::STOP),
+    route(POST, "/api/agent/chat/", Member, sse::CHAT),
+    route(GET, "/api/ai-mentor/orgs/{org}/chat-model/", Admin, model::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/chat-model/", Admin, model::REPLACE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/chat-model/", Admin, model::DELETE),
 
     route(GET, "/api/accounts/orgs/{org}/oauth-services/", Member, services::LIST),
     route(GET, "/api/accounts/orgs/{org}/oauth-services/{service_name}/scopes/", Member, services::SCOPES),

@@ -13,6 +13,8 @@ use crate::tenant::user::{Role, UserId};
 pub struct ConnectedService {
     /// Its number.
     pub id: i64,
+    /// The provider's name.
+    pub provider: String,
     /// Whose it is.
     pub user_id: UserId,
     /// That person's role.
@@ -36,7 +38,7 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<Option<Conne
     Ok(sql!(
         tx,
         fetch_optional as ConnectedService,
-        "SELECT c.id, c.user_id, u.role FROM connected_services c JOIN users u ON u.id = c.user_id
+        "SELECT c.id, c.provider, c.user_id, u.role FROM connected_services c JOIN users u ON u.id = c.user_id
          WHERE c.id = $1 AND c.tenant_id = $2",
         id,
         tenant

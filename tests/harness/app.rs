@@ -146,6 +146,22 @@ impl Gateway {
         id.unwrap()
     }
 
+    /// Revokes every key of a user.
+    pub async fn revoke_keys_of(&self, tenant: &str, username: &str) {
+        let mut tx = self.app.db.write().await.unwrap();
+        let tenant = tenant::get(&mut tx, tenant).await.unwrap();
+        let user = user::get(&mut tx, tenant.id, username).await.unwrap();
+        sql!(
+            &mut tx,
+            execute,
+            "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1",
+            user.id,
+            self.app.clock.now()
+        )
+        .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// Moves the clock.
     pub fn advance(&self, by: Duration) {
         self.app.clock.advance(by);

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(Clone)]
 pub struct Client {
     base: String,
-    tenant: String,
+    pub tenant: String,
     pub username: String,
     pub key: Option<String>,
     http: reqwest::Client,
@@ -45,6 +45,11 @@ impl Client {
         let mut client = self.clone();
         client.headers.push((name, value.to_owned()));
         client
+    }
+
+    /// The headers that go with every request beside the key.
+    pub fn headers(&self) -> &[(&'static str, String)] {
+        &self.headers
     }
 
     /// The same key on another tenant's or user's path.

@@ -1,12 +1,14 @@
 //! A real gateway on a port of its own, with a database of its own, and clients for it.
 
 mod app;
+mod chat;
 mod client;
 mod mcp;
 mod sign_in;
 mod upstream;
 
 pub use app::{Gateway, PUBLIC_SERVER};
+pub use chat::{Chat, connect as connect_socket, session, text_of};
 pub use client::{Answer, Client, send, send_bytes};
 pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error};
 pub use sign_in::{CALLBACK, SignIn, connected_services};

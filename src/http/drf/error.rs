@@ -93,7 +93,7 @@ fn with(response: &mut Response, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);
 }
 
-fn sign_in_status(failure: SignInFailure) -> StatusCode {
+pub(in crate::http) fn sign_in_status(failure: SignInFailure) -> StatusCode {
     match failure {
         SignInFailure::OtherPerson => StatusCode::FORBIDDEN,
         SignInFailure::NoCredentials
@@ -106,7 +106,7 @@ fn sign_in_status(failure: SignInFailure) -> StatusCode {
     }
 }
 
-fn upstream_status(kind: UpstreamFailureKind) -> StatusCode {
+pub(in crate::http) fn upstream_status(kind: UpstreamFailureKind) -> StatusCode {
     match kind {
         UpstreamFailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
         UpstreamFailureKind::BreakerOpen | UpstreamFailureKind::Disabled => {
@@ -137,7 +137,7 @@ fn by_field(errors: &FieldErrors, words: Words) -> Value {
 }
 
 /// Our messages are lower-case fragments; on this wire they are sentences.
-fn sentence(fragment: &str) -> String {
+pub(in crate::http) fn sentence(fragment: &str) -> String {
     let mut characters = fragment.chars();
     let mut text: String = characters
         .next()

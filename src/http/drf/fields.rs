@@ -82,6 +82,13 @@ impl Fields {
         self.0.push((name.to_owned(), Raw::File(upload)));
     }
 
+    /// Gives a name that does not stand there a text.
+    pub fn fill_in(&mut self, name: &str, text: String) {
+        if !self.has(name) {
+            self.add_text(name, text);
+        }
+    }
+
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Raw> {
         let found = self.0.iter().find(|(known, _)| known == name);

@@ -5,7 +5,7 @@ pub mod body;
 pub mod error;
 pub mod fields;
 mod form;
-mod json;
+pub(super) mod json;
 pub mod page;
 mod python;
 pub mod reader;

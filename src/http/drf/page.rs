@@ -53,18 +53,31 @@ pub fn envelope<T: Serialize>(
     asked: PageRequest,
     page: Page<T>,
 ) -> Result<Answer> {
-    let pages = page.total.saturating_add(asked.size - 1) / asked.size;
-    if asked.number > pages.max(1) {
-        return Err(Error::NotFound(PAGE));
-    }
-    let next = (asked.number < pages).then(|| link(incoming, asked.number + 1));
-    let previous = (asked.number > 1).then(|| link(incoming, asked.number - 1));
+    let (previous, next) = neighbours(incoming, asked, page.total)?;
     Answer::ok(&json!({
         "count": page.total,
         "next": next,
         "previous": previous,
         "results": page.rows,
     }))
+}
+
+/// Absolute links to the page before and the page after, where there are such.
+///
+/// # Errors
+/// `NotFound` of a page beyond the last.
+pub fn neighbours(
+    incoming: &Incoming,
+    asked: PageRequest,
+    total: i64,
+) -> Result<(Option<String>, Option<String>)> {
+    let pages = total.saturating_add(asked.size - 1) / asked.size;
+    if asked.number > pages.max(1) {
+        return Err(Error::NotFound(PAGE));
+    }
+    let previous = (asked.number > 1).then(|| link(incoming, asked.number - 1));
+    let next = (asked.number < pages).then(|| link(incoming, asked.number + 1));
+    Ok((previous, next))
 }
 
 /// The same URL with another page number; the first page has none.

@@ -10,7 +10,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// Refuses a request whose `Host` is not ours (421) or whose `Origin` may not call us (403).
 /// Runs before authentication and routing.
-pub(super) fn host_and_origin(
+pub(in crate::http) fn host_and_origin(
     config: &Config,
     uri: &Uri,
     headers: &HeaderMap,

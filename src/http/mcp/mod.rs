@@ -2,7 +2,7 @@
 //! Every transport passes the same checks in the same order: host and origin, then the key.
 
 mod body;
-mod checks;
+pub(super) mod checks;
 mod era;
 mod events;
 mod peer;

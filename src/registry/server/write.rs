@@ -40,6 +40,8 @@ pub struct Draft {
     pub auth_type: AuthType,
     /// Whose credentials are used.
     pub auth_scope: Scope,
+    /// The OAuth service of its grants.
+    pub oauth_service: Option<i64>,
     /// Whether other tenants may use it.
     pub is_featured: bool,
     /// The hard off switch.
@@ -159,7 +161,7 @@ async fn store(
         "UPDATE servers SET mentor_id = $2, owner = $3, name = $4, description = $5, url = $6, origin = $7,
              transport = $8, credentials_sealed = $9, extra_headers_sealed = $10, auth_type = $11,
              auth_scope = $12, is_featured = $13, is_enabled = $14, clean_output = $15,
-             tool_prefix = COALESCE($16, tool_prefix), updated_at = $17
+             tool_prefix = COALESCE($16, tool_prefix), updated_at = $17, oauth_service_id = $18
          WHERE id = $1",
         id,
         draft.mentor,
@@ -177,7 +179,8 @@ async fn store(
         draft.is_enabled,
         draft.clean_output,
         draft.tool_prefix.as_deref(),
-        now
+        now,
+        draft.oauth_service
     )?;
     match &draft.image {
         None => Ok(()),

@@ -1,0 +1,123 @@
+//! `…/chat-model/`: the language model that answers for a tenant's mentors.
+//! The key goes in and never comes out: answers show a mask.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::super::answer::Answer;
+use super::super::drf::reader::{Given, Reader, Text};
+use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
+use crate::audit;
+use crate::error::{Error, Result};
+use crate::registry::chat_model::{
+    self, API_KEY_CHARACTERS_MAX, BASE_URL_CHARACTERS_MAX, ChatModel, Draft, MODEL_CHARACTERS_MAX,
+};
+use crate::registry::sealed::{CREDENTIALS, Change};
+use crate::storage::Tx;
+
+/// A model to be entered.
+#[derive(JsonSchema)]
+#[schemars(rename = "ChatModelRequest")]
+#[expect(dead_code, reason = "read by the schema only")]
+struct ModelRequest {
+    /// What `/chat/completions` is below, such as `https://api.openai.com/v1`.
+    base_url: String,
+    /// The model's name there.
+    model: String,
+    /// The key; absent, null or its mask leaves the one that is stored, empty clears it.
+    api_key: Option<String>,
+}
+
+/// A model as it is stored.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ChatModel")]
+struct ModelAnswer {
+    base_url: String,
+    model: String,
+    /// The key, masked; empty if there is none.
+    api_key: String,
+    updated_at: String,
+}
+
+const ANSWER: Shape = Shape::One(schema_of::<ModelAnswer>);
+
+pub(crate) const READ: Endpoint = Endpoint::closed("Reads which language model answers.", |call| {
+    Box::pin(read(call))
+})
+.answers(200, ANSWER);
+
+pub(crate) const REPLACE: Endpoint = Endpoint::closed(
+    "Enters the OpenAI-compatible endpoint that answers, or changes it.",
+    |call| Box::pin(replace(call)),
+)
+.body(schema_of::<ModelRequest>)
+.answers(200, ANSWER);
+
+pub(crate) const DELETE: Endpoint = Endpoint::closed(
+    "Deletes the language model; the built-in engine answers from then on.",
+    |call| Box::pin(delete(call)),
+);
+
+async fn read(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    let model = chat_model::find(&mut tx, call.caller.tenant.id).await?;
+    shown(&call, &model.ok_or(Error::NotFound("chat model"))?)
+}
+
+async fn replace(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let tenant = call.caller.tenant.id;
+    let stored = chat_model::find(&mut tx, tenant).await?;
+    let mut reader = Reader::new(&call.fields);
+    let base_url = reader.text("base_url", Text::filled(BASE_URL_CHARACTERS_MAX));
+    let base_url = reader.not_null("base_url", base_url);
+    let model = reader.text("model", Text::filled(MODEL_CHARACTERS_MAX));
+    let model = reader.not_null("model", model);
+    let key = reader.text("api_key", Text::blank(API_KEY_CHARACTERS_MAX));
+    let has_stored = stored.is_some_and(|stored| !stored.api_key_sealed.is_empty());
+    let api_key = match key {
+        Given::Absent | Given::Null => Change::Keep,
+        Given::Value(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
+            reader.errors.add("api_key", "Enter a valid key.");
+            Change::Keep
+        }
+        Given::Value(text) => Change::of_credentials(text, has_stored, &mut reader.errors),
+    };
+    call.fields
+        .require(&["base_url", "model"], &mut reader.errors);
+    let mut errors = reader.errors;
+    errors.rename(CREDENTIALS, "api_key");
+    let draft = Draft {
+        base_url: base_url.unwrap_or_default(),
+        model: model.unwrap_or_default(),
+        api_key,
+    };
+    let tools = (&*call.app.vault, call.app.egress.policy());
+    let stored = chat_model::store(&mut tx, tools, tenant, (draft, errors), call.now()).await?;
+    record(&call, &mut tx, "chat_model.set").await?;
+    tx.commit().await?;
+    shown(&call, &stored)
+}
+
+async fn delete(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    if !chat_model::delete(&mut tx, call.caller.tenant.id).await? {
+        return Err(Error::NotFound("chat model"));
+    }
+    record(&call, &mut tx, "chat_model.delete").await?;
+    tx.commit().await?;
+    Ok(Answer::no_content())
+}
+
+fn shown(call: &Call, model: &ChatModel) -> Result<Answer> {
+    Answer::ok(&ModelAnswer {
+        base_url: model.base_url.clone(),
+        model: model.model.clone(),
+        api_key: model.masked_api_key(&call.app.vault),
+        updated_at: model.updated_at.to_iso(),
+    })
+}
+
+async fn record(call: &Call, tx: &mut Tx, action: &str) -> Result<()> {
+    audit::record(tx, &call.entry(action, "chat_model")).await
+}
