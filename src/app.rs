@@ -12,6 +12,7 @@ use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
+use crate::native;
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
 use crate::rate_limit::{self, Limiter};
@@ -45,6 +46,8 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// The turns of learners with mentors.
     pub chat: Arc<Chat>,
+    /// Servers of our own.
+    pub native: native::Server,
     /// The sessions of MCP clients.
     pub sessions: ClientSessions,
     /// Background work that shutdown waits for.
@@ -148,6 +151,7 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
+        let native = native::Server::new(db.clone(), vault.clone(), clock.clone(), audit.clone());
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -161,6 +165,7 @@ impl App {
             flow,
             gateway,
             chat,
+            native,
             sessions,
             tasks,
         }))

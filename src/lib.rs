@@ -25,12 +25,17 @@
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
+//! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
 //!
 //! The relay:
 //!
 //! * [`upstream`]: MCP servers behind one client, over three transports and in both eras.
 //! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras.
 //! * [`chat`]: learners and mentors in conversation: sessions, turns, what answers.
+//!
+//! Servers of our own:
+//!
+//! * [`native`]: tools and resources over the nouns, each a small function, behind one mechanism; no hop.
 //!
 //! And what puts it together:
 //!
@@ -120,9 +125,11 @@ pub mod rate_limit;
 pub mod registry;
 pub mod oauth;
 pub mod credentials;
+pub mod academy;
 pub mod upstream;
 pub mod gateway;
 pub mod chat;
+pub mod native;
 pub mod app;
 pub mod http;
 pub mod cli;

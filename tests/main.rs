@@ -11,6 +11,8 @@ mod harness;
 mod walk_through;
 
 mod api_keys;
+mod academy_v1;
+mod academy_v2;
 mod at_most_once;
 mod chat_model;
 mod chat_sessions;
@@ -25,6 +27,7 @@ mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;
 mod every_route;
+mod every_tool;
 mod hostile_upstreams;
 mod http_surface;
 mod interop;

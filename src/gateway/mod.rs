@@ -59,6 +59,8 @@ pub enum Target {
     Mentor(String),
     /// One server, names unprefixed.
     Server(i64),
+    /// A server of our own, by its name in paths. `native` answers for it; nothing here does.
+    Native(&'static str),
 }
 
 /// The parts that every MCP request needs.

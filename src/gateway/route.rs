@@ -13,6 +13,7 @@ use super::view::{Member, View};
 use super::watch::{WATCHED_MAX, Watch};
 use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen};
 use crate::clock::Stopwatch;
+use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, Version, message};
@@ -91,6 +92,7 @@ pub(super) async fn serve(
     match &request.target {
         Target::Server(_) => origin.at_server(method).await,
         Target::Mentor(_) => origin.at_mentor(method).await,
+        Target::Native(_) => Err(Error::NotFound("server").into()),
     }
 }
 

@@ -247,6 +247,7 @@ async fn load(gateway: &Gateway, caller: &Caller, target: &Target) -> Result<Vie
                 note: None,
             })
         }
+        Target::Native(_) => Err(Error::NotFound("server")),
         Target::Mentor(ident) => {
             let mentor = mentor::get(&mut tx, caller.tenant.id, ident).await?;
             load_mentor(gateway, &mut tx, caller, mentor).await

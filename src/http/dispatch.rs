@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
 use http::header::{ALLOW, CACHE_CONTROL, HOST};
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::answer::Answer;
 use super::caller::{authenticate, peer_address};
@@ -169,7 +169,7 @@ async fn incoming(app: Arc<App>, route: &Route, parts: &mut Parts) -> Incoming {
         words: words_of(&parts.extensions),
         request_id: RequestId::of(&parts.extensions),
         peer: peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy),
-        base_url: base_url(&app, parts),
+        base_url: base_url(&app, &parts.headers),
         asked_path: asked_path.map_or_else(|| parts.uri.path().to_owned(), |path| path.0),
         started: Stopwatch::start(),
         app,
@@ -177,11 +177,11 @@ async fn incoming(app: Arc<App>, route: &Route, parts: &mut Parts) -> Incoming {
 }
 
 /// The operator's public URL, else the host that the client named.
-fn base_url(app: &App, parts: &Parts) -> String {
+pub(super) fn base_url(app: &App, headers: &HeaderMap) -> String {
     if let Some(url) = &app.config.public_url {
         return url.clone();
     }
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.filter(|host| host.parse::<http::uri::Authority>().is_ok());
     match host {
         Some(host) => format!("http://{host}"),

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (4, include_str!("../../migrations/0004_oauth_flow.sql")),
     (5, include_str!("../../migrations/0005_api_keys.sql")),
     (6, include_str!("../../migrations/0006_chat.sql")),
+    (7, include_str!("../../migrations/0007_academy.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

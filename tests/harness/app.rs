@@ -43,6 +43,11 @@ impl Gateway {
     }
 
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_at(START, adjust).await
+    }
+
+    /// A gateway whose clock stands at this time.
+    pub async fn start_at(now: UnixMs, adjust: impl FnOnce(&mut Settings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings {
             data_dir: Some(dir.path().into()),
@@ -55,7 +60,7 @@ impl Gateway {
         let addr = listener.local_addr().unwrap();
         settings.addr.get_or_insert(addr);
         let config = settings.resolve().unwrap();
-        let app = App::start(config, Clock::manual(START)).await.unwrap();
+        let app = App::start(config, Clock::manual(now)).await.unwrap();
         let mentor = populate(&app).await;
         let base = format!("http://{addr}");
         // As the service itself does: without it each event of a stream waits for an acknowledgement.
@@ -105,6 +110,16 @@ impl Gateway {
     /// The admin of another tenant.
     pub async fn stranger(&self) -> Client {
         self.client("globex", "gus").await
+    }
+
+    /// A client of acme with a key of this kind and these scopes.
+    pub async fn with_key(&self, username: &str, kind: TokenKind, scopes: &[&str]) -> Client {
+        let mut tx = self.app.db.write().await.unwrap();
+        let tenant = tenant::get(&mut tx, "acme").await.unwrap();
+        let user = user::get(&mut tx, tenant.id, username).await.unwrap();
+        let key = key(&self.app, &mut tx, &user, kind, scopes).await;
+        tx.commit().await.unwrap();
+        Client::new(&self.base, "acme", username, Some(key))
     }
 
     /// A platform key of acme's admin with these scopes.

@@ -1,5 +1,6 @@
 //! A real gateway on a port of its own, with a database of its own, and clients for it.
 
+mod academy;
 mod app;
 mod chat;
 mod client;
@@ -7,6 +8,7 @@ mod mcp;
 mod sign_in;
 mod upstream;
 
+pub use academy::{Academy, refusal};
 pub use app::{Gateway, PUBLIC_SERVER};
 pub use chat::{Chat, connect as connect_socket, session, text_of};
 pub use client::{Answer, Client, send, send_bytes};

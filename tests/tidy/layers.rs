@@ -23,12 +23,14 @@ const MAY_USE: &[(&str, &str)] = &[
     ("registry", "auth clock egress error secret storage tenant"),
     ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
     ("credentials", "clock error registry secret storage tenant"),
+    ("academy", "auth clock error secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
-    ("app", "audit auth chat clock config egress error gateway oauth rate_limit registry secret storage tasks upstream"),
-    ("http", "app audit auth chat clock config credentials egress error gateway mcp oauth rate_limit registry secret storage tasks tenant upstream"),
-    ("cli", "app audit auth clock config credentials egress error http mcp oauth registry secret storage tasks tenant upstream"),
+    ("native", "academy audit auth clock error mcp secret storage"),
+    ("app", "audit auth chat clock config egress error gateway native oauth rate_limit registry secret storage tasks upstream"),
+    ("http", "academy app audit auth chat clock config credentials egress error gateway mcp native oauth rate_limit registry secret storage tasks tenant upstream"),
+    ("cli", "academy app audit auth clock config credentials egress error http mcp native oauth registry secret storage tasks tenant upstream"),
 ];
 
 /// Texts that only these files or folders may contain, and why.

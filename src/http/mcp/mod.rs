@@ -5,6 +5,7 @@ mod body;
 pub(super) mod checks;
 mod era;
 mod events;
+mod native;
 mod peer;
 mod sse;
 mod streamable;
@@ -17,13 +18,14 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::any;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use super::caller::{authenticate, peer_address};
+use super::dispatch::base_url;
 use super::request_id::RequestId;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::gateway::Target;
+use crate::gateway::{Outcome, Request as Asking, Target};
 use crate::mcp::Message;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use sse::Peers;
@@ -42,11 +44,33 @@ struct Asked {
     target: Target,
     parts: Parts,
     request_id: Arc<str>,
+    /// Scheme and host for absolute links.
+    base_url: Arc<str>,
+}
+
+/// What becomes of a request, and the headers that go with an answer.
+struct Handled {
+    outcome: Outcome,
+    headers: HeaderMap,
+}
+
+/// Has a request answered by whoever is behind its target.
+async fn handle(app: &Arc<App>, base_url: &Arc<str>, request: Asking, message: Message) -> Handled {
+    if let Target::Native(name) = request.target
+        && let Some(face) = crate::native::find(name)
+    {
+        return Box::pin(native::handle(app, (face, base_url), &request, &message)).await;
+    }
+    Handled {
+        // Boxed: in debug builds a relayed call would otherwise be copied once more on a stack that is nearly full.
+        outcome: Box::pin(app.gateway.handle(request, message)).await,
+        headers: HeaderMap::new(),
+    }
 }
 
 /// The routes of the MCP endpoints, with and without the slash at the end.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
+    native::routes()
         .route("/mcp/mentors/{mentor}", any(mentor))
         .route("/mcp/mentors/{mentor}/", any(mentor))
         .route("/mcp/mentors/{mentor}/{transport}", any(mentor_over))
@@ -93,7 +117,7 @@ impl Mcp {
         let (parts, content) = request.into_parts();
         let asked = match self.check(target, parts).await {
             Ok(asked) => asked,
-            Err(error) => return body::refuse(None, &error),
+            Err(refused) => return body::refuse(None, &refused),
         };
         match (over, &asked.parts.method) {
             ("", _) => streamable::answer(asked, content).await,
@@ -133,15 +157,24 @@ impl Mcp {
                 .with_status(status.as_u16())
         })?;
         let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
-        let caller = authenticate(&app, &parts.headers, peer).await?;
-        caller.require_general_key()?;
-        let request_id = RequestId::of(&parts.extensions).as_str().into();
+        let request_id: Arc<str> = RequestId::of(&parts.extensions).as_str().into();
+        let caller = authenticate(&app, &parts.headers, peer).await;
+        let caller = match target {
+            Target::Native(name) => native::admit(&app, (name, &request_id), caller)?,
+            Target::Mentor(_) | Target::Server(_) => {
+                let caller = caller?;
+                caller.require_general_key()?;
+                caller
+            }
+        };
+        let base_url = base_url(&app, &parts.headers).into();
         Ok(Asked {
             app,
             caller,
             target,
             parts,
             request_id,
+            base_url,
         })
     }
 }

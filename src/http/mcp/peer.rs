@@ -10,6 +10,7 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::super::dispatch::base_url;
 use super::era::{self, Opening};
 use super::streamable::client_of;
 use crate::app::App;
@@ -41,6 +42,8 @@ pub(super) struct Peer {
     target: Target,
     /// The chat session that the connection was opened in.
     chat: Option<Arc<str>>,
+    /// Scheme and host for absolute links.
+    base_url: Arc<str>,
     out: mpsc::Sender<Bytes>,
     session: Mutex<Option<Arc<ClientSession>>>,
     /// Calls of the stateless era, which on such a connection are cancelled by notification.
@@ -62,6 +65,7 @@ impl Peer {
         let closed = app.tasks.stop.child_token();
         let peer = Self {
             id: random_hex::<32>(),
+            base_url: base_url(&app, headers).into(),
             app,
             caller,
             target,
@@ -149,7 +153,7 @@ impl Peer {
         let id = message.id.clone().unwrap_or_default();
         let request = self.request(Version::V2026_07_28, client, None);
         lock(&self.calls).insert(id.clone(), request.cancelled.clone());
-        let outcome = self.app.gateway.handle(request, message).await;
+        let outcome = self.handle(request, message).await;
         self.write_outcome(outcome).await;
         lock(&self.calls).remove(&id);
     }
@@ -162,7 +166,7 @@ impl Peer {
             RpcError::new(INVALID_REQUEST, "the first request must be initialize")
         })?;
         let request = self.request(session.version, session.client(), Some(session));
-        let outcome = self.app.gateway.handle(request, message).await;
+        let outcome = self.handle(request, message).await;
         self.write_outcome(outcome).await;
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Peer {
             client.clone(),
         );
         let request = self.request(session.version, client, Some(session.clone()));
-        let outcome = self.app.gateway.handle(request, message).await;
+        let outcome = self.handle(request, message).await;
         let old = lock(&self.session).replace(session.clone());
         if let Some(old) = old {
             old.closed.cancel();
@@ -219,6 +223,11 @@ impl Peer {
             };
             self.write(text).await;
         }
+    }
+
+    async fn handle(&self, request: Request, message: Message) -> Outcome {
+        let handled = super::handle(&self.app, &self.base_url, request, message).await;
+        handled.outcome
     }
 
     fn request(

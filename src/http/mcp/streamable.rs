@@ -21,7 +21,7 @@ use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
 use crate::gateway::relay::Relay;
 use crate::gateway::streams::{Position, Stream};
-use crate::gateway::{Outcome, Request};
+use crate::gateway::{Outcome, Request, Target};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, RawObject, Version, headers};
@@ -89,7 +89,12 @@ impl Asked {
             return body::empty(StatusCode::ACCEPTED);
         }
         let request = self.request(Version::V2026_07_28, client, None);
-        respond(self.app.gateway.handle(request, message).await)
+        self.handle(request, message).await
+    }
+
+    async fn handle(&self, request: Request, message: Message) -> Response {
+        let handled = super::handle(&self.app, &self.base_url, request, message).await;
+        headed(respond(handled.outcome), handled.headers)
     }
 
     fn request(
@@ -131,10 +136,10 @@ impl Asked {
             Kind::Request => {
                 let request =
                     self.request(session.version, session.client(), Some(session.clone()));
-                let outcome = self.app.gateway.handle(request, message).await;
-                Ok(match outcome {
+                let handled = super::handle(&self.app, &self.base_url, request, message).await;
+                Ok(match handled.outcome {
                     Outcome::Stream(relay) => resumable(&self.app, &session, relay),
-                    outcome => respond(outcome),
+                    outcome => headed(respond(outcome), handled.headers),
                 })
             }
             Kind::Notification => {
@@ -159,9 +164,9 @@ impl Asked {
             client.clone(),
         );
         let request = self.request(session.version, client, Some(session.clone()));
-        let outcome = self.app.gateway.handle(request, message).await;
-        let made = matches!(&outcome, Outcome::Answer(text, 200) if is_result(text));
-        let mut response = respond(outcome);
+        let handled = super::handle(&self.app, &self.base_url, request, message).await;
+        let made = matches!(&handled.outcome, Outcome::Answer(text, 200) if is_result(text));
+        let mut response = headed(respond(handled.outcome), handled.headers);
         if made {
             let id = HeaderValue::from_str(&session.id).expect("hex is a header value");
             self.app.sessions.insert(session).await;
@@ -220,16 +225,7 @@ impl Asked {
             )
             .with_status(409));
         };
-        let view = self
-            .app
-            .gateway
-            .view(&self.caller, &self.target)
-            .await
-            .map_err(|error| RpcError::from(&error))?;
-        let changes = view
-            .mentor
-            .is_some()
-            .then(|| Listening::to_all(&self.app.gateway, &view));
+        let changes = self.changes().await?;
         let own = session.streams.own();
         let replay = last.map_or_else(Vec::new, |position| own.kept_after(position.message));
         Ok(events::own_stream(SessionStream {
@@ -240,6 +236,16 @@ impl Asked {
             own,
             replay: replay.into(),
         }))
+    }
+
+    /// Changes of lists, which only a union announces by itself.
+    async fn changes(&self) -> Result<Option<Listening>, RpcError> {
+        if let Target::Native(_) = self.target {
+            return Ok(None);
+        }
+        let view = self.app.gateway.view(&self.caller, &self.target).await?;
+        let is_union = view.mentor.is_some();
+        Ok(is_union.then(|| Listening::to_all(&self.app.gateway, &view)))
     }
 
     async fn delete(self) -> Result<Response, RpcError> {
@@ -329,6 +335,11 @@ fn lost_events() -> RpcError {
         "the events after this Last-Event-ID are not kept",
     )
     .with_status(404)
+}
+
+fn headed(mut response: Response, headers: HeaderMap) -> Response {
+    response.headers_mut().extend(headers);
+    response
 }
 
 fn respond(outcome: Outcome) -> Response {

@@ -1,0 +1,446 @@
+//! Enrollments: who has a place in which cohort, how far they are, and until when their access lasts.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+
+use super::cohort::{self, Cohort, Modality};
+use super::words::{Json, words};
+use super::{Actor, Error, RealmId, Result, new_id, organization, person};
+use crate::clock::UnixMs;
+use crate::sql;
+use crate::storage::Tx;
+
+/// One day, in ms.
+const DAY_MS: i64 = 86_400_000;
+/// Progress of a completed enrollment, in percent.
+pub const COMPLETE: i64 = 100;
+/// Longest note of an administrator, in bytes.
+const NOTES_BYTES_MAX: usize = 4096;
+
+words! {
+    /// Where an enrollment stands.
+    Status {
+        /// Not paid yet.
+        Pending = "pending",
+        /// Under way.
+        Active = "active",
+        /// Ended well.
+        Completed = "completed",
+        /// Given up.
+        Withdrawn = "withdrawn",
+    }
+}
+
+words! {
+    /// How somebody came to their place.
+    Kind {
+        /// Bought it.
+        Standard = "standard",
+        /// Was given it.
+        Complimentary = "complimentary",
+        /// Was sent by an organization.
+        Corporate = "corporate",
+        /// Tries it out.
+        Trial = "trial",
+    }
+}
+
+words! {
+    /// Whether it is paid.
+    Payment {
+        /// Not yet.
+        Pending = "pending",
+        /// Yes.
+        Paid = "paid",
+        /// Nobody has to.
+        Waived = "waived",
+    }
+}
+
+/// An enrollment, with what is always said along with it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Enrollment {
+    /// Its id, `enr_…`.
+    pub id: String,
+    /// The cohort.
+    pub cohort_id: String,
+    /// Whose it is.
+    pub person_id: String,
+    /// Who sent them.
+    pub organization_id: Option<String>,
+    /// How they came to it.
+    #[sqlx(try_from = "String")]
+    pub kind: Kind,
+    /// Where it stands.
+    #[sqlx(try_from = "String")]
+    pub status: Status,
+    /// Whether it is paid.
+    #[sqlx(try_from = "String")]
+    pub payment: Payment,
+    /// Since when.
+    pub enrolled_at: UnixMs,
+    /// When it was completed.
+    pub completed_at: Option<UnixMs>,
+    /// When materials, chat and office hours close.
+    pub expires_at: UnixMs,
+    /// How far it is, in percent.
+    pub progress: i64,
+    /// When something was last done with it.
+    pub last_activity_at: UnixMs,
+    /// The cohort's name.
+    pub cohort_name: String,
+    /// When the cohort begins.
+    pub starts_at: UnixMs,
+    /// When the cohort ends.
+    pub ends_at: UnixMs,
+    /// How the cohort meets.
+    #[sqlx(try_from = "String")]
+    pub modality: Modality,
+    /// The course.
+    pub course_id: String,
+    /// The course's title.
+    pub course_title: String,
+    /// The course's slug.
+    pub course_slug: String,
+    /// Who teaches the cohort.
+    pub instructor_name: String,
+    /// The learner's name.
+    pub learner_name: String,
+    /// The learner's address.
+    pub learner_email: String,
+    /// Who sent them, by name.
+    pub organization_name: Option<String>,
+    /// Its certificate.
+    pub certificate_id: Option<String>,
+}
+
+impl Enrollment {
+    /// Whether materials, chat and office hours are open.
+    ///
+    /// # Errors
+    /// `EnrollmentExpired` or `NotEnrolled` if they are not.
+    pub fn require_access(&self, what: &'static str, now: UnixMs) -> Result<()> {
+        match self.status {
+            Status::Pending | Status::Withdrawn => Err(Error::NotEnrolled(what)),
+            Status::Active | Status::Completed if now >= self.expires_at => {
+                Err(Error::EnrollmentExpired {
+                    enrollment: self.id.clone(),
+                    expired_at: self.expires_at.0,
+                })
+            }
+            Status::Active | Status::Completed => Ok(()),
+        }
+    }
+}
+
+/// The one text that joins an enrollment with what is said along with it.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.*, c.name AS cohort_name, c.starts_at, c.ends_at, c.modality, c.course_id,
+                    k.title AS course_title, k.slug AS course_slug, i.name AS instructor_name,
+                    p.name AS learner_name, p.email AS learner_email, o.name AS organization_name,
+                    f.id AS certificate_id
+             FROM academy_enrollments e
+             JOIN academy_cohorts c ON c.realm_id = e.realm_id AND c.id = e.cohort_id
+             JOIN academy_courses k ON k.realm_id = c.realm_id AND k.id = c.course_id
+             JOIN academy_instructors i ON i.realm_id = c.realm_id AND i.id = c.instructor_id
+             JOIN academy_people p ON p.realm_id = e.realm_id AND p.id = e.person_id
+             LEFT JOIN academy_organizations o ON o.realm_id = e.realm_id AND o.id = e.organization_id
+             LEFT JOIN academy_certificates f ON f.realm_id = e.realm_id AND f.enrollment_id = e.id
+             WHERE e.realm_id = $1 AND ",
+            $rest
+        )
+    };
+}
+
+/// The enrollments of a person, the latest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn of_person(tx: &mut Tx, realm: RealmId, person: &str) -> Result<Vec<Enrollment>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Enrollment,
+        select!("e.person_id = $2 ORDER BY e.enrolled_at DESC, e.id"),
+        realm,
+        person
+    )?)
+}
+
+/// The enrollments in a cohort that the actor may see, in the order in which they came; withdrawn ones only if they are
+/// wanted. An administrator of an organization sees its own people.
+///
+/// # Errors
+/// If the database fails.
+pub async fn roster(
+    tx: &mut Tx,
+    actor: &Actor,
+    cohort: &str,
+    includes_withdrawn: bool,
+) -> Result<Vec<Enrollment>> {
+    let own = actor.confined_to().filter(|_| actor.is_admin);
+    Ok(sql!(
+        tx,
+        fetch_all as Enrollment,
+        select!(
+            "e.cohort_id = $2 AND ($3 OR e.status <> 'withdrawn') AND ($4 IS NULL OR e.organization_id = $4)
+             ORDER BY e.enrolled_at, e.id"
+        ),
+        actor.realm,
+        cohort,
+        includes_withdrawn,
+        own
+    )?)
+}
+
+/// The place of a person in a cohort, if they have one; a given-up one only if there is no other.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_in_cohort(
+    tx: &mut Tx,
+    realm: RealmId,
+    cohort: &str,
+    person: &str,
+) -> Result<Option<Enrollment>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Enrollment,
+        select!(
+            "e.cohort_id = $2 AND e.person_id = $3
+             ORDER BY CASE WHEN e.status = 'withdrawn' THEN 1 ELSE 0 END, e.enrolled_at DESC LIMIT 1"
+        ),
+        realm,
+        cohort,
+        person
+    )?)
+}
+
+/// The enrollment with this id, if it is the actor's own or they are an administrator.
+///
+/// # Errors
+/// `NotYours` if it is not, or there is none.
+pub async fn get(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Enrollment> {
+    let found = sql!(
+        tx,
+        fetch_optional as Enrollment,
+        select!("e.id = $2"),
+        actor.realm,
+        id
+    )?;
+    found
+        .filter(|row| actor.is_admin || actor.is(&row.person_id))
+        .ok_or(Error::NotYours("enrollment"))
+}
+
+/// A place to be given.
+#[derive(Debug, Clone)]
+pub struct Grant<'a> {
+    /// To whom.
+    pub person: &'a str,
+    /// In which cohort.
+    pub cohort: &'a str,
+    /// Who sends them.
+    pub organization: Option<&'a str>,
+    /// How they come to it.
+    pub kind: Kind,
+    /// Whether it is paid.
+    pub payment: Payment,
+    /// What the administrator wants to remember.
+    pub notes: &'a str,
+    /// What else is known, for the client's own use.
+    pub metadata: Map<String, Value>,
+}
+
+/// Gives somebody a place in a cohort.
+///
+/// # Errors
+/// `EnrollmentExists`, `CohortFull`, `CohortClosed`, and `NotFound` for an unknown person, cohort or organization.
+pub async fn create(
+    tx: &mut Tx,
+    actor: &Actor,
+    grant: &Grant<'_>,
+    now: UnixMs,
+) -> Result<(Enrollment, Cohort)> {
+    check(tx, actor, grant).await?;
+    let realm = actor.realm;
+    // The seat comes first: it is the row at which those who ask at once queue.
+    let cohort = cohort::take_seat(tx, realm, grant.cohort, now).await?;
+    let existing = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
+    if let Some(existing) = existing.filter(|row| row.status != Status::Withdrawn) {
+        return Err(Error::EnrollmentExists {
+            enrollment: existing.id,
+        });
+    }
+    let status = match grant.payment {
+        Payment::Pending => Status::Pending,
+        Payment::Paid | Payment::Waived => Status::Active,
+    };
+    let price = match (grant.payment, grant.kind) {
+        (Payment::Paid, Kind::Corporate) => cohort.price_corporate,
+        (Payment::Paid, Kind::Standard) => cohort.price_individual,
+        (_, _) => 0,
+    };
+    let begins = now.max(cohort.starts_at);
+    let row = NewEnrollment {
+        id: new_id("enr"),
+        cohort_id: grant.cohort.to_owned(),
+        person_id: grant.person.to_owned(),
+        organization_id: grant.organization.map(str::to_owned),
+        kind: grant.kind,
+        status,
+        payment: grant.payment,
+        price_paid: price,
+        enrolled_at: now,
+        completed_at: None,
+        expires_at: UnixMs(begins.0.saturating_add(cohort.access_days * DAY_MS)),
+        progress: 0,
+        last_activity_at: now,
+        rating: None,
+        notes: grant.notes.to_owned(),
+        metadata: Json(grant.metadata.clone()),
+    };
+    insert(tx, realm, &row).await?;
+    let created = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
+    let created = created.ok_or(Error::not_found("enrollment"))?;
+    Ok((created, cohort))
+}
+
+async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>) -> Result<()> {
+    if grant.notes.len() > NOTES_BYTES_MAX {
+        return Err(Error::field(
+            "notes",
+            "Ensure this field has no more than 4096 bytes.",
+        ));
+    }
+    let Some(id) = grant.organization else {
+        if grant.kind == Kind::Corporate {
+            let message = "A corporate enrollment needs the organization that it is for.";
+            return Err(Error::field("organizationId", message));
+        }
+        return check_person(tx, actor.realm, grant).await;
+    };
+    if actor.confined_to().is_some_and(|own| own != id) {
+        return Err(Error::not_found("organization"));
+    }
+    organization::get(tx, actor.realm, id).await?;
+    check_person(tx, actor.realm, grant).await
+}
+
+async fn check_person(tx: &mut Tx, realm: RealmId, grant: &Grant<'_>) -> Result<()> {
+    let person = person::find(tx, realm, grant.person).await?;
+    person.map(drop).ok_or(Error::not_found("user"))
+}
+
+/// An enrollment as it is stored.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NewEnrollment {
+    /// Its id.
+    pub id: String,
+    /// The cohort.
+    pub cohort_id: String,
+    /// Whose it is.
+    pub person_id: String,
+    /// Who sent them.
+    #[serde(default)]
+    pub organization_id: Option<String>,
+    /// How they came to it.
+    pub kind: Kind,
+    /// Where it stands.
+    pub status: Status,
+    /// Whether it is paid.
+    pub payment: Payment,
+    /// What was paid, in US dollars.
+    #[serde(default)]
+    pub price_paid: i64,
+    /// Since when.
+    pub enrolled_at: UnixMs,
+    /// When it was completed.
+    #[serde(default)]
+    pub completed_at: Option<UnixMs>,
+    /// When its access ends.
+    pub expires_at: UnixMs,
+    /// How far it is, in percent.
+    pub progress: i64,
+    /// When something was last done with it.
+    pub last_activity_at: UnixMs,
+    /// What the learner thinks of the course, 1 to 5.
+    #[serde(default)]
+    pub rating: Option<i64>,
+    /// What the administrator wants to remember.
+    #[serde(default)]
+    pub notes: String,
+    /// What else is known.
+    #[serde(default)]
+    pub metadata: Json<Map<String, Value>>,
+}
+
+/// Stores an enrollment as it is given; the seat is the caller's business.
+///
+/// # Errors
+/// If the id is taken.
+pub async fn insert(tx: &mut Tx, realm: RealmId, row: &NewEnrollment) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO academy_enrollments (realm_id, id, cohort_id, person_id, organization_id, kind, status, payment,
+             price_paid, enrolled_at, completed_at, expires_at, progress, last_activity_at, rating, notes, metadata)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        realm,
+        &row.id,
+        &row.cohort_id,
+        &row.person_id,
+        row.organization_id.as_deref(),
+        row.kind.as_str(),
+        row.status.as_str(),
+        row.payment.as_str(),
+        row.price_paid,
+        row.enrolled_at,
+        row.completed_at,
+        row.expires_at,
+        row.progress,
+        row.last_activity_at,
+        row.rating,
+        &row.notes,
+        row.metadata.to_text()
+    )?;
+    Ok(())
+}
+
+/// What was done with an enrollment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Activity {
+    /// Materials that were opened.
+    pub materials_accessed: i64,
+    /// Materials that there are.
+    pub materials_total: i64,
+    /// Questions asked in the course chat.
+    pub chat_messages: i64,
+    /// Office hours that were booked and not cancelled.
+    pub bookings: i64,
+}
+
+/// What was done with an enrollment.
+///
+/// # Errors
+/// If the database fails.
+pub async fn activity(tx: &mut Tx, realm: RealmId, row: &Enrollment) -> Result<Activity> {
+    Ok(sql!(
+        tx,
+        fetch_one as Activity,
+        "SELECT (SELECT COUNT(*) FROM academy_accesses WHERE realm_id = $1 AND enrollment_id = $2) AS materials_accessed,
+                (SELECT COUNT(*) FROM academy_materials WHERE realm_id = $1 AND course_id = $3
+                   AND (organization_id IS NULL OR organization_id = $4)) AS materials_total,
+                (SELECT COUNT(*) FROM academy_chat_messages m JOIN academy_conversations v
+                   ON v.realm_id = m.realm_id AND v.id = m.conversation_id
+                   WHERE v.realm_id = $1 AND v.enrollment_id = $2 AND m.is_question) AS chat_messages,
+                (SELECT COUNT(*) FROM academy_bookings WHERE realm_id = $1 AND enrollment_id = $2
+                   AND status <> 'cancelled') AS bookings",
+        realm,
+        &row.id,
+        &row.course_id,
+        row.organization_id.as_deref()
+    )?)
+}

@@ -1,0 +1,142 @@
+//! Materials: the enablement kit of a course, an organization's own templates, and who has opened what.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+
+use super::words::{Json, words};
+use super::{RealmId, Result};
+use crate::clock::UnixMs;
+use crate::sql;
+use crate::storage::Tx;
+
+words! {
+    /// What a material is.
+    Kind {
+        /// Slides of a lesson.
+        Slides = "slides",
+        /// Prompts to copy.
+        Prompts = "prompts",
+        /// A form to fill.
+        Template = "template",
+        /// An exercise.
+        Worksheet = "worksheet",
+        /// A text to read.
+        Guide = "guide",
+        /// A film.
+        Video = "video",
+        /// A page to work on.
+        Interactive = "interactive",
+        /// A program.
+        Tool = "tool",
+    }
+}
+
+/// A material.
+#[derive(Debug, Clone, FromRow, Deserialize)]
+pub struct Material {
+    /// Its id, `mat_…`.
+    pub id: String,
+    /// The course whose kit it is in.
+    pub course_id: String,
+    /// The organization whose own it is.
+    #[serde(default)]
+    pub organization_id: Option<String>,
+    /// Where it stands in the kit.
+    #[serde(default)]
+    pub position: i64,
+    /// Its title.
+    pub title: String,
+    /// What it is for.
+    pub description: String,
+    /// What it is.
+    #[sqlx(try_from = "String")]
+    pub kind: Kind,
+    /// The format of its file, such as `pdf`.
+    pub format: String,
+    /// The name of its file.
+    pub file_name: String,
+    /// The size of its file, in bytes.
+    #[serde(default)]
+    pub size_bytes: Option<i64>,
+    /// How many pages it has.
+    #[serde(default)]
+    pub page_count: Option<i64>,
+    /// How long a film is, `20:35`.
+    #[serde(default)]
+    pub duration: Option<String>,
+    /// What else is said of it.
+    #[serde(default)]
+    #[sqlx(try_from = "String")]
+    pub metadata: Json<Map<String, Value>>,
+    /// When it was last changed.
+    pub updated_at: UnixMs,
+}
+
+/// The materials of a course in the order of the kit: everybody's, then the organization's own.
+///
+/// # Errors
+/// If the database fails.
+pub async fn of_course(
+    tx: &mut Tx,
+    realm: RealmId,
+    course: &str,
+    organization: Option<&str>,
+) -> Result<Vec<Material>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Material,
+        "SELECT * FROM academy_materials WHERE realm_id = $1 AND course_id = $2
+           AND (organization_id IS NULL OR organization_id = $3)
+         ORDER BY CASE WHEN organization_id IS NULL THEN 0 ELSE 1 END, position, id",
+        realm,
+        course,
+        organization
+    )?)
+}
+
+/// Adds a material and the text of its pages.
+///
+/// # Errors
+/// If the id is taken.
+pub async fn insert(
+    tx: &mut Tx,
+    realm: RealmId,
+    material: &Material,
+    pages: &[String],
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO academy_materials (realm_id, id, course_id, organization_id, position, title, description, kind,
+             format, file_name, size_bytes, page_count, duration, metadata, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        realm,
+        &material.id,
+        &material.course_id,
+        material.organization_id.as_deref(),
+        material.position,
+        &material.title,
+        &material.description,
+        material.kind.as_str(),
+        &material.format,
+        &material.file_name,
+        material.size_bytes,
+        material.page_count,
+        material.duration.as_deref(),
+        material.metadata.to_text(),
+        material.updated_at
+    )?;
+    for (page, body) in (1_i64..).zip(pages) {
+        sql!(
+            tx,
+            execute,
+            "INSERT INTO academy_pages (realm_id, material_id, page, body) VALUES ($1, $2, $3, $4)",
+            realm,
+            &material.id,
+            page,
+            body
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The academy: courses, cohorts, enrollments, materials and certificates of a tenant, with their rules and their SQL.
+//! Knows neither MCP nor HTTP: the faces in `native` spell what is decided here.
+
+pub mod certificate;
+pub mod cohort;
+pub mod course;
+pub mod enrollment;
+pub mod download;
+mod error;
+pub mod material;
+pub mod organization;
+pub mod person;
+mod realm;
+pub mod sample;
+mod words;
+
+pub use error::{Error, Result};
+pub use realm::{Actor, RealmId};
+pub use words::Json;
+
+use crate::clock::random_hex;
+
+/// Random bytes of an id: 96 bits cannot be guessed.
+const ID_BYTES: usize = 12;
+
+/// A new id: `enr_` and random hexadecimal digits.
+fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{}", random_hex::<ID_BYTES>())
+}

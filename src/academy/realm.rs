@@ -1,0 +1,98 @@
+//! One tenant's academy, live or sandbox, and who acts in it.
+//! Every query of the academy is bound to a realm, so that nothing is found in another tenant or from the sandbox.
+
+use super::Result;
+use super::person::{self, Person};
+use crate::auth::Caller;
+use crate::auth::token::Environment;
+use crate::clock::UnixMs;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+
+/// The number of a realm. The one that does not exist yet holds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct RealmId(pub i64);
+
+/// The realm that no row belongs to.
+const NOWHERE: RealmId = RealmId(0);
+
+impl RealmId {
+    /// The realm of a tenant, or the empty one if nothing was ever put into it.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn of(tx: &mut Tx, tenant: TenantId, environment: Environment) -> Result<Self> {
+        let found = sql!(
+            tx,
+            scalar_optional as Self,
+            "SELECT id FROM academy_realms WHERE tenant_id = $1 AND environment = $2",
+            tenant,
+            environment.as_str()
+        )?;
+        Ok(found.unwrap_or(NOWHERE))
+    }
+
+    /// The realm of a tenant, made if it is not there.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn make(
+        tx: &mut Tx,
+        tenant: TenantId,
+        environment: Environment,
+        now: UnixMs,
+    ) -> Result<Self> {
+        Ok(sql!(
+            tx,
+            scalar as Self,
+            "INSERT INTO academy_realms (tenant_id, environment, created_at) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant_id, environment) DO UPDATE SET created_at = academy_realms.created_at
+             RETURNING id",
+            tenant,
+            environment.as_str(),
+            now
+        )?)
+    }
+}
+
+/// Who acts in a realm, and with which rights.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// Where.
+    pub realm: RealmId,
+    /// The profile of the caller, if there is one.
+    pub person: Option<Person>,
+    /// Whether what belongs to others may be seen and changed.
+    pub is_admin: bool,
+    /// Whether the cohorts that the person teaches may be seen and written to.
+    pub is_instructor: bool,
+}
+
+impl Actor {
+    /// The actor behind a caller, with the rights of a plain learner.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn of(tx: &mut Tx, caller: &Caller) -> Result<Self> {
+        let realm = RealmId::of(tx, caller.tenant.id, caller.environment).await?;
+        let person = person::find_by_user(tx, realm, caller.user_id()).await?;
+        Ok(Self {
+            realm,
+            person,
+            is_admin: false,
+            is_instructor: false,
+        })
+    }
+
+    /// Whether the id is the actor's own.
+    pub fn is(&self, person: &str) -> bool {
+        self.person.as_ref().is_some_and(|own| own.id == person)
+    }
+
+    /// The organization that an administrator is confined to; `None`: the whole academy.
+    pub fn confined_to(&self) -> Option<&str> {
+        self.person.as_ref()?.organization_id.as_deref()
+    }
+}

@@ -1,0 +1,161 @@
+//! The endpoints of our own servers: the same transports as any other's, and each tool as a plain POST.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use axum::routing::{any, post};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Asking, Handled, Mcp, body};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{Error, Result};
+use crate::gateway::{Outcome, Target};
+use crate::mcp::Message;
+use crate::mcp::error::RpcError;
+use crate::native::{self, FACES, Face, Failure, Refusal};
+
+/// What the tools of v1 are called without a version in front of them (threats.md T13).
+const UNVERSIONED: &str = "v1";
+
+/// The routes of every server of ours.
+pub(super) fn routes() -> Router<Mcp> {
+    let mut router = Router::new().route("/mcp/tools/{tool}", any(unversioned));
+    for face in FACES {
+        let name = face.name;
+        let whole = move |State(mcp): State<Mcp>, request: Request| async move {
+            mcp.answer(Target::Native(name), "", request).await
+        };
+        let over = move |State(mcp): State<Mcp>, Path(over): Path<String>, request: Request| async move {
+            mcp.answer(Target::Native(name), &over, request).await
+        };
+        let tool = move |State(mcp): State<Mcp>, Path(tool): Path<String>, request: Request| async move {
+            plain(&mcp, face, &tool, request).await
+        };
+        router = router
+            .route(&format!("/mcp/{name}"), any(whole))
+            .route(&format!("/mcp/{name}/"), any(whole))
+            .route(&format!("/mcp/{name}/{{transport}}"), any(over))
+            .route(&format!("/mcp/{name}/tools/{{tool}}"), post(tool))
+            .route(&format!("/mcp/{name}/tools/{{tool}}/"), post(tool));
+    }
+    router
+}
+
+/// The path has a version; nothing is done on the way there.
+async fn unversioned(Path(tool): Path<String>) -> Response {
+    let is_name = tool.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let location = HeaderValue::try_from(format!("/mcp/{UNVERSIONED}/tools/{tool}"));
+    match location {
+        Ok(location) if is_name => {
+            let mut response = body::empty(StatusCode::PERMANENT_REDIRECT);
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        _ => body::empty(StatusCode::NOT_FOUND),
+    }
+}
+
+/// The caller, if the key is one of this server's kind. A refusal carries the server's own words.
+pub(super) fn admit(
+    app: &App,
+    (name, request_id): (&str, &str),
+    caller: Result<Arc<Caller>>,
+) -> Result<Arc<Caller>, RpcError> {
+    let face = native::find(name).ok_or_else(|| RpcError::from(&Error::NotFound("server")))?;
+    of_kind(face, caller).map_err(|error| {
+        let rpc = RpcError::from(&error);
+        let failure = native::spell(face, &error.into(), request_id, app.clock.now());
+        let message = failure.body["error"]["message"]
+            .as_str()
+            .unwrap_or_default();
+        RpcError {
+            message: message.to_owned(),
+            ..rpc.with_data(failure.body.clone())
+        }
+    })
+}
+
+fn of_kind(face: &Face, caller: Result<Arc<Caller>>) -> Result<Arc<Caller>> {
+    caller.and_then(|caller| {
+        if caller.kind == face.key {
+            Ok(caller)
+        } else {
+            Err(Error::InvalidCredentials)
+        }
+    })
+}
+
+/// Answers one MCP request.
+pub(super) async fn handle(
+    app: &App,
+    (face, base_url): (&'static Face, &Arc<str>),
+    asking: &Asking,
+    message: &Message,
+) -> Handled {
+    let request = native::Request {
+        caller: asking.caller.clone(),
+        face,
+        version: Some(asking.version),
+        request_id: asking.request_id.clone(),
+        base_url: base_url.clone(),
+    };
+    let answer = app.native.handle(&request, message).await;
+    Handled {
+        outcome: Outcome::Answer(answer.text, answer.status),
+        headers: HeaderMap::new(),
+    }
+}
+
+/// A tool as a plain POST: the body is the arguments, the answer the output or the error.
+async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> Response {
+    let (parts, content) = request.into_parts();
+    let (app, id) = (mcp.app.clone(), super::RequestId::of(&parts.extensions));
+    let asked = match mcp.check(Target::Native(face.name), parts).await {
+        Ok(asked) => asked,
+        Err(error) => return refused(&error),
+    };
+    let request = native::Request {
+        caller: asked.caller.clone(),
+        face,
+        version: None,
+        request_id: asked.request_id.clone(),
+        base_url: asked.base_url.clone(),
+    };
+    let arguments = match arguments(&asked.parts.headers, content).await {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let failure = native::spell(face, &error, id.as_str(), app.clock.now());
+            return failed(&failure);
+        }
+    };
+    match app.native.call(&request, tool, arguments).await {
+        Ok(output) => body::json(output.to_string().into(), 200),
+        Err(failure) => failed(&failure),
+    }
+}
+
+async fn arguments(headers: &HeaderMap, content: axum::body::Body) -> Result<Value, Refusal> {
+    let text = body::read(headers, content).await?;
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Ok(json!({}));
+    }
+    serde_json::from_slice(&text)
+        .map_err(|_| Error::Malformed("the body is not JSON".into()).into())
+}
+
+fn failed(failure: &Failure) -> Response {
+    body::json(failure.body.to_string().into(), failure.status)
+}
+
+/// What the checks refused: in the server's words where they are known, else as on any MCP endpoint.
+fn refused(error: &RpcError) -> Response {
+    match &error.data {
+        Some(words) => body::json(words.to_string().into(), error.status),
+        None => body::refuse(None, error),
+    }
+}

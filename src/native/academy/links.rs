@@ -1,0 +1,42 @@
+//! Absolute links to what the academy serves over HTTP.
+
+use crate::academy::RealmId;
+use crate::academy::download::Download;
+use crate::native::tool::Call;
+
+/// The folder of everything that the academy serves as files.
+const FILES: &str = "/academy";
+
+/// The page on which anybody can check a certificate.
+pub(super) fn verification(call: &Call<'_>, certificate: &str) -> String {
+    format!("{}/verify/{certificate}", call.base_url)
+}
+
+/// Links to files for the caller, all ending at the same time.
+pub(super) struct Files {
+    pub(super) download: Download,
+}
+
+impl Files {
+    /// Links of this call.
+    pub(super) fn new(call: &Call<'_>, realm: RealmId) -> Self {
+        Self {
+            download: Download::new(realm, call.caller.user_id(), call.now),
+        }
+    }
+
+    /// A certificate in a format: `pdf`, `png` or `svg`.
+    pub(super) fn certificate(&self, call: &Call<'_>, id: &str, format: &str) -> String {
+        self.link(call, &format!("certificates/{id}.{format}"))
+    }
+
+    /// A material, as a file of this name.
+    pub(super) fn material(&self, call: &Call<'_>, id: &str) -> String {
+        self.link(call, &format!("materials/{id}/download"))
+    }
+
+    fn link(&self, call: &Call<'_>, file: &str) -> String {
+        let token = self.download.token(call.vault, file);
+        format!("{}{FILES}/{file}?token={token}", call.base_url)
+    }
+}

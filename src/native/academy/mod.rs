@@ -1,0 +1,22 @@
+//! The academy over MCP: two faces, v1 and v2, that spell the same facts.
+//! A version owns names, casing, time format and error codes; it holds no rule and no SQL.
+
+mod links;
+pub mod v1;
+pub mod v2;
+
+use super::failure::Refusal;
+use super::tool::Call;
+use crate::academy::Actor;
+
+/// Who acts, with the rights that holders of these scopes have.
+async fn actor(call: &mut Call<'_>, admin: &[&str], instructor: &[&str]) -> Result<Actor, Refusal> {
+    let mut actor = Actor::of(call.tx, call.caller).await?;
+    let holds = |wanted: &[&str]| {
+        let held = &call.caller.scopes;
+        held.iter().any(|scope| wanted.contains(&&**scope))
+    };
+    actor.is_admin = holds(admin);
+    actor.is_instructor = holds(instructor);
+    Ok(actor)
+}

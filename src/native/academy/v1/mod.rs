@@ -1,0 +1,67 @@
+//! The academy's first face (specification 6.3): camelCase, Unix milliseconds, keys `aea_…`.
+
+mod check_enrollment_status;
+mod error;
+mod get_certificate;
+mod get_cohort_roster;
+mod get_course_details;
+mod get_enablement_kit;
+mod get_learner_enrollments;
+mod get_upcoming_cohorts;
+mod resources;
+mod view;
+
+use crate::academy::Actor;
+use crate::auth::token::TokenKind;
+use crate::native::face::Face;
+use crate::native::failure::Refusal;
+use crate::native::resource::{ResourceEntry, resource};
+use crate::native::tool::{Call, ToolEntry, entry};
+
+/// Who may use what everybody may (6.3.4.2).
+const LEARNER: &[&str] = &["learner", "instructor", "admin"];
+/// Who may see and write to cohorts.
+const INSTRUCTOR: &[&str] = &["instructor", "admin"];
+/// Who may change them.
+const ADMIN: &[&str] = &["admin"];
+
+/// The tools of 6.3.2, in its order.
+const TOOLS: &[ToolEntry] = &[
+    entry::<get_learner_enrollments::GetLearnerEnrollments>(),
+    entry::<get_course_details::GetCourseDetails>(),
+    entry::<get_upcoming_cohorts::GetUpcomingCohorts>(),
+    entry::<check_enrollment_status::CheckEnrollmentStatus>(),
+    entry::<get_enablement_kit::GetEnablementKit>(),
+    entry::<get_certificate::GetCertificate>(),
+    entry::<get_cohort_roster::GetCohortRoster>(),
+];
+
+/// The resources of 6.3.3, in its order.
+const RESOURCES: &[ResourceEntry] = &[
+    resource::<resources::Courses>(),
+    resource::<resources::Cohorts>(),
+    resource::<resources::Enrollments>(),
+    resource::<resources::CertificateOf>(),
+    resource::<resources::Organization>(),
+];
+
+/// The face.
+pub static FACE: Face = Face {
+    name: "v1",
+    server_name: "ai-enablement-academy",
+    title: "AI Enablement Academy",
+    version: "1.0.0",
+    instructions: "Courses, cohorts, enrollments, materials and certificates of the AI Enablement Academy. \
+                   Times are Unix milliseconds. A learner's key sees the learner's own data; cohort rosters and \
+                   notifications need an instructor's key, changes an administrator's.",
+    key: TokenKind::Aea,
+    every_scope: "",
+    tools: TOOLS,
+    resources: RESOURCES,
+    spell: error::spell,
+};
+
+/// Who acts, with the rights of the key.
+async fn actor(call: &mut Call<'_>) -> Result<Actor, Refusal> {
+    super::actor(call, ADMIN, &["instructor"]).await
+}

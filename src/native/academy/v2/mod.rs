@@ -1,0 +1,43 @@
+//! The academy's second face (specification 8): snake-case tools, ISO 8601, keys `sk_mcp_…` bound to a user.
+
+mod academy_get_enrollments;
+mod error;
+mod time;
+mod view;
+
+use crate::academy::Actor;
+use crate::auth::token::TokenKind;
+use crate::native::face::Face;
+use crate::native::failure::Refusal;
+use crate::native::resource::ResourceEntry;
+use crate::native::tool::{Call, ToolEntry, entry};
+
+/// The tools of 8.2, in its order.
+const TOOLS: &[ToolEntry] = &[entry::<academy_get_enrollments::GetEnrollments>()];
+
+/// The resources of 8.3, in its order.
+const RESOURCES: &[ResourceEntry] = &[];
+
+/// The scope that stands for every other: what `token create --scope all` gives.
+const EVERY_SCOPE: &str = "all";
+
+/// The face.
+pub static FACE: Face = Face {
+    name: "v2",
+    server_name: "ai-enablement-academy",
+    title: "AI Enablement Academy",
+    version: "1.0.0",
+    instructions: "MCP server for AI Enablement Academy platform: enrollments, course materials, course chat, office \
+                   hours and certificates of the key's user, and cohorts, enrollments and mail for administrators. \
+                   Times are ISO 8601 in UTC.",
+    key: TokenKind::Mcp,
+    every_scope: EVERY_SCOPE,
+    tools: TOOLS,
+    resources: RESOURCES,
+    spell: error::spell,
+};
+
+/// Who acts; an administrator is whoever has `scope`, which opens what belongs to others.
+async fn actor(call: &mut Call<'_>, scope: &str) -> Result<Actor, Refusal> {
+    super::actor(call, &[scope, EVERY_SCOPE], &[]).await
+}

@@ -1,0 +1,22 @@
+//! MCP servers of our own: tools and resources that are small functions over the nouns, behind one mechanism.
+//! Holds no rule and no SQL of any noun; knows neither HTTP nor the relay.
+//!
+//! A [`Face`] is a server as a client sees it: names, spelling, errors. A tool is one file with a [`Tool`], one row in
+//! its face's table and one test file; everything that must hold for all of them is checked over the tables.
+
+pub mod academy;
+mod check;
+mod failure;
+mod face;
+mod protocol;
+mod resource;
+mod schema;
+mod server;
+mod tool;
+
+pub use face::{FACES, Face, find};
+pub use failure::{Failure, Refusal};
+pub use protocol::{Answer, error_of};
+pub use resource::{Resource, ResourceEntry, resource};
+pub use server::{Request, Server, spell};
+pub use tool::{Access, Call, Tool, ToolEntry, entry};

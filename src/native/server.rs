@@ -1,0 +1,256 @@
+//! The five steps of every call: find, admit (scope, limits), open a transaction, run, record.
+//! The same steps for every tool, resource and face, and whatever the wire.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::check;
+use super::face::{Circumstances, FACES, Face};
+use super::failure::{Failure, Refusal};
+use super::resource::ResourceEntry;
+use super::tool::{Access, Call, ToolEntry};
+use crate::audit::{self, AuditLog, Entry};
+use crate::auth::Caller;
+use crate::clock::{Clock, Stopwatch, UnixMs};
+use crate::error::Error;
+use crate::mcp::Version;
+use crate::secret::Vault;
+use crate::storage::{Db, Tx, like};
+
+/// Our own servers.
+#[derive(Debug)]
+pub struct Server {
+    db: Db,
+    vault: Arc<Vault>,
+    clock: Clock,
+    audit: AuditLog,
+    /// The schema of each tool's arguments, by face and tool.
+    inputs: HashMap<(&'static str, &'static str), Value>,
+}
+
+/// One request of a client, with everything that is known about who sent it.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// Which server was called.
+    pub face: &'static Face,
+    /// The revision of the request; a wire without MCP has none.
+    pub version: Option<Version>,
+    /// The request's id in answers, logs and audit rows.
+    pub request_id: Arc<str>,
+    /// Scheme and host for absolute links, without a slash at the end.
+    pub base_url: Arc<str>,
+}
+
+/// What a call does, for its audit row.
+struct Deed<'a> {
+    action: &'static str,
+    /// The tool or the URI.
+    name: &'a str,
+    /// The names of the arguments; their values never stand in the log.
+    arguments: String,
+    watch: Stopwatch,
+}
+
+impl Server {
+    /// The servers over these parts.
+    pub fn new(db: Db, vault: Arc<Vault>, clock: Clock, audit: AuditLog) -> Self {
+        let tools = FACES
+            .iter()
+            .flat_map(|face| face.tools.iter().map(|tool| (face.name, tool)));
+        let inputs = tools.map(|(face, tool)| ((face, tool.name), (tool.input)()));
+        Self {
+            db,
+            vault,
+            clock,
+            audit,
+            inputs: inputs.collect(),
+        }
+    }
+
+    /// The schema of a tool's arguments.
+    pub(super) fn input(&self, face: &Face, tool: &ToolEntry) -> Value {
+        let known = self.inputs.get(&(face.name, tool.name));
+        known.cloned().unwrap_or_else(|| json!({}))
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    /// In the face's words, whatever refused or failed.
+    pub async fn call(
+        &self,
+        request: &Request,
+        name: &str,
+        arguments: Value,
+    ) -> Result<Value, Failure> {
+        let deed = Deed {
+            action: "tools/call",
+            name,
+            arguments: names_of(&arguments),
+            watch: Stopwatch::start(),
+        };
+        let outcome = self.run(request, arguments, &deed).await;
+        self.conclude(request, &deed, outcome)
+    }
+
+    async fn run(
+        &self,
+        request: &Request,
+        arguments: Value,
+        deed: &Deed<'_>,
+    ) -> Result<(Value, bool), Refusal> {
+        let tool = request.face.tool(deed.name);
+        let tool = tool.ok_or_else(|| Refusal::UnknownTool(deed.name.to_owned()))?;
+        admit(request, tool.scopes)?;
+        if let Some(schema) = self.inputs.get(&(request.face.name, tool.name)) {
+            check::complaints(schema, &arguments).into_result()?;
+        }
+        match tool.access {
+            Access::Read => {
+                let mut tx = self.db.read().await?;
+                let mut call = self.begin(request, &mut tx);
+                Ok(((tool.run)(&mut call, arguments).await?, false))
+            }
+            Access::Write => {
+                let mut tx = self.db.write().await?;
+                let mut call = self.begin(request, &mut tx);
+                let output = (tool.run)(&mut call, arguments).await?;
+                // What was changed and the row that says so are there together or not at all.
+                audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
+                tx.commit().await?;
+                Ok((output, true))
+            }
+        }
+    }
+
+    /// Reads a resource.
+    ///
+    /// # Errors
+    /// In the face's words, whatever refused or failed.
+    pub async fn read(&self, request: &Request, uri: &str) -> Result<Value, Failure> {
+        let deed = Deed {
+            action: "resources/read",
+            name: uri,
+            arguments: String::new(),
+            watch: Stopwatch::start(),
+        };
+        let outcome = self.look_up(request, uri).await.map(|value| (value, false));
+        self.conclude(request, &deed, outcome)
+    }
+
+    async fn look_up(&self, request: &Request, uri: &str) -> Result<Value, Refusal> {
+        let found = request
+            .face
+            .resources
+            .iter()
+            .find_map(|entry| Some((entry, entry.id_in(uri)?)));
+        let (entry, id) = found.ok_or_else(|| Refusal::UnknownResource(uri.to_owned()))?;
+        admit(request, entry.scopes)?;
+        let mut tx = self.db.read().await?;
+        let mut call = self.begin(request, &mut tx);
+        (entry.read)(&mut call, id).await
+    }
+
+    /// Values that a template's variable may have, beginning with what was typed. Nobody is told of what they may not read.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn complete(
+        &self,
+        request: &Request,
+        entry: &ResourceEntry,
+        typed: &str,
+    ) -> Result<Vec<String>, Refusal> {
+        if admit(request, entry.scopes).is_err() {
+            return Ok(Vec::new());
+        }
+        // `like` finds a text anywhere; a completion begins with it.
+        let pattern = like(typed).trim_start_matches('%').to_owned();
+        let mut tx = self.db.read().await?;
+        let mut call = self.begin(request, &mut tx);
+        (entry.complete)(&mut call, &pattern).await
+    }
+
+    fn begin<'a>(&'a self, request: &'a Request, tx: &'a mut Tx) -> Call<'a> {
+        Call {
+            tx,
+            caller: &request.caller,
+            vault: &self.vault,
+            now: self.clock.now(),
+            base_url: &request.base_url,
+        }
+    }
+
+    /// Spells a failure, and queues the audit row of whatever has not written one.
+    fn conclude(
+        &self,
+        request: &Request,
+        deed: &Deed<'_>,
+        outcome: Result<(Value, bool), Refusal>,
+    ) -> Result<Value, Failure> {
+        match outcome {
+            Ok((value, is_recorded)) => {
+                if !is_recorded {
+                    self.audit.push(self.entry(request, deed, "ok"));
+                }
+                Ok(value)
+            }
+            Err(refusal) => {
+                let failure = self.spell(request, &refusal);
+                let outcome = failure.code.to_ascii_lowercase();
+                self.audit.push(self.entry(request, deed, &outcome));
+                Err(failure)
+            }
+        }
+    }
+
+    /// A refusal in the words of the face that was called.
+    pub fn spell(&self, request: &Request, refusal: &Refusal) -> Failure {
+        if let Refusal::Core(error @ Error::Internal(_)) = refusal {
+            tracing::error!(request.id = %request.request_id, error = %error.chain(), "a call to a server of ours failed");
+        }
+        spell(request.face, refusal, &request.request_id, self.clock.now())
+    }
+
+    fn entry(&self, request: &Request, deed: &Deed<'_>, outcome: &str) -> Entry {
+        let mut entry = Entry::by(&request.caller, deed.action, self.clock.now())
+            .on(format!("native:{}", request.face.name));
+        deed.name.clone_into(&mut entry.tool);
+        outcome.clone_into(&mut entry.outcome);
+        entry.request_id = request.request_id.to_string();
+        entry.detail.clone_from(&deed.arguments);
+        entry.duration_us = i64::try_from(deed.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
+        entry
+    }
+}
+
+/// A refusal in the words of a face.
+pub fn spell(face: &Face, refusal: &Refusal, request_id: &str, now: UnixMs) -> Failure {
+    (face.spell)(refusal, &Circumstances { request_id, now })
+}
+
+/// Whether the key has one of the scopes of which any suffices.
+fn admit(request: &Request, scopes: &'static [&'static str]) -> Result<(), Refusal> {
+    let held = &request.caller.scopes;
+    let all = request.face.every_scope;
+    let suffices = |scope: &String| scopes.contains(&&**scope) || !all.is_empty() && scope == all;
+    if held.iter().any(suffices) {
+        return Ok(());
+    }
+    Err(Refusal::Scope {
+        required: scopes.first().copied().unwrap_or_default(),
+        held: held.to_vec(),
+    })
+}
+
+fn names_of(arguments: &Value) -> String {
+    let names = arguments
+        .as_object()
+        .into_iter()
+        .flat_map(|members| members.keys());
+    names.map(String::as_str).collect::<Vec<_>>().join(",")
+}

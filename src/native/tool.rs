@@ -1,0 +1,113 @@
+//! What a tool is: its name, scope and types in one value, and the function behind it.
+
+use std::pin::Pin;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::failure::Refusal;
+use super::schema;
+use crate::auth::Caller;
+use crate::clock::UnixMs;
+use crate::secret::Vault;
+use crate::storage::Tx;
+
+/// What a tool does to the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: its transaction is never committed.
+    Read,
+    /// Changes it, all or nothing.
+    Write,
+}
+
+/// One call under way: who calls, and the transaction that it runs in.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The transaction; committed by the mechanism after a success of a tool that writes.
+    pub tx: &'a mut Tx,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// The master keys, which sign links.
+    pub vault: &'a Vault,
+    /// The current time.
+    pub now: UnixMs,
+    /// Scheme and host for absolute links, without a slash at the end.
+    pub base_url: &'a str,
+}
+
+/// A tool. Its file is named after it.
+pub trait Tool: 'static {
+    /// Its name, as clients call it.
+    const NAME: &'static str;
+    /// Its name for people.
+    const TITLE: &'static str;
+    /// What it does, for a model that has to choose.
+    const DESCRIPTION: &'static str;
+    /// Scopes of which any one suffices; the first is the one that a refusal names.
+    const SCOPES: &'static [&'static str];
+    /// What it does to the database.
+    const ACCESS: Access;
+    /// Whether a second call with the same arguments changes nothing more.
+    const IS_IDEMPOTENT: bool = matches!(Self::ACCESS, Access::Read);
+    /// What it is given.
+    type Args: DeserializeOwned + JsonSchema + Send;
+    /// What it answers.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Does it.
+    fn call(
+        call: &mut Call<'_>,
+        args: Self::Args,
+    ) -> impl Future<Output = Result<Self::Output, Refusal>> + Send;
+}
+
+/// A future of a call.
+pub(super) type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
+
+/// A row of a face's table: a [`Tool`] as a value.
+#[derive(Debug)]
+pub struct ToolEntry {
+    /// See [`Tool::NAME`].
+    pub name: &'static str,
+    /// See [`Tool::TITLE`].
+    pub title: &'static str,
+    /// See [`Tool::DESCRIPTION`].
+    pub description: &'static str,
+    /// See [`Tool::SCOPES`].
+    pub scopes: &'static [&'static str],
+    /// See [`Tool::ACCESS`].
+    pub access: Access,
+    /// See [`Tool::IS_IDEMPOTENT`].
+    pub is_idempotent: bool,
+    /// The schema of its arguments.
+    pub input: fn() -> Value,
+    /// The schema of its answers.
+    pub output: fn() -> Value,
+    pub(super) run: for<'a> fn(&'a mut Call<'_>, Value) -> Running<'a, Value>,
+}
+
+/// The row of a tool.
+pub const fn entry<T: Tool>() -> ToolEntry {
+    ToolEntry {
+        name: T::NAME,
+        title: T::TITLE,
+        description: T::DESCRIPTION,
+        scopes: T::SCOPES,
+        access: T::ACCESS,
+        is_idempotent: T::IS_IDEMPOTENT,
+        input: schema::of_input::<T::Args>,
+        output: schema::of_output::<T::Output>,
+        run: run::<T>,
+    }
+}
+
+fn run<'a, T: Tool>(call: &'a mut Call<'_>, args: Value) -> Running<'a, Value> {
+    Box::pin(async move {
+        let args = serde_json::from_value(args).map_err(|error| Refusal::argument(&error))?;
+        let output = T::call(call, args).await?;
+        serde_json::to_value(output).map_err(Refusal::internal)
+    })
+}

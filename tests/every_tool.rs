@@ -1,0 +1,169 @@
+//! What must hold for every tool and resource of every server of ours, checked over their tables.
+
+use mentor_gateway::native::{Access, FACES};
+use serde_json::{Value, json};
+
+use crate::harness::{Academy, Mcp, names};
+
+/// The folder of a face's source and of its tests.
+fn folders(face: &str) -> (String, String) {
+    (
+        format!("src/native/academy/{face}"),
+        format!("tests/academy_{face}"),
+    )
+}
+
+fn exists(path: &str) -> bool {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(path)
+        .exists()
+}
+
+#[test]
+fn every_tool_is_one_file_with_a_name_of_its_own_and_tests() {
+    for face in FACES {
+        let (source, tests) = folders(face.name);
+        let mut seen = Vec::new();
+        for tool in face.tools {
+            let name = tool.name;
+            assert!(!seen.contains(&name), "{name} stands twice");
+            seen.push(name);
+            assert!(exists(&format!("{source}/{name}.rs")), "{source}/{name}.rs");
+            assert!(exists(&format!("{tests}/{name}.rs")), "{tests}/{name}.rs");
+            assert!(
+                !tool.title.is_empty() && !tool.description.is_empty(),
+                "{name}"
+            );
+            assert!(!tool.scopes.is_empty(), "{name}");
+            assert!(tool.is_idempotent || tool.access == Access::Write, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_schema_is_of_an_object_and_explains_its_arguments() {
+    for tool in FACES.iter().flat_map(|face| face.tools) {
+        let (input, output) = ((tool.input)(), (tool.output)());
+        assert_eq!(input["type"], "object", "{}", tool.name);
+        assert_eq!(output["type"], "object", "{}", tool.name);
+        assert_eq!(input["additionalProperties"], false, "{}", tool.name);
+        for (name, schema) in input["properties"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{}: {name}", tool.name);
+            assert!(
+                !schema["type"].is_array(),
+                "{}: {name} may be null",
+                tool.name
+            );
+        }
+        assert!(!output.to_string().contains("$ref"), "{}", tool.name);
+    }
+}
+
+#[tokio::test]
+async fn every_tool_and_resource_is_listed_in_both_eras() {
+    let academy = Academy::v1().await;
+    let wanted: Vec<&str> = FACES[0].tools.iter().map(|tool| tool.name).collect();
+    for client in [
+        academy.mcp(&academy.learner),
+        Mcp::legacy(&academy.learner, academy.path()).await,
+    ] {
+        assert_eq!(client.tool_names().await, wanted);
+        let plain = client.request("resources/list", json!({})).await;
+        let templates = client.request("resources/templates/list", json!({})).await;
+        let listed = names(&plain.result()["resources"]).len()
+            + names(&templates.result()["resourceTemplates"]).len();
+        assert_eq!(listed, FACES[0].resources.len());
+    }
+}
+
+#[tokio::test]
+async fn every_tool_is_closed_without_a_key_of_its_own_kind() {
+    let academy = Academy::v1().await;
+    let token = academy.gateway.learner().await;
+    for tool in FACES[0].tools {
+        for (person, code) in [
+            (&academy.gateway.anonymous(), "MISSING_API_KEY"),
+            (&token, "INVALID_API_KEY"),
+        ] {
+            let answer = academy.post(person, tool.name, json!({})).await;
+            assert_eq!(answer.status, 401, "{}", tool.name);
+            assert_eq!(answer.body["error"]["code"], code, "{}", tool.name);
+        }
+    }
+    let reply = academy
+        .mcp(&academy.gateway.anonymous())
+        .call("get_course_details", json!({}))
+        .await;
+    assert_eq!(reply.status, 401);
+    assert_eq!(reply.error()["data"]["error"]["code"], "MISSING_API_KEY");
+}
+
+#[tokio::test]
+async fn every_tool_is_closed_to_a_key_without_its_scope() {
+    let academy = Academy::v1().await;
+    for tool in FACES[0]
+        .tools
+        .iter()
+        .filter(|tool| !tool.scopes.contains(&"learner"))
+    {
+        let required = tool.scopes[0];
+        let answer = academy.post(&academy.learner, tool.name, json!({})).await;
+        assert_eq!(answer.status, 403, "{}", tool.name);
+        let error = &answer.body["error"];
+        assert_eq!(error["code"], "INSUFFICIENT_PERMISSIONS");
+        let text =
+            format!("This operation requires '{required}' scope. Your key has 'learner' scope.");
+        assert_eq!(error["message"], text);
+        assert_eq!(
+            error["details"],
+            json!({ "requiredScope": required, "currentScope": "learner" })
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_call_leaves_one_row_without_values() {
+    let academy = Academy::v1().await;
+    for tool in FACES[0].tools {
+        academy
+            .mcp(&academy.learner)
+            .call(tool.name, json!({ "cohortId": "coh_secret" }))
+            .await;
+    }
+    let admin = academy.gateway.admin().await;
+    let rows = crate::harness::eventually("audit rows", async || {
+        let page = admin
+            .get("audit/?page_size=100&action=tools/call")
+            .await
+            .expect(200);
+        let rows = page["results"].as_array().unwrap().clone();
+        (rows.len() >= FACES[0].tools.len()).then_some(rows)
+    });
+    let mut called: Vec<String> = Vec::new();
+    for row in rows.await {
+        assert!(!row.to_string().contains("coh_secret"), "{row}");
+        assert_eq!(row["user"], "bob");
+        called.push(row["tool"].as_str().unwrap().to_owned());
+    }
+    called.sort();
+    let mut wanted: Vec<&str> = FACES[0].tools.iter().map(|tool| tool.name).collect();
+    wanted.sort_unstable();
+    assert_eq!(called, wanted);
+}
+
+#[tokio::test]
+async fn every_tool_names_all_wrong_arguments_at_once() {
+    let academy = Academy::v1().await;
+    let arguments: Value = json!({ "limit": 101, "modality": "by post", "nonsense": 1 });
+    let refusal = academy
+        .refusal(&academy.learner, "get_upcoming_cohorts", arguments)
+        .await;
+    assert_eq!(
+        refusal["error"]["details"]["fields"],
+        json!({
+            "limit": ["Must be at most 100."],
+            "modality": ["Must be one of: online, in-person, hybrid."],
+            "nonsense": ["Unknown field."]
+        })
+    );
+}

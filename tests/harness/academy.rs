@@ -1,0 +1,136 @@
+//! A gateway whose tenant `acme` has an academy: the world of a specification, at the time of its examples.
+
+use mentor_gateway::academy::{RealmId, person, sample};
+use mentor_gateway::auth::token::{Environment, TokenKind};
+use mentor_gateway::clock::UnixMs;
+use mentor_gateway::storage::Tx;
+use mentor_gateway::tenant::{self, user};
+use serde_json::Value;
+
+use super::app::Gateway;
+use super::client::{Answer, Client};
+use super::mcp::{Mcp, Reply};
+
+/// 2024-01-01T00:00:00Z: just before the first cohort of v1's examples begins.
+const V1_NOW: UnixMs = UnixMs(1_704_067_200_000);
+
+/// An academy at `/mcp/v1/` or `/mcp/v2/`.
+pub struct Academy {
+    pub gateway: Gateway,
+    face: &'static str,
+    /// The learner of the examples: `bob` of acme.
+    pub learner: Client,
+    /// A teacher: `carol` of acme.
+    pub instructor: Client,
+    /// The administrator: `alice` of acme.
+    pub admin: Client,
+}
+
+impl Academy {
+    /// The academy of the first specification: bob is Jane Smith, carol is Dr. Sarah Chen.
+    pub async fn v1() -> Self {
+        Self::v1_at(V1_NOW).await
+    }
+
+    /// The same at another time.
+    pub async fn v1_at(now: UnixMs) -> Self {
+        let gateway = Gateway::start_at(now, |_| {}).await;
+        let people = [("bob", "usr_jane_smith"), ("carol", "usr_sarah_chen")];
+        load(&gateway, sample::V1, &people).await;
+        let key = async |user, scope: &str| gateway.with_key(user, TokenKind::Aea, &[scope]).await;
+        Self {
+            face: "v1",
+            learner: key("bob", "learner").await,
+            instructor: key("carol", "instructor").await,
+            admin: key("alice", "admin").await,
+            gateway,
+        }
+    }
+
+    /// The MCP endpoint.
+    pub fn path(&self) -> String {
+        format!("/mcp/{}/", self.face)
+    }
+
+    /// A stateless MCP client of this person.
+    pub fn mcp(&self, person: &Client) -> Mcp {
+        Mcp::modern(person, self.path())
+    }
+
+    /// Calls a tool over MCP; the output is both structure and text.
+    pub async fn call(&self, person: &Client, tool: &str, arguments: Value) -> Value {
+        output(&self.mcp(person).call(tool, arguments).await)
+    }
+
+    /// Calls a tool over MCP and returns the error that it must answer, without what differs each time.
+    pub async fn refusal(&self, person: &Client, tool: &str, arguments: Value) -> Value {
+        refusal(&self.mcp(person).call(tool, arguments).await)
+    }
+
+    /// Calls a tool by a plain POST.
+    pub async fn post(&self, person: &Client, tool: &str, arguments: Value) -> Answer {
+        let path = format!("{}tools/{tool}", self.path());
+        person.post(&path, arguments).await
+    }
+
+    /// Reads a resource over MCP.
+    pub async fn read(&self, person: &Client, uri: &str) -> Value {
+        let params = serde_json::json!({ "uri": uri });
+        let reply = self.mcp(person).request("resources/read", params).await;
+        let contents = &reply.result()["contents"][0];
+        assert_eq!(contents["uri"], uri);
+        assert_eq!(contents["mimeType"], "application/json");
+        serde_json::from_str(contents["text"].as_str().unwrap()).unwrap()
+    }
+
+    /// A transaction, to put the world into the state of an example.
+    pub async fn write(&self) -> Tx {
+        self.gateway.app.db.write().await.unwrap()
+    }
+}
+
+/// What a tool answered.
+#[track_caller]
+pub fn output(reply: &Reply) -> Value {
+    let result = reply.result();
+    assert_eq!(result["isError"], false, "{result}");
+    let text: Value = serde_json::from_str(reply.text()).unwrap();
+    assert_eq!(text, result["structuredContent"]);
+    text
+}
+
+/// What a tool refused.
+#[track_caller]
+pub fn refusal(reply: &Reply) -> Value {
+    let result = reply.result();
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(result["structuredContent"].is_null(), "{result}");
+    let mut body: Value = serde_json::from_str(reply.text()).unwrap();
+    let error = body["error"].as_object_mut().unwrap();
+    assert!(
+        !error
+            .remove("requestId")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .is_empty()
+    );
+    assert!(error.remove("timestamp").is_some());
+    body
+}
+
+/// Loads a world into acme's live academy and lets these users be these people.
+async fn load(gateway: &Gateway, world: &str, people: &[(&str, &str)]) {
+    let now = gateway.app.clock.now();
+    let mut tx = gateway.app.db.write().await.unwrap();
+    let acme = tenant::get(&mut tx, "acme").await.unwrap();
+    let realm = RealmId::make(&mut tx, acme.id, Environment::Live, now)
+        .await
+        .unwrap();
+    sample::load(&mut tx, realm, world, now).await.unwrap();
+    for (username, id) in people {
+        let user = user::get(&mut tx, acme.id, username).await.unwrap();
+        person::bind(&mut tx, realm, id, user.id).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
