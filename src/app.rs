@@ -15,6 +15,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::native;
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
+use crate::oauth::refresh::{self, Refresher};
 use crate::rate_limit::{self, Limiter};
 use crate::registry::keys::{self, KeysError};
 use crate::secret::Vault;
@@ -123,6 +124,14 @@ impl App {
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
         let egress = way_out(&config)?;
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
+        let flow = Flow {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            egress: egress.clone(),
+            public_url: config.public_url.clone(),
+            front_ends: config.allow_origin.clone(),
+        };
         let parts = Parts {
             db: db.clone(),
             vault: vault.clone(),
@@ -131,14 +140,7 @@ impl App {
             upstreams,
             tasks: tasks.clone(),
             base_url: config.base_url(),
-        };
-        let flow = Flow {
-            db: db.clone(),
-            vault: vault.clone(),
-            clock: clock.clone(),
-            egress: egress.clone(),
-            public_url: config.public_url.clone(),
-            front_ends: config.allow_origin.clone(),
+            refresher: Refresher::new(refresh::Parts::of(&flow, &tasks)),
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();

@@ -67,6 +67,8 @@
 //! 11. Migrations are numbered without a gap. Test: `migrations_are_numbered_without_a_gap_and_all_applied`.
 //! 12. The limits in `README.md` are those of the source. Test: `the_limits_in_the_readme_are_those_of_the_source`.
 //! 13. A write that was acknowledged survives a kill. Test: `a_killed_process_has_every_write_that_it_acknowledged`.
+//! 14. Of all who find a token ended, in all replicas, one asks for the next, and what is newer is never written over.
+//!     Test: `a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed`.
 //!
 //! # Four requests
 //!

@@ -1,13 +1,10 @@
 //! What was acknowledged is there after the process was killed.
 
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 use crate::harness::{Client, Gateway, PUBLIC_SERVER};
@@ -16,25 +13,6 @@ const KILLS: usize = 3;
 const WRITERS: usize = 8;
 /// Writes that are acknowledged before the process is killed, with the others still on their way.
 const WRITES_MIN: usize = 40;
-
-/// A process of its own on the gateway's database, and its address.
-async fn serve(gateway: &Gateway) -> (Child, String) {
-    let config = &gateway.app.config;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"))
-        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
-        .arg(&config.data_dir)
-        .env("GATEWAY_DATABASE_URL", &config.database_url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let line = lines.next_line().await.unwrap().unwrap();
-    let address = line.strip_prefix("listening on ").unwrap().to_owned();
-    (child, address)
-}
 
 /// Registers servers until nobody answers; returns the numbers that were acknowledged.
 async fn write(admin: Client, acknowledged: Arc<AtomicUsize>) -> Vec<i64> {
@@ -60,7 +38,7 @@ async fn a_killed_process_has_every_write_that_it_acknowledged() {
     let gateway = Gateway::start().await;
     let admin = gateway.admin().await;
     for _ in 0..KILLS {
-        let (mut process, address) = serve(&gateway).await;
+        let (mut process, address) = gateway.process().await;
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let mut writers = JoinSet::new();
         for _ in 0..WRITERS {

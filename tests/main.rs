@@ -33,6 +33,7 @@ mod http_surface;
 mod interop;
 mod oauth_connectors;
 mod oauth_sign_in;
+mod oauth_refresh;
 mod oauth_tokens;
 mod mentor_settings;
 mod master_keys;

@@ -18,12 +18,25 @@ use crate::secret::{Secret, Vault};
 pub struct Outbound {
     /// Headers for every request; values are marked sensitive.
     pub headers: HeaderMap,
-    /// Equal for equal headers: what a pool or a catalog may be shared by.
+    /// Equal for equal headers: what a session may be shared by.
     pub fingerprint: [u8; 16],
+    /// Equal for equal headers, and for the tokens of one grant: what a catalog may be shared by.
+    pub identity: [u8; 16],
     /// By which step; `None` if nothing is sent.
     pub step: Option<Step>,
     /// Whether the credential is one person's own, so that answers must not be shared.
     pub is_personal: bool,
+    /// The OAuth grant that it comes from, if it does.
+    pub grant: Option<GrantVersion>,
+}
+
+/// A grant at one of its versions: with the tokens that were stored then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantVersion {
+    /// Its number.
+    pub id: i64,
+    /// Its version.
+    pub version: i64,
 }
 
 impl std::fmt::Debug for Outbound {
@@ -80,10 +93,19 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
             }
         }
     }
+    let grant = match source {
+        Source::Connection(_, Some(grant)) => Some(GrantVersion {
+            id: grant.id,
+            version: grant.version,
+        }),
+        Source::Connection(_, None) | Source::ServerRecord | Source::Anonymous => None,
+    };
     Ok(Some(Outbound {
-        fingerprint: fingerprint(&headers),
+        fingerprint: fingerprint(&headers, None),
+        identity: fingerprint(&headers, grant),
         headers,
         step: *step,
+        grant,
         is_personal: *step == Some(Step::User),
     }))
 }
@@ -157,11 +179,13 @@ fn sensitive(text: &str) -> Result<HeaderValue> {
     Ok(value)
 }
 
-fn fingerprint(headers: &HeaderMap) -> [u8; 16] {
-    let mut lines: Vec<String> = headers
-        .iter()
-        .map(|(name, value)| format!("{name}:{}", String::from_utf8_lossy(value.as_bytes())))
-        .collect();
+/// A digest of headers, in which a grant stands for its token.
+fn fingerprint(headers: &HeaderMap, grant: Option<GrantVersion>) -> [u8; 16] {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| match grant {
+        Some(grant) if name == AUTHORIZATION => format!("grant {}", grant.id),
+        _ => format!("{name}:{}", String::from_utf8_lossy(value.as_bytes())),
+    };
+    let mut lines: Vec<String> = headers.iter().map(line).collect();
     lines.sort_unstable();
     Secret::new(lines.join("\n")).fingerprint()
 }

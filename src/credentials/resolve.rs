@@ -5,6 +5,7 @@ use sqlx::FromRow;
 
 use crate::clock::UnixMs;
 use crate::error::Result;
+use crate::oauth::refresh;
 use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
@@ -137,6 +138,9 @@ pub struct Resolution {
     pub steps: [StepReport; 4],
     /// What is used, and by which step; `None` of a step when nothing is needed.
     pub used: Option<(Option<Step>, Source)>,
+    /// The grant to refresh before the call: the one that is used and near its end, or one that would be used if its
+    /// token had not ended.
+    pub to_refresh: Option<i64>,
 }
 
 impl Resolution {
@@ -165,6 +169,12 @@ pub struct Grant {
     pub access_token_sealed: String,
     /// When the token ends.
     pub expires_at: Option<UnixMs>,
+    /// When the token was stored.
+    pub updated_at: UnixMs,
+    /// Counts the tokens that were stored.
+    pub version: i64,
+    /// Whether there is a way to a new token without the person.
+    pub is_refreshable: bool,
     /// Why the person must sign in again, if they must.
     pub needs_reauth: Option<String>,
 }
@@ -237,7 +247,8 @@ async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
     Ok(sql!(
         tx,
         fetch_optional as Grant,
-        "SELECT id, tenant_id, user_id, token_type, access_token_sealed, expires_at, needs_reauth
+        "SELECT id, tenant_id, user_id, token_type, access_token_sealed, expires_at, updated_at, version, needs_reauth,
+                (refresh_token_sealed <> '' AND token_url <> '') AS is_refreshable
          FROM connected_services WHERE id = $1",
         id
     )?)
@@ -246,6 +257,7 @@ async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
 /// Chooses among what there is. Pure, so that it can be compared with an oracle.
 pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
     let mut used = None;
+    let mut to_refresh = None;
     let steps = Step::ALL.map(|step| {
         let mut report = StepReport {
             step,
@@ -262,6 +274,7 @@ pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
         let found = try_step(step, server, subject, world);
         report.outcome = found.outcome;
         report.connection = found.connection;
+        to_refresh = to_refresh.or(found.to_refresh);
         if let Some(source) = found.source {
             used = Some((Some(step), source));
         }
@@ -270,13 +283,18 @@ pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
     if used.is_none() && server.auth_type == AuthType::None {
         used = Some((None, Source::Anonymous));
     }
-    Resolution { steps, used }
+    Resolution {
+        steps,
+        used,
+        to_refresh,
+    }
 }
 
 struct Found {
     outcome: Outcome,
     connection: Option<ConnectionId>,
     source: Option<Source>,
+    to_refresh: Option<i64>,
 }
 
 impl Found {
@@ -285,18 +303,23 @@ impl Found {
             outcome,
             connection: None,
             source: None,
+            to_refresh: None,
         }
     }
 }
 
 fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Found {
     let mut first_skipped = None;
+    let mut to_refresh = None;
     for candidate in world
         .candidates
         .iter()
         .filter(|c| is_of_step(step, server, subject, &c.connection))
     {
         let outcome = judge(step, server, candidate, world.now);
+        if matches!(outcome, Outcome::Matched | Outcome::TokenExpired) {
+            to_refresh = to_refresh.or_else(|| ending(candidate, world.now));
+        }
         if outcome == Outcome::Matched {
             let connection = candidate.connection.clone();
             return Found {
@@ -306,6 +329,7 @@ fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Fou
                     Box::new(connection),
                     candidate.grant.clone(),
                 )),
+                to_refresh,
             };
         }
         first_skipped.get_or_insert((outcome, candidate.connection.id));
@@ -315,6 +339,7 @@ fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Fou
             outcome: Outcome::Matched,
             connection: None,
             source: Some(Source::ServerRecord),
+            to_refresh,
         };
     }
     match first_skipped {
@@ -322,6 +347,7 @@ fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Fou
             outcome,
             connection: Some(id),
             source: None,
+            to_refresh,
         },
         None => Found::nothing(why_none(step, server, subject, world)),
     }
@@ -376,6 +402,14 @@ fn judge(step: Step, server: &Server, candidate: &Candidate, now: UnixMs) -> Out
             Some(_) => Outcome::Matched,
         },
     }
+}
+
+/// The grant of a row, if its token ends soon or has ended, and a new one can be had.
+fn ending(candidate: &Candidate, now: UnixMs) -> Option<i64> {
+    let is_oauth = candidate.connection.auth_type == AuthType::Oauth2;
+    let grant = candidate.grant.as_ref().filter(|_| is_oauth)?;
+    let ends = refresh::is_ending(grant.updated_at, grant.expires_at, now);
+    (ends && grant.is_refreshable).then_some(grant.id)
 }
 
 fn why_none(step: Step, server: &Server, subject: Subject, world: &World) -> Outcome {

@@ -69,6 +69,9 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                 token_type: "bearer".into(),
                 access_token_sealed: "sealed".into(),
                 expires_at: expired.then_some(UnixMs(NOW.0 - 1)),
+                updated_at: UnixMs(0),
+                version: 1,
+                is_refreshable: true,
                 needs_reauth: reauth.then(|| "revoked".into()),
             }))
     ];

@@ -10,6 +10,7 @@ use super::bond::Bond;
 use super::catalog::Item;
 use super::parked;
 use super::relay::{Back, Record, Relay, Start};
+use super::renew;
 use super::rounds::{Resend, is_input_required};
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
@@ -124,14 +125,14 @@ impl Call<'_> {
         if request.version.is_modern() && parked::is_ours(&self.params) {
             return self.resume(gateway, back).await;
         }
-        let sent = tokio::select! {
-            biased;
-            sent = self.send(open, &back.id) => sent,
-            () = request.cancelled.cancelled() => {
-                back.record.ended("cancelled");
-                // The response is never read: the client has forgotten the call.
-                return Ok(Outcome::Answer(Bytes::new(), 202));
-            }
+        let (sent, renewed) = self
+            .send_renewing(gateway, open, (&back.id, &request))
+            .await;
+        let open = renewed.as_ref().and_then(Member::ready).unwrap_or(open);
+        let Some(sent) = sent else {
+            back.record.ended("cancelled");
+            // The response is never read: the client has forgotten the call.
+            return Ok(Outcome::Answer(Bytes::new(), 202));
         };
         let sent = match sent {
             Ok(sent) => sent,
@@ -257,6 +258,39 @@ impl Call<'_> {
         }
     }
 
+    /// Sends, and once more with another token if the upstream takes this one no more. Returns the server with that
+    /// token too, if there is one.
+    async fn send_renewing(
+        &self,
+        gateway: &Gateway,
+        open: &Open,
+        (id, request): (&Bytes, &Request),
+    ) -> (Option<Result<Sent, CallFailure>>, Option<Member>) {
+        let sent = self.send_unless_cancelled(open, id, request).await;
+        if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
+            return (sent, None);
+        }
+        let renewed = renew::refused(gateway, self.request, self.view, self.member).await;
+        match renewed.as_ref().and_then(Member::ready) {
+            Some(open) => (self.send_unless_cancelled(open, id, request).await, renewed),
+            None => (sent, None),
+        }
+    }
+
+    /// Sends; `None` if the client cancels the call before there is an answer.
+    async fn send_unless_cancelled(
+        &self,
+        open: &Open,
+        id: &Bytes,
+        request: &Request,
+    ) -> Option<Result<Sent, CallFailure>> {
+        tokio::select! {
+            biased;
+            sent = self.send(open, id) => Some(sent),
+            () = request.cancelled.cancelled() => None,
+        }
+    }
+
     /// Sends, and sends once more where the first attempt provably never arrived or may be repeated.
     async fn send(&self, open: &Open, id: &Bytes) -> Result<Sent, CallFailure> {
         let mut attempt = self.attempt(open, id).await;
@@ -366,6 +400,15 @@ impl Call<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
+/// that lacks a scope would lack it again.
+fn is_refused_token(failure: &CallFailure) -> bool {
+    let lacks_scope = |challenge: &String| challenge.contains("insufficient_scope");
+    failure.kind == UpstreamFailureKind::Unauthorized
+        && !failure.may_have_executed
+        && !failure.challenge.as_ref().is_some_and(lacks_scope)
 }
 
 /// Numbers are compared as numbers, so that `42.0` agrees with 42.

@@ -2,7 +2,7 @@
 //! so a dead or hanging upstream never slows one.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -185,7 +185,8 @@ impl Snapshot {
 #[derive(Debug)]
 pub struct Cell {
     upstream: Arc<Upstream>,
-    credential: Outbound,
+    /// With the newest token, if it is an OAuth grant's.
+    credential: RwLock<Outbound>,
     born: Instant,
     snapshot: RwLock<Arc<Snapshot>>,
     is_refreshing: AtomicBool,
@@ -244,14 +245,14 @@ impl Catalogs {
         let key = (
             upstream.id,
             Arc::as_ptr(upstream) as usize,
-            credential.fingerprint,
+            credential.identity,
         );
         let cell = self
             .cells
             .get_with(key, async {
                 Arc::new(Cell {
                     upstream: upstream.clone(),
-                    credential: credential.clone(),
+                    credential: RwLock::new(credential.clone()),
                     born: Instant::now(),
                     snapshot: RwLock::default(),
                     is_refreshing: AtomicBool::new(false),
@@ -262,6 +263,7 @@ impl Catalogs {
                 })
             })
             .await;
+        cell.adopt(credential);
         self.revalidate(&cell);
         cell
     }
@@ -326,7 +328,7 @@ impl Cell {
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot
             .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
@@ -342,17 +344,40 @@ impl Cell {
         self.snapshot()
     }
 
+    /// Looks with a newer token from now on, and soon: it may be another account's.
+    fn adopt(&self, credential: &Outbound) {
+        let is_newer = |held: &Outbound| {
+            let version = |of: &Outbound| of.grant.map(|grant| grant.version);
+            held.fingerprint != credential.fingerprint && version(held) < version(credential)
+        };
+        if !is_newer(
+            &self
+                .credential
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        ) {
+            return;
+        }
+        *self
+            .credential
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = credential.clone();
+        *self.due.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn is_due(&self) -> bool {
-        let due = *self
-            .due
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let due = *self.due.read().unwrap_or_else(PoisonError::into_inner);
         self.announced.load(Ordering::Acquire) != 0 || due.is_none_or(|due| Instant::now() >= due)
     }
 
     async fn look(&self) {
         let announced = self.announced.swap(0, Ordering::AcqRel);
-        let seen = fetch::everything(&self.upstream, &self.credential).await;
+        let credential = self
+            .credential
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let seen = fetch::everything(&self.upstream, &credential).await;
         let before = self.snapshot();
         let (next, wait) = match seen {
             Ok(mut fresh) => {
@@ -387,11 +412,8 @@ impl Cell {
         *self
             .snapshot
             .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = next.clone();
-        *self
-            .due
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now() + wait);
+            .unwrap_or_else(PoisonError::into_inner) = next.clone();
+        *self.due.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
         self.looks.send_modify(|looks| *looks += 1);
         self.announce(&before, &next, announced);
     }

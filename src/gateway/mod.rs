@@ -20,6 +20,7 @@ pub mod watch;
 mod bond;
 mod fetch;
 mod handshake;
+mod renew;
 mod rounds;
 mod route;
 mod sweep;
@@ -35,6 +36,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::error::Error;
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, Version};
+use crate::oauth::Refresher;
 use crate::registry::server::ServerId;
 use crate::secret::Vault;
 use crate::storage::Db;
@@ -74,6 +76,8 @@ pub struct Gateway {
     pub(crate) catalogs: Catalogs,
     pub(crate) parked: ParkedCalls,
     pub(crate) tasks: crate::tasks::Tasks,
+    /// Keeps OAuth grants fresh.
+    pub refresher: Refresher,
     /// The chats that are open here.
     pub chats: Chats,
     /// Who waits for a person to sign in.
@@ -127,6 +131,7 @@ impl Gateway {
             upstreams,
             tasks,
             base_url,
+            refresher,
         } = parts;
         let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
         Self {
@@ -138,6 +143,7 @@ impl Gateway {
             catalogs,
             parked: ParkedCalls::default(),
             tasks,
+            refresher,
             chats: Chats::default(),
             sign_ins: SignIns::default(),
             base_url,
@@ -148,6 +154,7 @@ impl Gateway {
     /// Starts what runs beside the requests.
     pub fn begin(self: &Arc<Self>) {
         self.tasks.spawn(sweep::run(self.clone()));
+        self.refresher.begin();
     }
 
     /// Answers one request. A refusal is an answer too.
@@ -232,6 +239,8 @@ pub struct Parts {
     pub tasks: crate::tasks::Tasks,
     /// The URL under which people reach the gateway, without a slash at the end.
     pub base_url: String,
+    /// Keeps OAuth grants fresh.
+    pub refresher: Refresher,
 }
 
 /// Why a request gets no result: already in the words of this wire, or a product error.

@@ -11,7 +11,7 @@ use super::sign_in::{self, Climb, answer_connected, is_connect_tool};
 use super::tasks::{self, Owner};
 use super::view::{Member, View};
 use super::watch::{WATCHED_MAX, Watch};
-use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen};
+use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen, renew};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
@@ -158,6 +158,8 @@ impl<'a> Origin<'a> {
     /// One server: everything goes through as it is.
     async fn at_server(self, method: &str) -> Result<Outcome, Refusal> {
         let member = self.view.only()?;
+        let renewed = renew::member(self.gateway, self.request, self.view, member).await?;
+        let member = renewed.as_ref().unwrap_or(member);
         let mut params = self.params()?;
         if self.request.version.is_modern() {
             let owner = Owner::new(self.request, member.server.id.0);
@@ -278,8 +280,9 @@ impl<'a> Origin<'a> {
     /// A mentor: lists from the catalogs, calls to the one server that has the name.
     async fn at_mentor(self, method: &str) -> Result<Outcome, Refusal> {
         if let Some(list) = List::of_method(method) {
+            let renewed = renew::view(self.gateway, self.request, self.view).await?;
             let result = lists::answer(
-                self.view,
+                renewed.as_deref().unwrap_or(self.view),
                 list,
                 self.message.params_or_empty(),
                 self.request.version,
@@ -333,6 +336,8 @@ impl<'a> Origin<'a> {
             view,
             watch,
         } = self;
+        let renewed = renew::member(gateway, request, view, member).await?;
+        let member = renewed.as_ref().unwrap_or(member);
         let call = Call {
             request,
             message,

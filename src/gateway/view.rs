@@ -45,6 +45,8 @@ pub struct Member {
     pub prefix: Prefix,
     /// How it is called, or why it cannot be.
     pub access: Access,
+    /// The OAuth grant to refresh before the next call.
+    pub to_refresh: Option<i64>,
 }
 
 /// How a server is called.
@@ -76,6 +78,8 @@ pub enum Closed {
     OtherMentor,
     /// The person must sign in.
     SignInNeeded,
+    /// The token of the sign-in has ended, and a new one is to be had.
+    TokenEnded,
     /// Nobody has entered a credential that could be used.
     NoConnection,
     /// A stored secret does not open.
@@ -91,6 +95,7 @@ impl Closed {
             Self::Disabled => "disabled",
             Self::OtherMentor => "other_mentor",
             Self::SignInNeeded => "sign_in_needed",
+            Self::TokenEnded => "token_ended",
             Self::NoConnection => "no_connection",
             Self::BadSecret => "bad_secret",
             Self::Refused => "refused",
@@ -103,6 +108,9 @@ impl Closed {
             Self::Disabled => format!("{server} is switched off by an administrator."),
             Self::OtherMentor => format!("{server} belongs to another mentor."),
             Self::SignInNeeded => format!("{server} needs you to connect your own account first."),
+            Self::TokenEnded => format!(
+                "The sign-in to {server} has to be renewed, and its provider does not answer just now; try again in a minute."
+            ),
             Self::NoConnection => {
                 format!("Nobody has connected an account to {server} yet; an administrator can.")
             }
@@ -119,12 +127,14 @@ impl Closed {
         match self {
             Self::Disabled => failure(UpstreamFailureKind::Disabled),
             Self::Refused => failure(UpstreamFailureKind::Refused),
-            Self::OtherMentor | Self::SignInNeeded | Self::NoConnection | Self::BadSecret => {
-                Error::NoConnection {
-                    server: server.to_owned(),
-                    reason: self.sentence(server),
-                }
-            }
+            Self::OtherMentor
+            | Self::SignInNeeded
+            | Self::TokenEnded
+            | Self::NoConnection
+            | Self::BadSecret => Error::NoConnection {
+                server: server.to_owned(),
+                reason: self.sentence(server),
+            },
         }
     }
 }
@@ -234,6 +244,21 @@ impl Views {
     }
 }
 
+/// A member of a view as it is now.
+///
+/// # Errors
+/// If the database fails.
+pub(super) async fn reload(
+    gateway: &Gateway,
+    caller: &Caller,
+    view: &View,
+    old: &Member,
+) -> Result<Member> {
+    let mut tx = gateway.db.read().await?;
+    let of = (old.server.clone(), view.mentor.as_ref());
+    member(gateway, &mut tx, caller, of).await
+}
+
 async fn load(gateway: &Gateway, caller: &Caller, target: &Target) -> Result<View> {
     let mut tx = gateway.db.read().await?;
     match target {
@@ -295,7 +320,7 @@ async fn member(
     caller: &Caller,
     (server, mentor): (Server, Option<&Mentor>),
 ) -> Result<Member> {
-    let access = access(gateway, tx, caller, (&server, mentor)).await?;
+    let (access, to_refresh) = access(gateway, tx, caller, (&server, mentor)).await?;
     let prefix = match mentor {
         Some(_) => Prefix::of(&server),
         None => Prefix::none(),
@@ -304,6 +329,7 @@ async fn member(
         server,
         prefix,
         access,
+        to_refresh,
     })
 }
 
@@ -312,12 +338,12 @@ async fn access(
     tx: &mut Tx,
     caller: &Caller,
     (server, mentor): (&Server, Option<&Mentor>),
-) -> Result<Access> {
+) -> Result<(Access, Option<i64>)> {
     if !server.is_enabled {
-        return Ok(Access::Closed(Closed::Disabled));
+        return Ok((Access::Closed(Closed::Disabled), None));
     }
     if mentor.is_some_and(|mentor| server.mentor_id.is_some_and(|bound| bound != mentor.id)) {
-        return Ok(Access::Closed(Closed::OtherMentor));
+        return Ok((Access::Closed(Closed::OtherMentor), None));
     }
     let subject = Subject {
         tenant: caller.tenant.id,
@@ -325,24 +351,28 @@ async fn access(
         mentor: mentor.map(|m| m.id),
     };
     let resolution = credentials::resolve(tx, server, subject, gateway.clock.now()).await?;
+    let to_refresh = resolution.to_refresh;
+    let closed = |why| Ok((Access::Closed(why), to_refresh));
     let credential = match credentials::headers::render(&gateway.vault, server, &resolution) {
         Ok(Some(credential)) => credential,
+        Ok(None) if to_refresh.is_some() => return closed(Closed::TokenEnded),
         Ok(None) if server.auth_type == AuthType::Oauth2 && server.auth_scope == Scope::User => {
-            return Ok(Access::Closed(Closed::SignInNeeded));
+            return closed(Closed::SignInNeeded);
         }
-        Ok(None) => return Ok(Access::Closed(Closed::NoConnection)),
+        Ok(None) => return closed(Closed::NoConnection),
         Err(error) => {
             tracing::error!(server.id = server.id.0, error = %error.chain(), "a stored secret cannot be used");
-            return Ok(Access::Closed(Closed::BadSecret));
+            return closed(Closed::BadSecret);
         }
     };
     let Ok(upstream) = gateway.upstreams.of(server).await else {
-        return Ok(Access::Closed(Closed::Refused));
+        return closed(Closed::Refused);
     };
     let cell = gateway.catalogs.cell(&upstream, &credential).await;
-    Ok(Access::Open(Box::new(Open {
+    let open = Open {
         upstream,
         credential,
         cell,
-    })))
+    };
+    Ok((Access::Open(Box::new(open)), to_refresh))
 }

@@ -170,7 +170,7 @@ pub async fn store(tx: &mut Tx, vault: &Vault, new: &NewGrant<'_>, now: UnixMs) 
              token_type = excluded.token_type, scope = excluded.scope, issuer = excluded.issuer,
              token_url = excluded.token_url, client_id = excluded.client_id, resource = excluded.resource,
              version = connected_services.version + 1, needs_reauth = NULL, lease_holder = '', lease_until = 0,
-             retry_at = 0, updated_at = excluded.updated_at
+             retry_at = 0, refresh_failures = 0, refresh_failure = '', updated_at = excluded.updated_at
          RETURNING id",
         new.tenant,
         new.user,

@@ -8,6 +8,7 @@ pub mod flow;
 pub mod integration;
 pub mod prompt;
 pub mod provider;
+pub mod refresh;
 pub mod revoke;
 pub mod service;
 pub mod state;
@@ -15,5 +16,6 @@ mod template;
 pub mod token;
 
 pub use client::{Client, TokenAuthMethod};
+pub use refresh::{Ask, ReauthReason, Refreshed, Refresher};
 pub use revoke::{Revocable, revoke};
 pub use token::{CodeGrant, TokenEndpoint, TokenError, Tokens};

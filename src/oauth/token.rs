@@ -34,6 +34,17 @@ const LIFE_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Longest error code that is passed on, in bytes.
 const CODE_BYTES_MAX: usize = 64;
 
+/// The codes that say that a code or refresh token is good for nothing any more: RFC 6749's, and what GitHub, Slack and
+/// OpenID providers say instead.
+const INVALID_GRANT: [&str; 6] = [
+    "invalid_grant",
+    "bad_refresh_token",
+    "invalid_refresh_token",
+    "token_revoked",
+    "interaction_required",
+    "login_required",
+];
+
 /// A token endpoint, who we are there, and what the tokens are for.
 #[derive(Debug, Clone)]
 pub struct TokenEndpoint {
@@ -94,7 +105,7 @@ pub enum TokenError {
 impl TokenError {
     /// Whether the code or refresh token is not, or not any more, accepted.
     pub fn is_invalid_grant(&self) -> bool {
-        matches!(self, Self::Refused(code) if code == "invalid_grant")
+        matches!(self, Self::Refused(code) if INVALID_GRANT.contains(&code.as_str()))
     }
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (5, include_str!("../../migrations/0005_api_keys.sql")),
     (6, include_str!("../../migrations/0006_chat.sql")),
     (7, include_str!("../../migrations/0007_academy.sql")),
+    (8, include_str!("../../migrations/0008_refresh.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

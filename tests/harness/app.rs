@@ -97,6 +97,16 @@ impl Gateway {
         Client::new(&self.base, &tenant.key, username, Some(key))
     }
 
+    /// A new learner of `acme`.
+    pub async fn newcomer(&self, username: &str) -> Client {
+        let mut tx = self.app.db.write().await.unwrap();
+        let acme = tenant::get(&mut tx, "acme").await.unwrap();
+        let now = self.app.clock.now();
+        add_user(&mut tx, &acme, username, Role::Learner, now).await;
+        tx.commit().await.unwrap();
+        self.client("acme", username).await
+    }
+
     /// The admin of `acme`.
     pub async fn admin(&self) -> Client {
         self.client("acme", "alice").await

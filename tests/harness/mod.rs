@@ -5,6 +5,7 @@ mod app;
 mod chat;
 mod client;
 mod mcp;
+mod oauth;
 mod sign_in;
 mod upstream;
 
@@ -13,6 +14,7 @@ pub use app::{Gateway, PUBLIC_SERVER};
 pub use chat::{Chat, connect as connect_socket, session, text_of};
 pub use client::{Answer, Client, send, send_bytes};
 pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error};
+pub use oauth::{Stored, THINKING};
 pub use sign_in::{CALLBACK, SignIn, connected_services};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,

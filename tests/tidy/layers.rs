@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error secret storage tenant"),
     ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
-    ("credentials", "clock error registry secret storage tenant"),
+    ("credentials", "clock error oauth registry secret storage tenant"),
     ("academy", "auth clock error secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),

@@ -148,8 +148,10 @@ impl Doctor {
         let credential = Outbound {
             headers: http::HeaderMap::new(),
             fingerprint: [0; 16],
+            identity: [0; 16],
             step: None,
             is_personal: false,
+            grant: None,
         };
         let upstream = upstreams.of(&server).await?;
         upstream

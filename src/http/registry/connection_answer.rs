@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::endpoint::Call;
 use super::super::path::Words;
 use crate::error::Result;
+use crate::oauth::ReauthReason;
 use crate::registry::connection::{Connection, Listed};
 use crate::registry::sealed::{HeaderView, Record};
 
@@ -59,6 +60,10 @@ struct Summary {
     service: String,
     user: String,
     platform_key: String,
+    /// Why the person must sign in again: `revoked`, `interrupted`, `client_changed`, `unreadable`; null if they need not.
+    needs_reauth: Option<String>,
+    /// The same as a sentence.
+    needs_reauth_reason: Option<&'static str>,
 }
 
 impl ConnectionAnswer {
@@ -96,6 +101,11 @@ impl ConnectionAnswer {
                 service,
                 user,
                 platform_key: platform_key.clone(),
+                needs_reauth_reason: listed
+                    .grant_needs_reauth
+                    .as_deref()
+                    .and_then(ReauthReason::sentence_of),
+                needs_reauth: listed.grant_needs_reauth,
             }),
             _ => None,
         };

@@ -29,6 +29,8 @@ pub struct Listed {
     pub grant_service: Option<String>,
     /// Whose grant it is.
     pub grant_username: Option<String>,
+    /// Why that person must sign in again, if they must.
+    pub grant_needs_reauth: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -74,7 +76,7 @@ pub async fn list(
         fetch_all as Counted,
         r"SELECT c.*, s.name AS server_name, u.username, m.unique_id AS mentor_unique_id,
                  g.provider AS grant_provider, g.service AS grant_service, gu.username AS grant_username,
-                 COUNT(*) OVER () AS total
+                 g.needs_reauth AS grant_needs_reauth, COUNT(*) OVER () AS total
           FROM connections c JOIN servers s ON s.id = c.server_id
           LEFT JOIN users u ON u.id = c.user_id LEFT JOIN mentors m ON m.id = c.mentor_id
           LEFT JOIN connected_services g ON g.id = c.connected_service_id
@@ -113,7 +115,8 @@ pub async fn get_listed(tx: &mut Tx, tenant: TenantId, id: ConnectionId) -> Resu
         tx,
         fetch_optional as Listed,
         "SELECT c.*, s.name AS server_name, u.username, m.unique_id AS mentor_unique_id,
-                g.provider AS grant_provider, g.service AS grant_service, gu.username AS grant_username
+                g.provider AS grant_provider, g.service AS grant_service, gu.username AS grant_username,
+                g.needs_reauth AS grant_needs_reauth
          FROM connections c JOIN servers s ON s.id = c.server_id
          LEFT JOIN users u ON u.id = c.user_id LEFT JOIN mentors m ON m.id = c.mentor_id
          LEFT JOIN connected_services g ON g.id = c.connected_service_id

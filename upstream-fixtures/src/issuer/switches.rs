@@ -77,6 +77,8 @@ pub struct Switches {
     pub fault_times: Option<usize>,
     /// How long the token endpoint thinks.
     pub delay: Duration,
+    /// Whether the token endpoint thinks until this is switched off.
+    pub holds: bool,
     /// The life of an access token in seconds; `None`: it is not said.
     pub expires_in: Option<i64>,
     /// Whether clients may register themselves (RFC 7591).
@@ -107,6 +109,7 @@ impl Default for Switches {
             fault: None,
             fault_times: None,
             delay: Duration::ZERO,
+            holds: false,
             expires_in: Some(3600),
             registers: true,
             takes_client_id_documents: false,

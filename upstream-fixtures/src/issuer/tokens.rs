@@ -1,6 +1,7 @@
 //! The token and revocation endpoints.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -16,6 +17,9 @@ use super::grants::{Grants, Pair};
 use super::switches::{Fault, Switches};
 use super::{Asked, CLIENT_ID, CLIENT_SECRET, State, lock};
 
+/// How often a held answer looks whether it may go.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 pub(super) async fn token(
     Held(state): Held<Arc<State>>,
     headers: HeaderMap,
@@ -24,6 +28,9 @@ pub(super) async fn token(
     let asked = write_down(&state, "/token", &headers, &body);
     let switches = state.switches();
     tokio::time::sleep(switches.delay).await;
+    while state.switches().holds {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
     let fault = take_fault(&state);
     if let Some(answer) = fault.as_ref().and_then(before_work) {
         return answer;

@@ -1,0 +1,191 @@
+//! Keeping grants fresh (design.md 7): one request for each expiry, whoever and however many notice it.
+//! Never deletes a grant; the worst that happens to one is that its person must sign in again, and it says why.
+
+mod lease;
+mod due;
+mod sweep;
+mod work;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use due::{Ask, is_ending};
+
+use crate::clock::Clock;
+use crate::egress::Egress;
+use crate::oauth::flow::Flow;
+use crate::registry::words;
+use crate::secret::Vault;
+use crate::storage::Db;
+use crate::tasks::Tasks;
+
+/// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
+pub const CALLER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a refresh came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The stored access token is good: a new one, or still the old one.
+    Fresh,
+    /// The person must sign in again; the grant says why.
+    NeedsReauth,
+    /// Not now, for a reason that may pass.
+    Later,
+    /// There is no such grant, or it cannot be refreshed at all.
+    Impossible,
+}
+
+words! {
+    /// Why a person must sign in again; stored in `connected_services.needs_reauth`.
+    ReauthReason {
+        /// The provider does not accept the grant any more.
+        Revoked = "revoked",
+        /// The provider does not accept it, and an answer with newer tokens was lost before.
+        Interrupted = "interrupted",
+        /// It was made by another client than the tenant has now.
+        ClientChanged = "client_changed",
+        /// The stored refresh token does not open.
+        Unreadable = "unreadable",
+    }
+}
+
+impl ReauthReason {
+    /// The sentence for a stored word.
+    pub fn sentence_of(word: &str) -> Option<&'static str> {
+        word.parse().ok().map(Self::sentence)
+    }
+
+    /// A sentence for whoever has to do with the grant.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Revoked => "The provider ended the sign-in; sign in again.",
+            Self::Interrupted => {
+                "New tokens were lost before they could be stored, and the provider does not accept the old ones; sign in again."
+            }
+            Self::ClientChanged => {
+                "The sign-in was made with other client credentials than the tenant has now; sign in again."
+            }
+            Self::Unreadable => "The stored sign-in cannot be read; sign in again.",
+        }
+    }
+}
+
+/// What refreshing needs.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The master keys.
+    pub vault: Arc<Vault>,
+    /// The source of time.
+    pub clock: Clock,
+    /// The way out.
+    pub egress: Egress,
+    /// Background work.
+    pub tasks: Tasks,
+}
+
+impl Parts {
+    /// The same as signing in needs, and a place for background work.
+    pub fn of(flow: &Flow, tasks: &Tasks) -> Self {
+        Self {
+            db: flow.db.clone(),
+            vault: flow.vault.clone(),
+            clock: flow.clock.clone(),
+            egress: flow.egress.clone(),
+            tasks: tasks.clone(),
+        }
+    }
+}
+
+/// Refreshes grants, each at most once at a time. Cheap to clone.
+#[derive(Clone)]
+pub struct Refresher {
+    parts: Arc<Parts>,
+    flights: Arc<Mutex<Flights>>,
+}
+
+/// What is under way in this process, and where its end is announced.
+type Flights = HashMap<(i64, Ask), watch::Receiver<Option<Refreshed>>>;
+
+impl std::fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Refresher").finish_non_exhaustive()
+    }
+}
+
+impl Refresher {
+    /// A refresher over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            flights: Arc::default(),
+        }
+    }
+
+    /// Starts the background job that refreshes ahead of expiry.
+    pub fn begin(&self) {
+        let refresher = self.clone();
+        self.parts.tasks.spawn(sweep::run(refresher));
+    }
+
+    /// Refreshes a grant if it is due, together with everybody who asks the same meanwhile. Whoever stops waiting
+    /// stops nothing.
+    pub async fn refresh(&self, grant: i64, ask: Ask) -> Refreshed {
+        let mut end = self.join(grant, ask);
+        let ended = tokio::time::timeout(CALLER_PATIENCE, end.wait_for(Option::is_some)).await;
+        match ended {
+            Ok(Ok(end)) => end.unwrap_or(Refreshed::Later),
+            // The wait was too long, or the task ended without a word.
+            Err(_) | Ok(Err(_)) => Refreshed::Later,
+        }
+    }
+
+    /// Refreshes what is due ahead of its expiry. Returns how many grants were looked at.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn sweep(&self) -> crate::error::Result<usize> {
+        sweep::sweep(self).await
+    }
+
+    fn join(&self, grant: i64, ask: Ask) -> watch::Receiver<Option<Refreshed>> {
+        let key = (grant, ask);
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = match flights.entry(key) {
+            Entry::Occupied(entry) => return entry.get().clone(),
+            Entry::Vacant(entry) => entry,
+        };
+        let (sender, receiver) = watch::channel(None);
+        entry.insert(receiver.clone());
+        let landing = Landing {
+            flights: self.flights.clone(),
+            key,
+        };
+        let parts = self.parts.clone();
+        self.parts.tasks.spawn(async move {
+            let end = work::refresh(&parts, grant, ask).await;
+            // Whoever comes from now on must look again; whoever waits is told after that.
+            drop(landing);
+            let _ = sender.send(Some(end));
+        });
+        receiver
+    }
+}
+
+/// Takes a flight off the list when its task ends, however it ends.
+struct Landing {
+    flights: Arc<Mutex<Flights>>,
+    key: (i64, Ask),
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.remove(&self.key);
+    }
+}

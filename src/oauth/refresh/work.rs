@@ -1,0 +1,194 @@
+//! One refresh from the first look at the grant to the last word about it.
+//! Opens no transaction itself: what it reads and writes is in `lease`.
+
+use std::time::Duration;
+
+use super::due::Ask;
+use super::lease::{self, Grant, LEASE};
+use super::sweep::random_fraction;
+use super::{CALLER_PATIENCE, Parts, ReauthReason, Refreshed};
+use crate::clock::{Stopwatch, random_hex};
+use crate::error::{Error, Result};
+use crate::oauth::client::Client;
+use crate::oauth::token::{TokenEndpoint, TokenError, Tokens};
+
+/// How often a grant that another replica refreshes is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often whoever took a grant shows that it is alive.
+const EXTEND_EVERY: Duration = Duration::from_millis(5_000);
+/// How long new tokens are held while the database does not take them, and the longest pause between two tries.
+const STORE_PATIENCE: Duration = Duration::from_secs(60);
+const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The word for an answer that may hold tokens and was lost.
+const ANSWER_LOST: &str = "answer_lost";
+
+const _: () = assert!(EXTEND_EVERY.as_millis() * 3 < LEASE.as_millis());
+
+/// What the look at a grant shows to be done.
+enum Next {
+    /// Nothing; this is the end.
+    Nothing(Refreshed),
+    /// Another process is at it.
+    Wait,
+    /// It is taken by us.
+    Ours(Box<Grant>),
+}
+
+pub(super) async fn refresh(parts: &Parts, id: i64, ask: Ask) -> Refreshed {
+    let holder = random_hex::<16>();
+    let watch = Stopwatch::start();
+    let jitter = random_fraction();
+    loop {
+        let end = match look(parts, id, (ask, jitter), &holder).await {
+            Ok(Next::Nothing(end)) => return end,
+            Ok(Next::Ours(grant)) => act(parts, &grant, &holder).await,
+            Ok(Next::Wait) if ask == Ask::Ahead => return Refreshed::Later,
+            Ok(Next::Wait) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match end {
+            Ok(Some(end)) => return end,
+            // Somebody else has it, or had: what they come to shows in the row.
+            Ok(None) if watch.elapsed() < CALLER_PATIENCE => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(None) => return Refreshed::Later,
+            Err(error) => {
+                tracing::error!(grant.id = id, error = %error.chain(), "a grant could not be refreshed");
+                return Refreshed::Later;
+            }
+        }
+    }
+}
+
+async fn look(parts: &Parts, id: i64, (ask, jitter): (Ask, f64), holder: &str) -> Result<Next> {
+    let now = parts.clock.now();
+    let Some(grant) = lease::read(&parts.db, id).await? else {
+        return Ok(Next::Nothing(Refreshed::Impossible));
+    };
+    if grant.needs_reauth.is_some() {
+        return Ok(Next::Nothing(Refreshed::NeedsReauth));
+    }
+    if !grant.life().is_due(ask, now, jitter) {
+        return Ok(Next::Nothing(Refreshed::Fresh));
+    }
+    if grant.refresh_token_sealed.is_empty() || grant.token_url.is_empty() {
+        return Ok(Next::Nothing(Refreshed::Impossible));
+    }
+    if grant.retry_at > now {
+        return Ok(Next::Nothing(Refreshed::Later));
+    }
+    Ok(match lease::take(&parts.db, &grant, holder, now).await? {
+        true => Next::Ours(Box::new(grant)),
+        false => Next::Wait,
+    })
+}
+
+/// Refreshes a grant that is ours now. `None` if it turned out to be somebody else's by the time of the answer.
+async fn act(parts: &Parts, grant: &Grant, holder: &str) -> Result<Option<Refreshed>> {
+    let Some(client) = lease::client_of(&parts.db, &parts.vault, grant).await? else {
+        return give_up(parts, grant, holder, ReauthReason::ClientChanged).await;
+    };
+    match ask_provider(parts, grant, (client, holder)).await {
+        Ok(Ok(tokens)) => store(parts, grant, holder, &tokens).await,
+        Ok(Err(failure)) if failure.is_invalid_grant() => {
+            let was_lost = grant.was_abandoned() || grant.refresh_failure == ANSWER_LOST;
+            let reason = match was_lost {
+                true => ReauthReason::Interrupted,
+                false => ReauthReason::Revoked,
+            };
+            give_up(parts, grant, holder, reason).await
+        }
+        Ok(Err(failure)) => {
+            let word = match &failure {
+                TokenError::Unavailable { may_be_used: true } | TokenError::Malformed(_) => {
+                    ANSWER_LOST
+                }
+                TokenError::Unavailable { may_be_used: false } => "unavailable",
+                TokenError::Address => "address",
+                TokenError::Refused(code) => code,
+            };
+            tracing::warn!(grant.id = grant.id, tenant.id = grant.tenant_id.0, %failure, "a grant was not refreshed");
+            lease::fail(&parts.db, grant, (holder, word), parts.clock.now()).await?;
+            Ok(Some(Refreshed::Later))
+        }
+        Err(error) => {
+            tracing::error!(grant.id = grant.id, error = %error.chain(), "a refresh token cannot be read");
+            give_up(parts, grant, holder, ReauthReason::Unreadable).await
+        }
+    }
+}
+
+/// Asks for new tokens and keeps the grant taken meanwhile.
+async fn ask_provider(
+    parts: &Parts,
+    grant: &Grant,
+    (client, holder): (Client, &str),
+) -> Result<Result<Tokens, TokenError>> {
+    let token = grant.refresh_token(&parts.vault).map_err(Error::internal)?;
+    let endpoint = TokenEndpoint {
+        url: grant.token_url.clone(),
+        client,
+        resource: grant.resource.clone(),
+    };
+    let asking = endpoint.refresh(&parts.egress, &token);
+    tokio::pin!(asking);
+    loop {
+        tokio::select! {
+            answer = &mut asking => return Ok(answer),
+            () = tokio::time::sleep(EXTEND_EVERY) => {}
+        }
+        // If it cannot be extended, another replica may ask too; compare-and-set keeps the newer tokens.
+        if let Err(error) = lease::extend(&parts.db, grant, holder, parts.clock.now()).await {
+            tracing::warn!(grant.id = grant.id, error = %error.chain(), "a lease was not extended");
+        }
+    }
+}
+
+/// Stores tokens that cannot be had again: a database that fails is asked again while there is patience.
+async fn store(
+    parts: &Parts,
+    grant: &Grant,
+    holder: &str,
+    tokens: &Tokens,
+) -> Result<Option<Refreshed>> {
+    let watch = Stopwatch::start();
+    let mut pause = LOOK_EVERY;
+    loop {
+        let now = parts.clock.now();
+        match lease::store(&parts.db, &parts.vault, grant, tokens, now).await {
+            Ok(true) => return Ok(Some(Refreshed::Fresh)),
+            // Others were stored meanwhile, or the grant was given back: these are not brought to life again.
+            Ok(false) => {
+                tracing::info!(
+                    grant.id = grant.id,
+                    lease.holder = holder,
+                    "refreshed tokens came too late"
+                );
+                return Ok(None);
+            }
+            Err(error) if watch.elapsed() >= STORE_PATIENCE => return Err(error),
+            Err(error) => {
+                tracing::warn!(grant.id = grant.id, error = %error.chain(), "new tokens are not stored yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(STORE_PAUSE_MAX);
+            }
+        }
+    }
+}
+
+async fn give_up(
+    parts: &Parts,
+    grant: &Grant,
+    holder: &str,
+    reason: ReauthReason,
+) -> Result<Option<Refreshed>> {
+    if !lease::give_up(&parts.db, grant, holder, reason).await? {
+        return Ok(None);
+    }
+    tracing::warn!(
+        grant.id = grant.id,
+        tenant.id = grant.tenant_id.0,
+        reason = reason.as_str(),
+        "a person must sign in again"
+    );
+    Ok(Some(Refreshed::NeedsReauth))
+}
