@@ -30,7 +30,8 @@
 //! The relay:
 //!
 //! * [`upstream`]: MCP servers behind one client, over three transports and in both eras.
-//! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras.
+//! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras, the ladder by which a
+//!   call asks its person to sign in.
 //! * [`chat`]: learners and mentors in conversation: sessions, turns, what answers.
 //!
 //! Servers of our own:
@@ -40,7 +41,7 @@
 //! And what puts it together:
 //!
 //! * [`app`]: every long-lived part, built once.
-//! * [`http`]: the wires: REST in `http::drf` and `http::registry`, MCP in `http::mcp`.
+//! * [`http`]: the wires: REST in `http::drf` and `http::registry`, MCP in `http::mcp`, pages for people in `http::pages`.
 //! * [`cli`]: the command line, one file per command.
 //!
 //! # Invariants

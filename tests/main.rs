@@ -41,6 +41,7 @@ mod isolation;
 mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;
+mod pages;
 mod rate_limits;
 mod registry_connections;
 mod registry_servers;

@@ -29,9 +29,9 @@ pub type ActAs<'a> = Option<&'a str>;
 /// Turns keys into callers.
 #[derive(Debug, Clone)]
 pub struct Authenticator {
-    db: Db,
-    vault: Arc<Vault>,
-    clock: Clock,
+    pub(super) db: Db,
+    pub(super) vault: Arc<Vault>,
+    pub(super) clock: Clock,
     callers: Cache<(Secret32, Option<Box<str>>), Arc<Known>>,
 }
 

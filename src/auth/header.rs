@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// Longest accepted credential, in bytes.
-const CREDENTIAL_BYTES_MAX: usize = 512;
+pub const CREDENTIAL_BYTES_MAX: usize = 512;
 
 /// Words before the key. All mean the same: the key itself says what it is.
 const SCHEMES: [&str; 4] = ["Token", "Api-Token", "Api-Key", "Bearer"];

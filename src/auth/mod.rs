@@ -2,6 +2,7 @@
 
 pub mod api_key;
 mod authenticator;
+mod browser;
 mod header;
 pub mod scope;
 pub mod token;
@@ -9,7 +10,8 @@ pub mod token;
 use std::sync::Arc;
 
 pub use authenticator::{ActAs, Authenticator};
-pub use header::credential_of;
+pub use browser::{BROWSER_LIFE, Browser};
+pub use header::{CREDENTIAL_BYTES_MAX as KEY_BYTES_MAX, credential_of};
 
 use crate::error::{Error, Result};
 use crate::tenant::Tenant;

@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::tenant::user;
 
 /// Longest wait for the whole body of a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is answered to a key is for its holder only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");

@@ -14,6 +14,7 @@ pub mod mcp;
 mod health;
 mod oauth;
 mod openapi;
+mod pages;
 pub mod path;
 pub mod rate_limit;
 mod registry;
@@ -37,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(mcp::router(app.clone()))
         .merge(chat::router(app.clone()))
+        .merge(pages::router(app.clone()))
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
         .layer(from_fn(request_id::assign))

@@ -114,6 +114,37 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, user: UserId, id: i64) -> Result
     .ok_or(Error::NotFound("connected service"))
 }
 
+/// What a grant is used for.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Use {
+    /// The grant.
+    pub connected_service_id: i64,
+    /// The server that is called with it.
+    pub server_name: String,
+    /// A mentor that has the server, if one has.
+    pub mentor_name: Option<String>,
+}
+
+/// What a person's grants are used for, by server and mentor.
+///
+/// # Errors
+/// If the database fails.
+pub async fn uses(tx: &mut Tx, tenant: TenantId, user: UserId) -> Result<Vec<Use>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Use,
+        "SELECT c.connected_service_id, s.name AS server_name, m.name AS mentor_name
+         FROM connections c JOIN servers s ON s.id = c.server_id
+         LEFT JOIN (mentor_servers a JOIN mentors m ON m.id = a.mentor_id AND m.tenant_id = $1 AND NOT m.is_deleted)
+           ON a.server_id = s.id
+         WHERE c.tenant_id = $1 AND c.user_id = $2 AND c.connected_service_id IS NOT NULL AND c.is_active
+         ORDER BY s.name, m.name LIMIT $3",
+        tenant,
+        user,
+        ROWS_MAX
+    )?)
+}
+
 /// A grant as it comes out of a sign-in.
 #[derive(Debug)]
 pub struct NewGrant<'a> {

@@ -95,9 +95,25 @@ pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<Strin
 /// # Errors
 /// If the database fails.
 pub async fn find(tx: &mut Tx, id: &str, now: UnixMs) -> Result<Option<Prompt>> {
+    Ok(standing(tx, (Some(id), None), now).await?.pop())
+}
+
+/// The questions that a person has not answered, oldest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(tx: &mut Tx, user: UserId, now: UnixMs) -> Result<Vec<Prompt>> {
+    standing(tx, (None, Some(user)), now).await
+}
+
+async fn standing(
+    tx: &mut Tx,
+    (id, user): (Option<&str>, Option<UserId>),
+    now: UnixMs,
+) -> Result<Vec<Prompt>> {
     Ok(sql!(
         tx,
-        fetch_optional as Prompt,
+        fetch_all as Prompt,
         "SELECT p.id, p.tenant_id, t.name AS tenant_name, p.user_id, u.username, p.server_id, s.name AS server_name,
                 s.origin AS server_origin, s.oauth_service_id, m.name AS mentor_name, p.scope, p.created_at
          FROM sign_in_prompts p
@@ -105,9 +121,11 @@ pub async fn find(tx: &mut Tx, id: &str, now: UnixMs) -> Result<Option<Prompt>> 
          JOIN users u ON u.id = p.user_id
          JOIN servers s ON s.id = p.server_id
          LEFT JOIN mentors m ON m.id = p.mentor_id
-         WHERE p.id = $1 AND p.expires_at > $2 AND s.is_enabled AND u.is_active
-           AND (s.tenant_id = p.tenant_id OR s.is_featured)",
+         WHERE (p.id = $1 OR p.user_id = $2) AND p.expires_at > $3 AND s.is_enabled AND u.is_active
+           AND (s.tenant_id = p.tenant_id OR s.is_featured)
+         ORDER BY p.created_at, p.id",
         id,
+        user,
         now
     )?)
 }

@@ -160,6 +160,22 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, username: &str) -> Result<Optio
     )?)
 }
 
+/// The active user of that number in a tenant.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get_by_id(tx: &mut Tx, tenant: TenantId, id: UserId) -> Result<User> {
+    sql!(
+        tx,
+        fetch_optional as User,
+        "SELECT id, tenant_id, username, email, role, is_active FROM users
+         WHERE tenant_id = $1 AND id = $2 AND is_active",
+        tenant,
+        id
+    )?
+    .ok_or(Error::NotFound("user"))
+}
+
 /// The active user of that name in a tenant.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use super::super::answer::Answer;
 use super::super::caller::authenticate;
 use super::super::drf::fields::{Fields, Raw};
 use super::super::endpoint::{Endpoint, Incoming, Shape, query, schema_of};
+use super::super::pages::result;
 use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::error::{Error, Result, SignInFailure};
 use crate::oauth::connected_service;
@@ -35,6 +36,9 @@ pub(crate) const READ: Endpoint = Endpoint::open(
 .answers(200, Shape::One(schema_of::<ConnectedServiceAnswer>));
 
 async fn read(incoming: Incoming) -> Result<Answer> {
+    if result::is_wanted(&incoming) {
+        return result::show(&incoming).await;
+    }
     let person = match incoming.headers.contains_key(AUTHORIZATION) {
         true => {
             let caller = authenticate(&incoming.app, &incoming.headers, incoming.peer).await?;
@@ -58,7 +62,7 @@ async fn read(incoming: Incoming) -> Result<Answer> {
         .with_header(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
 }
 
-/// Ends the sign-in that the query answers.
+/// Ends the sign-in that the query answers, and lets the calls that wait for it go on.
 ///
 /// # Errors
 /// As [`flow::finish`].
@@ -71,7 +75,10 @@ pub(crate) async fn finish(incoming: &Incoming, person: Option<&Person>) -> Resu
         issuers: all(query, "iss").to_vec(),
         redirect_uri: one(query, "redirect_uri")?.map(str::to_owned),
     };
-    flow::finish(&incoming.app.flow, &answer, person).await
+    let finished = flow::finish(&incoming.app.flow, &answer, person).await?;
+    let gateway = &incoming.app.gateway;
+    gateway.signed_in(finished.tenant, finished.user, finished.server);
+    Ok(finished)
 }
 
 /// The one value of a parameter; a doubled one is a forgery.
