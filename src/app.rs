@@ -153,7 +153,13 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
-        let native = native::Server::new(db.clone(), vault.clone(), clock.clone(), audit.clone());
+        let native = native::Server::new(native::Parts {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            audit: audit.clone(),
+            limits: limits.clone(),
+        });
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,

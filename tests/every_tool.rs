@@ -1,9 +1,15 @@
 //! What must hold for every tool and resource of every server of ours, checked over their tables.
 
+use std::time::Duration;
+
+use mentor_gateway::auth::token::TokenKind;
 use mentor_gateway::native::{Access, FACES};
 use serde_json::{Value, json};
 
 use crate::harness::{Academy, Mcp, names};
+
+/// Longer than the span over which a burst is counted.
+const BURST: Duration = Duration::from_secs(2);
 
 /// The folder of a face's source and of its tests.
 fn folders(face: &str) -> (String, String) {
@@ -125,6 +131,7 @@ async fn every_tool_is_closed_to_a_key_without_its_scope() {
 async fn every_call_leaves_one_row_without_values() {
     let academy = Academy::v1().await;
     for tool in FACES[0].tools {
+        academy.gateway.advance(BURST);
         academy
             .mcp(&academy.learner)
             .call(tool.name, json!({ "cohortId": "coh_secret" }))
@@ -149,6 +156,78 @@ async fn every_call_leaves_one_row_without_values() {
     let mut wanted: Vec<&str> = FACES[0].tools.iter().map(|tool| tool.name).collect();
     wanted.sort_unstable();
     assert_eq!(called, wanted);
+}
+
+#[tokio::test]
+async fn every_tool_of_the_second_face_names_the_scope_that_it_needs() {
+    let academy = Academy::v2().await;
+    let nobody = academy
+        .gateway
+        .with_key("bob", TokenKind::Mcp, &["none:at-all"])
+        .await;
+    for tool in FACES[1].tools {
+        academy.gateway.advance(BURST);
+        let answer = academy.post(&nobody, tool.name, json!({})).await;
+        assert_eq!(answer.status, 403, "{}", tool.name);
+        let error = &answer.body["error"];
+        assert_eq!(error["code"], "SCOPE_REQUIRED");
+        let scope = tool.scopes[0];
+        assert_eq!(
+            error["message"],
+            format!("This tool requires the '{scope}' scope")
+        );
+        assert_eq!(
+            error["details"],
+            json!({
+                "requiredScope": scope,
+                "currentScopes": ["none:at-all"],
+                "documentation": "https://docs.academy.com/mcp/scopes"
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_call_counts_and_the_one_too_many_is_refused_in_the_face_s_words() {
+    let academy = Academy::v1().await;
+    let mut last = academy
+        .post(&academy.learner, "get_learner_enrollments", json!({}))
+        .await;
+    assert_eq!(last.header("x-ratelimit-limit"), Some("60"));
+    assert_eq!(last.header("x-ratelimit-remaining"), Some("59"));
+    for _ in 0..10 {
+        last = academy
+            .post(&academy.learner, "get_learner_enrollments", json!({}))
+            .await;
+    }
+    assert_eq!(last.status, 429);
+    assert_eq!(last.header("retry-after"), Some("1"));
+    let error = &last.body["error"];
+    assert_eq!(error["code"], "RATE_LIMIT_EXCEEDED");
+    assert_eq!(
+        error["message"],
+        "Rate limit exceeded. Try again in 1 seconds."
+    );
+    assert_eq!(
+        error["details"],
+        json!({ "limit": 60, "window": "60s", "retryAfter": 1 })
+    );
+    let academy = Academy::v2().await;
+    for _ in 0..10 {
+        academy
+            .call(&academy.learner, "academy_get_enrollments", json!({}))
+            .await;
+    }
+    let client = academy.mcp(&academy.learner);
+    let reply = client.call("academy_get_enrollments", json!({})).await;
+    assert_eq!(reply.headers["x-ratelimit-scope"], "enrollments:read");
+    let body: Value = serde_json::from_str(reply.text()).unwrap();
+    assert_eq!(body["error"]["code"], "RATE_LIMITED");
+    assert_eq!(
+        body["error"]["message"],
+        "Rate limit exceeded for scope 'enrollments:read'"
+    );
+    assert_eq!(body["error"]["limit"]["maxRequests"], 60);
 }
 
 #[tokio::test]

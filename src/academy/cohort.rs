@@ -263,6 +263,22 @@ pub async fn list(
     Ok(Page { total, rows })
 }
 
+/// Ids that match a pattern, for completion.
+///
+/// # Errors
+/// If the database fails.
+pub async fn ids_like(tx: &mut Tx, realm: RealmId, pattern: &str, max: i64) -> Result<Vec<String>> {
+    let rows = sql!(
+        tx,
+        fetch_all as (String,),
+        "SELECT id FROM academy_cohorts WHERE realm_id = $1 AND id LIKE $2 ESCAPE '\\' ORDER BY id LIMIT $3",
+        realm,
+        pattern,
+        max
+    )?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
 /// Takes a seat for one more person. Two who ask at once queue at this row, so the last seat goes to one.
 ///
 /// # Errors

@@ -118,6 +118,9 @@ pub struct Instructor {
     /// Their own profile.
     #[serde(default)]
     pub person_id: Option<String>,
+    /// Where their sessions are held; empty if nowhere yet.
+    #[serde(default)]
+    pub meeting_url: String,
 }
 
 /// What a catalog says beside the course itself.
@@ -206,7 +209,7 @@ pub async fn instructors(tx: &mut Tx, realm: RealmId, course: &str) -> Result<Ve
     Ok(sql!(
         tx,
         fetch_all as Instructor,
-        "SELECT i.id, i.name, i.title, i.bio, i.email, i.person_id FROM academy_course_instructors t
+        "SELECT i.id, i.name, i.title, i.bio, i.email, i.person_id, i.meeting_url FROM academy_course_instructors t
          JOIN academy_instructors i ON i.realm_id = t.realm_id AND i.id = t.instructor_id
          WHERE t.realm_id = $1 AND t.course_id = $2 ORDER BY i.name, i.id",
         realm,
@@ -292,15 +295,16 @@ pub async fn insert_instructor(tx: &mut Tx, realm: RealmId, instructor: &Instruc
     sql!(
         tx,
         execute,
-        "INSERT INTO academy_instructors (realm_id, id, name, title, bio, email, person_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO academy_instructors (realm_id, id, name, title, bio, email, person_id, meeting_url)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         realm,
         &instructor.id,
         &instructor.name,
         &instructor.title,
         &instructor.bio,
         &instructor.email,
-        instructor.person_id.as_deref()
+        instructor.person_id.as_deref(),
+        &instructor.meeting_url
     )?;
     Ok(())
 }

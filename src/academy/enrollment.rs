@@ -235,6 +235,35 @@ pub async fn get(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Enrollment> {
         .ok_or(Error::NotYours("enrollment"))
 }
 
+/// The states of an enrollment that takes a seat.
+pub const SEATED: [Status; 3] = [Status::Pending, Status::Active, Status::Completed];
+
+/// The enrollment that opens a course's materials to the actor: their own, the latest that is open.
+///
+/// # Errors
+/// `EnrollmentExpired` if theirs has run out, `NotEnrolled` if there is none.
+pub async fn open_in_course(
+    tx: &mut Tx,
+    actor: &Actor,
+    course: &str,
+    now: UnixMs,
+) -> Result<Enrollment> {
+    let closed = Error::NotEnrolled("these materials");
+    let Some(person) = &actor.person else {
+        return Err(closed);
+    };
+    let rows = of_person(tx, actor.realm, &person.id).await?;
+    let mut reason = closed;
+    for row in rows.into_iter().filter(|row| row.course_id == course) {
+        match row.require_access("these materials", now) {
+            Ok(()) => return Ok(row),
+            Err(error @ Error::EnrollmentExpired { .. }) => reason = error,
+            Err(_) => {}
+        }
+    }
+    Err(reason)
+}
+
 /// A place to be given.
 #[derive(Debug, Clone)]
 pub struct Grant<'a> {
@@ -322,10 +351,7 @@ async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>) -> Result<()> {
         }
         return check_person(tx, actor.realm, grant).await;
     };
-    if actor.confined_to().is_some_and(|own| own != id) {
-        return Err(Error::not_found("organization"));
-    }
-    organization::get(tx, actor.realm, id).await?;
+    organization::get_managed(tx, actor, id).await?;
     check_person(tx, actor.realm, grant).await
 }
 

@@ -95,6 +95,47 @@ pub async fn of_course(
     )?)
 }
 
+/// The text of a material, page after page.
+///
+/// # Errors
+/// If the database fails.
+pub async fn text(tx: &mut Tx, realm: RealmId, id: &str) -> Result<String> {
+    let pages = sql!(
+        tx,
+        fetch_all as (String,),
+        "SELECT body FROM academy_pages WHERE realm_id = $1 AND material_id = $2 ORDER BY page",
+        realm,
+        id
+    )?;
+    let pages: Vec<String> = pages.into_iter().map(|(body,)| body).collect();
+    Ok(pages.join("\n\n"))
+}
+
+/// Notes that a learner opened a material.
+///
+/// # Errors
+/// If the database fails.
+pub async fn note_access(
+    tx: &mut Tx,
+    realm: RealmId,
+    (enrollment, material): (&str, &str),
+    now: UnixMs,
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO academy_accesses (realm_id, enrollment_id, material_id, times, was_downloaded, last_at)
+         VALUES ($1, $2, $3, 1, TRUE, $4)
+         ON CONFLICT (realm_id, enrollment_id, material_id)
+         DO UPDATE SET times = academy_accesses.times + 1, was_downloaded = TRUE, last_at = excluded.last_at",
+        realm,
+        enrollment,
+        material,
+        now
+    )?;
+    Ok(())
+}
+
 /// Adds a material and the text of its pages.
 ///
 /// # Errors

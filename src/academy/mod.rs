@@ -8,10 +8,13 @@ pub mod enrollment;
 pub mod download;
 mod error;
 pub mod material;
+pub mod message;
+pub mod office_hours;
 pub mod organization;
 pub mod person;
 mod realm;
 pub mod sample;
+pub mod statistics;
 mod words;
 
 pub use error::{Error, Result};

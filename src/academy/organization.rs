@@ -87,6 +87,17 @@ pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Organization> 
     .ok_or(Error::not_found("organization"))
 }
 
+/// The organization with this id, if the administrator may act for it.
+///
+/// # Errors
+/// `NotFound` if there is none, or they are another organization's.
+pub async fn get_managed(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Organization> {
+    if actor.confined_to().is_some_and(|own| own != id) {
+        return Err(Error::not_found("organization"));
+    }
+    get(tx, actor.realm, id).await
+}
+
 /// Adds an organization.
 ///
 /// # Errors

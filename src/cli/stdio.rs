@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use super::Failure;
 use crate::egress::{Egress, Limits, Message as Frame, Policy};
+use crate::native;
 use crate::secret::Secret;
 
 /// Longest wait for the gateway to accept the connection.
@@ -21,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
     after_help = "Example, in a client's configuration:\n  { \"command\": \"mentor-gateway\", \"args\": [\"stdio\", \"--server\", \"mentor:UUID\"],\n    \"env\": { \"ACADEMY_BASE_URL\": \"http://127.0.0.1:8600\", \"ACADEMY_API_KEY\": \"…\" } }\n\nThe key is read from the environment only, never from an argument."
 )]
 pub(super) struct Stdio {
-    /// `mentor:UUID` (its union of tools) or `server:ID` (one server, for an admin)
+    /// `v2` or `v1` (the academy), `mentor:UUID` (its union of tools) or `server:ID` (one server, for an admin)
     #[arg(long)]
     server: Served,
     /// Where the gateway runs
@@ -51,7 +52,10 @@ impl FromStr for Served {
             Some(("server", id)) if id.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Self(format!("/mcp/servers/{id}/ws")))
             }
-            _ => Err(format!("{text:?} is neither mentor:UUID nor server:ID")),
+            None if native::find(text).is_some() => Ok(Self(format!("/mcp/{text}/ws"))),
+            _ => Err(format!(
+                "{text:?} is neither a server of ours (v1, v2) nor mentor:UUID nor server:ID"
+            )),
         }
     }
 }

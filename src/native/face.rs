@@ -4,8 +4,10 @@ use super::academy::{v1, v2};
 use super::failure::{Failure, Refusal};
 use super::resource::ResourceEntry;
 use super::tool::ToolEntry;
+use crate::auth::Caller;
 use crate::auth::token::TokenKind;
 use crate::clock::UnixMs;
+use crate::rate_limit::Charges;
 
 /// A server of ours.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Face {
     pub tools: &'static [ToolEntry],
     /// Its resources.
     pub resources: &'static [ResourceEntry],
+    /// What a request counts under that needs this scope.
+    pub charges: fn(&Caller, &'static str) -> Charges,
     /// How it spells a failure.
     pub spell: fn(&Refusal, &Circumstances<'_>) -> Failure,
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::academy;
 use crate::error::{Error, FieldErrors};
+use crate::rate_limit::{Refused, Standing};
 use crate::storage::StorageError;
 
 /// Why a call got no answer.
@@ -23,6 +24,9 @@ pub enum Refusal {
         /// Those that the key has.
         held: Vec<String>,
     },
+    /// The key, its user or its tenant used up an allowance.
+    #[error("rate limit exceeded")]
+    Limited(Refused),
     /// No tool has this name.
     #[error("Unknown tool: {0}")]
     UnknownTool(String),
@@ -73,4 +77,15 @@ impl From<FieldErrors> for Refusal {
     fn from(errors: FieldErrors) -> Self {
         Self::Core(Error::Invalid(errors))
     }
+}
+
+/// How the caller's allowance stands after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// Nothing was counted.
+    Uncounted,
+    /// The request was counted.
+    Counted(Standing),
+    /// It was used up.
+    UsedUp(Refused),
 }

@@ -15,8 +15,8 @@ mod server;
 mod tool;
 
 pub use face::{FACES, Face, find};
-pub use failure::{Failure, Refusal};
+pub use failure::{Allowance, Failure, Refusal};
 pub use protocol::{Answer, error_of};
 pub use resource::{Resource, ResourceEntry, resource};
-pub use server::{Request, Server, spell};
+pub use server::{Parts, Reply, Request, Server, spell};
 pub use tool::{Access, Call, Tool, ToolEntry, entry};

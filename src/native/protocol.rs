@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::failure::{Failure, Refusal};
+use super::failure::{Allowance, Failure, Refusal};
 use super::server::{Request, Server};
 use super::tool::{Access, ToolEntry};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError};
@@ -20,16 +20,20 @@ pub struct Answer {
     pub text: Bytes,
     /// The status.
     pub status: u16,
+    /// How the caller's allowance stands.
+    pub allowance: Allowance,
 }
 
 impl Server {
     /// Answers one request. A refusal is an answer too.
     pub async fn handle(&self, request: &Request, message: &Message) -> Answer {
         let id = message.id.as_deref().unwrap_or(b"null");
-        match self.dispatch(request, message).await {
+        let mut allowance = Allowance::Uncounted;
+        match self.dispatch(request, message, &mut allowance).await {
             Ok(result) => Answer {
                 text: message::result(id, result.to_string().as_bytes()).into(),
                 status: 200,
+                allowance,
             },
             Err(error) => {
                 let is_modern = request.version.is_some_and(Version::is_modern);
@@ -37,12 +41,18 @@ impl Server {
                     text: message::error(id, &error.to_json()).into(),
                     // To a session client 404 says that its session is gone.
                     status: if is_modern { error.status } else { 200 },
+                    allowance,
                 }
             }
         }
     }
 
-    async fn dispatch(&self, request: &Request, message: &Message) -> Result<Value, RpcError> {
+    async fn dispatch(
+        &self,
+        request: &Request,
+        message: &Message,
+        allowance: &mut Allowance,
+    ) -> Result<Value, RpcError> {
         let method = message.method.as_deref().unwrap_or_default();
         let is_modern = request.version.is_some_and(Version::is_modern);
         let params: Value = serde_json::from_slice(message.params_or_empty())
@@ -56,7 +66,7 @@ impl Server {
             ("logging/setLevel", false) => set_level(&params),
             ("tools/list", _) => only_page(&params)
                 .map(|()| cacheable(request, json!({ "tools": self.tools(request) }))),
-            ("tools/call", _) => self.call_tool(request, &params).await,
+            ("tools/call", _) => self.call_tool(request, &params, allowance).await,
             ("resources/list", _) => only_page(&params)
                 .map(|()| cacheable(request, json!({ "resources": resources(request, false) }))),
             ("resources/templates/list", _) => only_page(&params).map(|()| {
@@ -65,7 +75,7 @@ impl Server {
                     json!({ "resourceTemplates": resources(request, true) }),
                 )
             }),
-            ("resources/read", _) => self.read_resource(request, &params).await,
+            ("resources/read", _) => self.read_resource(request, &params, allowance).await,
             ("completion/complete", _) => self.completion(request, &params).await,
             _ => Err(RpcError::method_not_found(method)),
         }
@@ -80,7 +90,12 @@ impl Server {
         listed.collect()
     }
 
-    async fn call_tool(&self, request: &Request, params: &Value) -> Result<Value, RpcError> {
+    async fn call_tool(
+        &self,
+        request: &Request,
+        params: &Value,
+        allowance: &mut Allowance,
+    ) -> Result<Value, RpcError> {
         let name = params["name"]
             .as_str()
             .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.name must be a string"))?;
@@ -92,7 +107,9 @@ impl Server {
             Value::Null => json!({}),
             arguments => arguments.clone(),
         };
-        let result = match self.call(request, name, arguments).await {
+        let reply = self.call(request, name, arguments).await;
+        *allowance = reply.allowance;
+        let result = match reply.outcome {
             Ok(output) => json!({
                 "content": [{ "type": "text", "text": pretty(&output) }],
                 "structuredContent": output,
@@ -106,14 +123,18 @@ impl Server {
         Ok(complete(request, result))
     }
 
-    async fn read_resource(&self, request: &Request, params: &Value) -> Result<Value, RpcError> {
+    async fn read_resource(
+        &self,
+        request: &Request,
+        params: &Value,
+        allowance: &mut Allowance,
+    ) -> Result<Value, RpcError> {
         let uri = params["uri"]
             .as_str()
             .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri must be a string"))?;
-        let held = self
-            .read(request, uri)
-            .await
-            .map_err(|failure| error_of(&failure))?;
+        let reply = self.read(request, uri).await;
+        *allowance = reply.allowance;
+        let held = reply.outcome.map_err(|failure| error_of(&failure))?;
         let contents =
             json!([{ "uri": uri, "mimeType": "application/json", "text": pretty(&held) }]);
         let mut result = complete(request, json!({ "contents": contents }));

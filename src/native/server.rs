@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::check;
 use super::face::{Circumstances, FACES, Face};
-use super::failure::{Failure, Refusal};
+use super::failure::{Allowance, Failure, Refusal};
 use super::resource::ResourceEntry;
 use super::tool::{Access, Call, ToolEntry};
 use crate::audit::{self, AuditLog, Entry};
@@ -16,6 +16,7 @@ use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
 use crate::error::Error;
 use crate::mcp::Version;
+use crate::rate_limit::Limiter;
 use crate::secret::Vault;
 use crate::storage::{Db, Tx, like};
 
@@ -26,6 +27,7 @@ pub struct Server {
     vault: Arc<Vault>,
     clock: Clock,
     audit: AuditLog,
+    limits: Limiter,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
 }
@@ -45,6 +47,30 @@ pub struct Request {
     pub base_url: Arc<str>,
 }
 
+/// What a call came to, and how the caller's allowance stands after it.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The output, or the failure in the face's words.
+    pub outcome: Result<Value, Failure>,
+    /// The allowance.
+    pub allowance: Allowance,
+}
+
+/// What our own servers are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The master keys, which sign links.
+    pub vault: Arc<Vault>,
+    /// The source of time.
+    pub clock: Clock,
+    /// The audit queue.
+    pub audit: AuditLog,
+    /// What callers may use.
+    pub limits: Limiter,
+}
+
 /// What a call does, for its audit row.
 struct Deed<'a> {
     action: &'static str,
@@ -57,16 +83,17 @@ struct Deed<'a> {
 
 impl Server {
     /// The servers over these parts.
-    pub fn new(db: Db, vault: Arc<Vault>, clock: Clock, audit: AuditLog) -> Self {
+    pub fn new(parts: Parts) -> Self {
         let tools = FACES
             .iter()
             .flat_map(|face| face.tools.iter().map(|tool| (face.name, tool)));
         let inputs = tools.map(|(face, tool)| ((face, tool.name), (tool.input)()));
         Self {
-            db,
-            vault,
-            clock,
-            audit,
+            db: parts.db,
+            vault: parts.vault,
+            clock: parts.clock,
+            audit: parts.audit,
+            limits: parts.limits,
             inputs: inputs.collect(),
         }
     }
@@ -78,33 +105,47 @@ impl Server {
     }
 
     /// Calls a tool.
-    ///
-    /// # Errors
-    /// In the face's words, whatever refused or failed.
-    pub async fn call(
-        &self,
-        request: &Request,
-        name: &str,
-        arguments: Value,
-    ) -> Result<Value, Failure> {
+    pub async fn call(&self, request: &Request, name: &str, arguments: Value) -> Reply {
         let deed = Deed {
             action: "tools/call",
             name,
             arguments: names_of(&arguments),
             watch: Stopwatch::start(),
         };
-        let outcome = self.run(request, arguments, &deed).await;
-        self.conclude(request, &deed, outcome)
+        let tool = request.face.tool(name);
+        let (charged, allowance) = self.charge(request, tool.map(|tool| tool.scopes)).await;
+        let outcome = match (charged, tool) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), None) => Err(Refusal::UnknownTool(name.to_owned())),
+            (Ok(()), Some(tool)) => self.run(request, tool, arguments, &deed).await,
+        };
+        Reply {
+            outcome: self.conclude(request, &deed, outcome),
+            allowance,
+        }
+    }
+
+    /// Counts a request under the scope that it needs. Refused ones count too, save those over the allowance.
+    async fn charge(
+        &self,
+        request: &Request,
+        scopes: Option<&'static [&'static str]>,
+    ) -> (Result<(), Refusal>, Allowance) {
+        let scope = scopes.and_then(|scopes| scopes.first()).copied();
+        let charges = (request.face.charges)(&request.caller, scope.unwrap_or_default());
+        match self.limits.admit(&charges).await {
+            Ok(standing) => (Ok(()), Allowance::Counted(standing)),
+            Err(refused) => (Err(Refusal::Limited(refused)), Allowance::UsedUp(refused)),
+        }
     }
 
     async fn run(
         &self,
         request: &Request,
+        tool: &ToolEntry,
         arguments: Value,
         deed: &Deed<'_>,
     ) -> Result<(Value, bool), Refusal> {
-        let tool = request.face.tool(deed.name);
-        let tool = tool.ok_or_else(|| Refusal::UnknownTool(deed.name.to_owned()))?;
         admit(request, tool.scopes)?;
         if let Some(schema) = self.inputs.get(&(request.face.name, tool.name)) {
             check::complaints(schema, &arguments).into_result()?;
@@ -128,27 +169,35 @@ impl Server {
     }
 
     /// Reads a resource.
-    ///
-    /// # Errors
-    /// In the face's words, whatever refused or failed.
-    pub async fn read(&self, request: &Request, uri: &str) -> Result<Value, Failure> {
+    pub async fn read(&self, request: &Request, uri: &str) -> Reply {
         let deed = Deed {
             action: "resources/read",
             name: uri,
             arguments: String::new(),
             watch: Stopwatch::start(),
         };
-        let outcome = self.look_up(request, uri).await.map(|value| (value, false));
-        self.conclude(request, &deed, outcome)
+        let mut known = request.face.resources.iter();
+        let found = known.find_map(|entry| Some((entry, entry.id_in(uri)?)));
+        let (charged, allowance) = self
+            .charge(request, found.map(|(entry, _)| entry.scopes))
+            .await;
+        let outcome = match (charged, found) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), None) => Err(Refusal::UnknownResource(uri.to_owned())),
+            (Ok(()), Some(found)) => self.look_up(request, found).await,
+        };
+        let outcome = outcome.map(|value| (value, false));
+        Reply {
+            outcome: self.conclude(request, &deed, outcome),
+            allowance,
+        }
     }
 
-    async fn look_up(&self, request: &Request, uri: &str) -> Result<Value, Refusal> {
-        let found = request
-            .face
-            .resources
-            .iter()
-            .find_map(|entry| Some((entry, entry.id_in(uri)?)));
-        let (entry, id) = found.ok_or_else(|| Refusal::UnknownResource(uri.to_owned()))?;
+    async fn look_up(
+        &self,
+        request: &Request,
+        (entry, id): (&ResourceEntry, &str),
+    ) -> Result<Value, Refusal> {
         admit(request, entry.scopes)?;
         let mut tx = self.db.read().await?;
         let mut call = self.begin(request, &mut tx);

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (6, include_str!("../../migrations/0006_chat.sql")),
     (7, include_str!("../../migrations/0007_academy.sql")),
     (8, include_str!("../../migrations/0008_refresh.sql")),
+    (9, include_str!("../../migrations/0009_academy_mail.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

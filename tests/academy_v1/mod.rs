@@ -1,5 +1,8 @@
 //! The academy's first face: each example of specification 6.3 on data that makes it true, and what it refuses.
 
+mod create_enrollment;
+mod send_cohort_notification;
+mod update_cohort_status;
 mod check_enrollment_status;
 mod get_certificate;
 mod get_cohort_roster;

@@ -14,6 +14,18 @@ use super::mcp::{Mcp, Reply};
 /// 2024-01-01T00:00:00Z: just before the first cohort of v1's examples begins.
 const V1_NOW: UnixMs = UnixMs(1_704_067_200_000);
 
+/// 2024-12-02T10:00:00Z, when most of v2's examples were written.
+const V2_NOW: UnixMs = UnixMs(1_733_133_600_000);
+/// Every scope of a learner (8.4.1).
+const LEARNER_SCOPES: [&str; 6] = [
+    "enrollments:read",
+    "materials:read",
+    "chat:write",
+    "bookings:read",
+    "bookings:write",
+    "certificates:read",
+];
+
 /// An academy at `/mcp/v1/` or `/mcp/v2/`.
 pub struct Academy {
     pub gateway: Gateway,
@@ -43,6 +55,22 @@ impl Academy {
             learner: key("bob", "learner").await,
             instructor: key("carol", "instructor").await,
             admin: key("alice", "admin").await,
+            gateway,
+        }
+    }
+
+    /// The academy of the second specification: bob is John Doe.
+    pub async fn v2() -> Self {
+        let gateway = Gateway::start_at(V2_NOW, |_| {}).await;
+        let people = [("bob", "usr_456"), ("carol", "usr_sarah")];
+        load(&gateway, sample::V2, &people).await;
+        let key =
+            async |user, scopes: &[&str]| gateway.with_key(user, TokenKind::Mcp, scopes).await;
+        Self {
+            face: "v2",
+            learner: key("bob", &LEARNER_SCOPES).await,
+            instructor: key("carol", &LEARNER_SCOPES).await,
+            admin: key("alice", &["all"]).await,
             gateway,
         }
     }
@@ -91,7 +119,7 @@ impl Academy {
 
 /// What a tool answered.
 #[track_caller]
-pub fn output(reply: &Reply) -> Value {
+fn output(reply: &Reply) -> Value {
     let result = reply.result();
     assert_eq!(result["isError"], false, "{result}");
     let text: Value = serde_json::from_str(reply.text()).unwrap();
@@ -101,7 +129,7 @@ pub fn output(reply: &Reply) -> Value {
 
 /// What a tool refused.
 #[track_caller]
-pub fn refusal(reply: &Reply) -> Value {
+fn refusal(reply: &Reply) -> Value {
     let result = reply.result();
     assert_eq!(result["isError"], true, "{result}");
     assert!(result["structuredContent"].is_null(), "{result}");

@@ -9,7 +9,7 @@ mod oauth;
 mod sign_in;
 mod upstream;
 
-pub use academy::{Academy, refusal};
+pub use academy::Academy;
 pub use app::{Gateway, PUBLIC_SERVER};
 pub use chat::{Chat, connect as connect_socket, session, text_of};
 pub use client::{Answer, Client, send, send_bytes};

@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
-    ("native", "academy audit auth clock error mcp secret storage"),
+    ("native", "academy audit auth clock error mcp rate_limit secret storage"),
     ("app", "audit auth chat clock config egress error gateway native oauth rate_limit registry secret storage tasks upstream"),
     ("http", "academy app audit auth chat clock config credentials egress error gateway mcp native oauth rate_limit registry secret storage tasks tenant upstream"),
     ("cli", "academy app audit auth clock config credentials egress error http mcp native oauth registry secret storage tasks tenant upstream"),

@@ -1,6 +1,8 @@
 //! A believable academy to try things out on: the people and courses of the specifications, always the same.
 //! Goes into a sandbox or a demo, never beside a tenant's own data.
 
+mod activity;
+
 use serde::Deserialize;
 
 use super::certificate::{self, Certificate};
@@ -8,6 +10,7 @@ use super::cohort::{self, NewCohort};
 use super::course::{self, Course, Instructor};
 use super::enrollment::{self, NewEnrollment};
 use super::material::{self, Material};
+use super::office_hours::{self, NewSlot};
 use super::organization::{self, Organization};
 use super::person::{self, Person};
 use super::{RealmId, Result};
@@ -17,6 +20,9 @@ use crate::storage::Tx;
 
 /// The academy of the first specification, as it stood on 2 January 2024.
 pub const V1: &str = include_str!("v1.json");
+
+/// The academy of the second specification, as it stood on 2 December 2024.
+pub const V2: &str = include_str!("v2.json");
 
 /// Everything that is loaded together.
 #[derive(Debug, Deserialize)]
@@ -29,6 +35,12 @@ struct World {
     cohorts: Vec<NewCohort>,
     enrollments: Vec<NewEnrollment>,
     certificates: Vec<Certificate>,
+    #[serde(default)]
+    slots: Vec<NewSlot>,
+    #[serde(default)]
+    bookings: Vec<activity::Booked>,
+    #[serde(default)]
+    activities: Vec<activity::Activity>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +87,15 @@ pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Resu
     }
     for row in &world.certificates {
         certificate::insert(tx, realm, row).await?;
+    }
+    for row in &world.slots {
+        office_hours::insert(tx, realm, row).await?;
+    }
+    for row in &world.bookings {
+        row.insert(tx, realm, now).await?;
+    }
+    for row in &world.activities {
+        row.insert(tx, realm, now).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::super::rate_limit;
 use super::{Asking, Handled, Mcp, body};
 use crate::app::App;
 use crate::auth::Caller;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::gateway::{Outcome, Target};
 use crate::mcp::Message;
 use crate::mcp::error::RpcError;
-use crate::native::{self, FACES, Face, Failure, Refusal};
+use crate::native::{self, Allowance, FACES, Face, Failure, Refusal};
 
 /// What the tools of v1 are called without a version in front of them (threats.md T13).
 const UNVERSIONED: &str = "v1";
@@ -106,9 +107,20 @@ pub(super) async fn handle(
     };
     let answer = app.native.handle(&request, message).await;
     Handled {
+        headers: standing(&answer.allowance),
         outcome: Outcome::Answer(answer.text, answer.status),
-        headers: HeaderMap::new(),
     }
+}
+
+/// How the caller's allowance stands, as headers.
+fn standing(allowance: &Allowance) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    match allowance {
+        Allowance::Uncounted => {}
+        Allowance::Counted(standing) => rate_limit::write_standing(&mut headers, standing),
+        Allowance::UsedUp(refused) => rate_limit::write_refusal(&mut headers, refused),
+    }
+    headers
 }
 
 /// A tool as a plain POST: the body is the arguments, the answer the output or the error.
@@ -133,10 +145,13 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
             return failed(&failure);
         }
     };
-    match app.native.call(&request, tool, arguments).await {
+    let reply = app.native.call(&request, tool, arguments).await;
+    let mut response = match &reply.outcome {
         Ok(output) => body::json(output.to_string().into(), 200),
-        Err(failure) => failed(&failure),
-    }
+        Err(failure) => failed(failure),
+    };
+    response.headers_mut().extend(standing(&reply.allowance));
+    response
 }
 
 async fn arguments(headers: &HeaderMap, content: axum::body::Body) -> Result<Value, Refusal> {

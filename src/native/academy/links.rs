@@ -12,6 +12,11 @@ pub(super) fn verification(call: &Call<'_>, certificate: &str) -> String {
     format!("{}/verify/{certificate}", call.base_url)
 }
 
+/// The room of a booked session, if the instructor has one.
+pub(super) fn meeting(rooms: &str, booking: &str) -> Option<String> {
+    (!rooms.is_empty()).then(|| format!("{}/{booking}", rooms.trim_end_matches('/')))
+}
+
 /// Links to files for the caller, all ending at the same time.
 pub(super) struct Files {
     pub(super) download: Download,
@@ -33,6 +38,11 @@ impl Files {
     /// A material, as a file of this name.
     pub(super) fn material(&self, call: &Call<'_>, id: &str) -> String {
         self.link(call, &format!("materials/{id}/download"))
+    }
+
+    /// The calendar entry of a booking.
+    pub(super) fn calendar(&self, call: &Call<'_>, booking: &str) -> String {
+        self.link(call, &format!("bookings/{booking}/calendar.ics"))
     }
 
     fn link(&self, call: &Call<'_>, file: &str) -> String {

@@ -6,6 +6,7 @@ use crate::academy::Error as Academy;
 use crate::error::Error;
 use crate::native::face::Circumstances;
 use crate::native::failure::{Failure, Refusal};
+use crate::rate_limit::Refused;
 
 /// Scopes from the strongest on: a refusal names the strongest that the key has.
 const STRENGTH: [&str; 3] = ["admin", "instructor", "learner"];
@@ -18,6 +19,7 @@ pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
         Refusal::Core(error) => core(error),
         Refusal::Academy(error) => academy(error),
         Refusal::Scope { required, held } => scope(required, held),
+        Refusal::Limited(refused) => limited(refused),
         Refusal::UnknownTool(_) => not_found("tool"),
         Refusal::UnknownResource(_) => not_found("resource"),
     };
@@ -132,6 +134,18 @@ fn academy(error: &Academy) -> Spelled {
         }
         Academy::BookingConflict(_) => (409, "VALIDATION_ERROR", message, None),
     }
+}
+
+fn limited(refused: &Refused) -> Spelled {
+    let seconds = refused.retry_after_s();
+    let rate = refused.standing.rate;
+    let details = json!({
+        "limit": rate.max,
+        "window": format!("{}s", rate.window.as_secs()),
+        "retryAfter": seconds,
+    });
+    let message = format!("Rate limit exceeded. Try again in {seconds} seconds.");
+    (429, "RATE_LIMIT_EXCEEDED", message, Some(details))
 }
 
 fn scope(required: &str, held: &[String]) -> Spelled {

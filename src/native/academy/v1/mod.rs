@@ -1,6 +1,7 @@
 //! The academy's first face (specification 6.3): camelCase, Unix milliseconds, keys `aea_…`.
 
 mod check_enrollment_status;
+mod create_enrollment;
 mod error;
 mod get_certificate;
 mod get_cohort_roster;
@@ -9,6 +10,8 @@ mod get_enablement_kit;
 mod get_learner_enrollments;
 mod get_upcoming_cohorts;
 mod resources;
+mod send_cohort_notification;
+mod update_cohort_status;
 mod view;
 
 use crate::academy::Actor;
@@ -17,6 +20,7 @@ use crate::native::face::Face;
 use crate::native::failure::Refusal;
 use crate::native::resource::{ResourceEntry, resource};
 use crate::native::tool::{Call, ToolEntry, entry};
+use crate::rate_limit;
 
 /// Who may use what everybody may (6.3.4.2).
 const LEARNER: &[&str] = &["learner", "instructor", "admin"];
@@ -33,7 +37,10 @@ const TOOLS: &[ToolEntry] = &[
     entry::<check_enrollment_status::CheckEnrollmentStatus>(),
     entry::<get_enablement_kit::GetEnablementKit>(),
     entry::<get_certificate::GetCertificate>(),
+    entry::<create_enrollment::CreateEnrollment>(),
     entry::<get_cohort_roster::GetCohortRoster>(),
+    entry::<update_cohort_status::UpdateCohortStatus>(),
+    entry::<send_cohort_notification::SendCohortNotification>(),
 ];
 
 /// The resources of 6.3.3, in its order.
@@ -58,6 +65,7 @@ pub static FACE: Face = Face {
     every_scope: "",
     tools: TOOLS,
     resources: RESOURCES,
+    charges: |caller, _| rate_limit::v1(caller),
     spell: error::spell,
 };
 

@@ -10,7 +10,6 @@ use crate::academy::course::{self, Level};
 use crate::academy::organization::{self, Contract};
 use crate::academy::{certificate, enrollment, person};
 use crate::clock::UnixMs;
-use crate::error::Error;
 use crate::native::academy::links::Files;
 use crate::native::academy::v1::view::Currency;
 use crate::native::failure::Refusal;
@@ -261,10 +260,7 @@ impl Resource for Organization {
     async fn read(call: &mut Call<'_>, id: &str) -> Result<OrganizationDetails, Refusal> {
         let actor = actor(call).await?;
         let realm = actor.realm;
-        if actor.confined_to().is_some_and(|own| own != id) {
-            return Err(Error::NotFound("organization").into());
-        }
-        let found = organization::get(call.tx, realm, id).await?;
+        let found = organization::get_managed(call.tx, &actor, id).await?;
         let totals = organization::totals(call.tx, realm, id).await?;
         let shares = organization::shares(call.tx, realm, id).await?;
         let is_upcoming = |share: &organization::Share| {

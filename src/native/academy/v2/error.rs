@@ -26,6 +26,11 @@ pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
             let message = format!("This tool requires the '{required}' scope");
             (403, "SCOPE_REQUIRED", message, Some(details))
         }
+        Refusal::Limited(refused) => {
+            let scope = refused.standing.scope;
+            let message = format!("Rate limit exceeded for scope '{scope}'");
+            (429, "RATE_LIMITED", message, None)
+        }
         Refusal::UnknownTool(_) => not_found("tool"),
         Refusal::UnknownResource(_) => not_found("resource"),
     };
@@ -35,8 +40,15 @@ pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
     }
     error["requestId"] = format!("req_{}", at.request_id).into();
     error["timestamp"] = at.now.to_iso().into();
-    if let Refusal::Core(Error::RateLimited { retry_after_s }) = refusal {
-        error["retryAfter"] = (*retry_after_s).into();
+    if let Refusal::Limited(refused) = refusal {
+        let standing = &refused.standing;
+        error["retryAfter"] = refused.retry_after_s().into();
+        error["limit"] = json!({
+            "scope": standing.scope,
+            "maxRequests": standing.rate.max,
+            "window": standing.rate.window.as_secs(),
+            "resetAt": standing.reset_at.to_iso(),
+        });
     }
     Failure {
         status,

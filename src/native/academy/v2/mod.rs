@@ -1,7 +1,16 @@
 //! The academy's second face (specification 8): snake-case tools, ISO 8601, keys `sk_mcp_…` bound to a user.
 
+mod academy_admin_create_enrollment;
+mod academy_admin_enrollment_stats;
+mod academy_admin_list_cohorts;
+mod academy_admin_send_email;
+mod academy_book_office_hours;
+mod academy_get_availability;
+mod academy_get_certificate;
 mod academy_get_enrollments;
+mod academy_get_materials;
 mod error;
+mod resources;
 mod time;
 mod view;
 
@@ -9,14 +18,31 @@ use crate::academy::Actor;
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
-use crate::native::resource::ResourceEntry;
+use crate::native::resource::{ResourceEntry, resource};
 use crate::native::tool::{Call, ToolEntry, entry};
+use crate::rate_limit;
 
 /// The tools of 8.2, in its order.
-const TOOLS: &[ToolEntry] = &[entry::<academy_get_enrollments::GetEnrollments>()];
+const TOOLS: &[ToolEntry] = &[
+    entry::<academy_get_enrollments::GetEnrollments>(),
+    entry::<academy_get_materials::GetMaterials>(),
+    entry::<academy_get_availability::GetAvailability>(),
+    entry::<academy_book_office_hours::BookOfficeHours>(),
+    entry::<academy_get_certificate::GetCertificate>(),
+    entry::<academy_admin_list_cohorts::AdminListCohorts>(),
+    entry::<academy_admin_enrollment_stats::AdminEnrollmentStats>(),
+    entry::<academy_admin_send_email::AdminSendEmail>(),
+    entry::<academy_admin_create_enrollment::AdminCreateEnrollment>(),
+];
 
 /// The resources of 8.3, in its order.
-const RESOURCES: &[ResourceEntry] = &[];
+const RESOURCES: &[ResourceEntry] = &[
+    resource::<resources::Catalog>(),
+    resource::<resources::CourseDetail>(),
+    resource::<resources::UserEnrollments>(),
+    resource::<resources::Roster>(),
+    resource::<resources::Dashboard>(),
+];
 
 /// The scope that stands for every other: what `token create --scope all` gives.
 const EVERY_SCOPE: &str = "all";
@@ -34,6 +60,7 @@ pub static FACE: Face = Face {
     every_scope: EVERY_SCOPE,
     tools: TOOLS,
     resources: RESOURCES,
+    charges: rate_limit::v2,
     spell: error::spell,
 };
 

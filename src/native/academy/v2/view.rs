@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::time::Iso;
 use crate::academy::enrollment::{self, Activity, Status};
+use crate::academy::statistics;
 use crate::clock::UnixMs;
 
 /// Where an enrollment stands, in the words of v2: one that has run out is `expired`.
@@ -99,4 +100,35 @@ impl Enrollment {
             },
         }
     }
+}
+
+/// How many enrollments a cohort has.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Counts {
+    total: i64,
+    active: i64,
+    completed: i64,
+    dropped: i64,
+}
+
+impl From<statistics::Counts> for Counts {
+    fn from(counts: statistics::Counts) -> Self {
+        Self {
+            total: counts.total,
+            active: counts.active,
+            completed: counts.completed,
+            dropped: counts.dropped,
+        }
+    }
+}
+
+/// A figure with one decimal.
+pub(super) fn tenths(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0
+}
+
+/// A share with two decimals.
+pub(super) fn hundredths(figure: f64) -> f64 {
+    (figure * 100.0).round() / 100.0
 }

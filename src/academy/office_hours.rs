@@ -1,0 +1,296 @@
+//! Office hours: slots of a course's instructors, and the places that learners book in them.
+
+use serde::Deserialize;
+use sqlx::FromRow;
+
+use super::enrollment::Enrollment;
+use super::words::words;
+use super::{Error, RealmId, Result, new_id};
+use crate::clock::UnixMs;
+use crate::sql;
+use crate::storage::Tx;
+
+/// Sessions that one enrollment may have booked and not yet had.
+pub const BOOKINGS_MAX: i64 = 4;
+/// Slots in one answer at most.
+const SLOTS_MAX: i64 = 500;
+
+words! {
+    /// How many are in a session.
+    Kind {
+        /// One.
+        OneOnOne = "1-on-1",
+        /// Several.
+        Group = "group",
+    }
+}
+
+/// A slot, with whoever holds it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Slot {
+    /// Its id, `slot_…`.
+    pub id: String,
+    /// How many are in it.
+    #[sqlx(try_from = "String")]
+    pub kind: Kind,
+    /// When it begins.
+    pub starts_at: UnixMs,
+    /// When it ends.
+    pub ends_at: UnixMs,
+    /// Its places.
+    pub capacity: i64,
+    /// Those that are taken.
+    pub booked: i64,
+    /// Who holds it.
+    pub instructor_id: String,
+    /// Their name.
+    pub instructor_name: String,
+    /// What they are.
+    pub instructor_title: String,
+    /// Where mail to them goes.
+    pub instructor_email: String,
+    /// Where their sessions are held; empty if nowhere yet.
+    pub meeting_url: String,
+}
+
+/// A booked place.
+#[derive(Debug, Clone, FromRow)]
+pub struct Booking {
+    /// Its id, `book_…`.
+    pub id: String,
+    /// The slot.
+    pub slot_id: String,
+    /// For which enrollment.
+    pub enrollment_id: String,
+    /// Whose it is.
+    pub person_id: String,
+    /// What it is about.
+    pub topic: String,
+    /// The course.
+    pub course_title: String,
+}
+
+/// Between two times.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Not before.
+    pub from: UnixMs,
+    /// Before.
+    pub until: UnixMs,
+}
+
+/// The slots of a course that begin within a span, the next first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn slots(tx: &mut Tx, realm: RealmId, course: &str, span: Span) -> Result<Vec<Slot>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Slot,
+        "SELECT s.id, s.kind, s.starts_at, s.ends_at, s.capacity, s.booked, s.instructor_id,
+                i.name AS instructor_name, i.title AS instructor_title, i.email AS instructor_email, i.meeting_url
+         FROM academy_slots s JOIN academy_instructors i ON i.realm_id = s.realm_id AND i.id = s.instructor_id
+         WHERE s.realm_id = $1 AND s.course_id = $2 AND s.starts_at >= $3 AND s.starts_at < $4
+         ORDER BY s.starts_at, s.id LIMIT $5",
+        realm,
+        course,
+        span.from,
+        span.until,
+        SLOTS_MAX
+    )?)
+}
+
+async fn find(tx: &mut Tx, realm: RealmId, course: &str, id: &str) -> Result<Option<Slot>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Slot,
+        "SELECT s.id, s.kind, s.starts_at, s.ends_at, s.capacity, s.booked, s.instructor_id,
+                i.name AS instructor_name, i.title AS instructor_title, i.email AS instructor_email, i.meeting_url
+         FROM academy_slots s JOIN academy_instructors i ON i.realm_id = s.realm_id AND i.id = s.instructor_id
+         WHERE s.realm_id = $1 AND s.course_id = $2 AND s.id = $3",
+        realm,
+        course,
+        id
+    )?)
+}
+
+/// How many sessions an enrollment has booked and not yet had.
+///
+/// # Errors
+/// If the database fails.
+pub async fn booked(tx: &mut Tx, realm: RealmId, enrollment: &str) -> Result<i64> {
+    Ok(sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM academy_bookings
+         WHERE realm_id = $1 AND enrollment_id = $2 AND status = 'confirmed'",
+        realm,
+        enrollment
+    )?)
+}
+
+/// What somebody wants of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The slot.
+    pub slot: &'a str,
+    /// What it is about.
+    pub topic: &'a str,
+    /// Whether they want to be reminded.
+    pub wants_reminder: bool,
+}
+
+/// Books a place. Returns the booking's id and the slot.
+///
+/// # Errors
+/// `NotFound` for no slot of this course, `BookingConflict` if it is past, taken, booked already, or one too many.
+pub async fn book(
+    tx: &mut Tx,
+    realm: RealmId,
+    enrollment: &Enrollment,
+    wish: Wish<'_>,
+    now: UnixMs,
+) -> Result<(String, Slot)> {
+    let slot = find(tx, realm, &enrollment.course_id, wish.slot).await?;
+    let slot = slot.ok_or(Error::not_found("slot"))?;
+    if slot.starts_at <= now {
+        return Err(Error::BookingConflict(
+            "Time slot no longer available".into(),
+        ));
+    }
+    // Bookings of one enrollment queue at its row, so that the limit holds for those that are made at once.
+    sql!(
+        tx,
+        execute,
+        "UPDATE academy_enrollments SET last_activity_at = $3 WHERE realm_id = $1 AND id = $2",
+        realm,
+        &enrollment.id,
+        now
+    )?;
+    check_own(tx, realm, &enrollment.id, &slot.id).await?;
+    let taken = sql!(
+        tx,
+        execute,
+        "UPDATE academy_slots SET booked = booked + 1 WHERE realm_id = $1 AND id = $2 AND booked < capacity",
+        realm,
+        &slot.id
+    )?;
+    if taken == 0 {
+        return Err(Error::BookingConflict(
+            "Time slot no longer available".into(),
+        ));
+    }
+    let id = new_id("book");
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO academy_bookings (realm_id, id, slot_id, enrollment_id, status, topic, wants_reminder, created_at)
+         VALUES ($1, $2, $3, $4, 'confirmed', $5, $6, $7)",
+        realm,
+        &id,
+        &slot.id,
+        &enrollment.id,
+        wish.topic,
+        wish.wants_reminder,
+        now
+    )?;
+    Ok((id, slot))
+}
+
+async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &str, slot: &str) -> Result<()> {
+    let same = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM academy_bookings
+         WHERE realm_id = $1 AND enrollment_id = $2 AND slot_id = $3 AND status <> 'cancelled'",
+        realm,
+        enrollment,
+        slot
+    )?;
+    if same > 0 {
+        return Err(Error::BookingConflict(
+            "You have already booked this session".into(),
+        ));
+    }
+    if booked(tx, realm, enrollment).await? >= BOOKINGS_MAX {
+        let text = format!("You have reached the limit of {BOOKINGS_MAX} booked sessions");
+        return Err(Error::BookingConflict(text));
+    }
+    Ok(())
+}
+
+/// The booking with this id and its slot, for whoever holds a link to it.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get_booking(tx: &mut Tx, realm: RealmId, id: &str) -> Result<(Booking, Slot)> {
+    let booking = sql!(
+        tx,
+        fetch_optional as Booking,
+        "SELECT b.id, b.slot_id, b.enrollment_id, e.person_id, b.topic, k.title AS course_title
+         FROM academy_bookings b
+         JOIN academy_enrollments e ON e.realm_id = b.realm_id AND e.id = b.enrollment_id
+         JOIN academy_cohorts c ON c.realm_id = e.realm_id AND c.id = e.cohort_id
+         JOIN academy_courses k ON k.realm_id = c.realm_id AND k.id = c.course_id
+         WHERE b.realm_id = $1 AND b.id = $2 AND b.status = 'confirmed'",
+        realm,
+        id
+    )?;
+    let booking = booking.ok_or(Error::not_found("booking"))?;
+    let slot = sql!(
+        tx,
+        fetch_one as Slot,
+        "SELECT s.id, s.kind, s.starts_at, s.ends_at, s.capacity, s.booked, s.instructor_id,
+                i.name AS instructor_name, i.title AS instructor_title, i.email AS instructor_email, i.meeting_url
+         FROM academy_slots s JOIN academy_instructors i ON i.realm_id = s.realm_id AND i.id = s.instructor_id
+         WHERE s.realm_id = $1 AND s.id = $2",
+        realm,
+        &booking.slot_id
+    )?;
+    Ok((booking, slot))
+}
+
+/// A slot to be added.
+#[derive(Debug, Clone, Deserialize)]
+pub struct NewSlot {
+    /// Its id.
+    pub id: String,
+    /// The course.
+    pub course_id: String,
+    /// Who holds it.
+    pub instructor_id: String,
+    /// How many are in it.
+    pub kind: Kind,
+    /// When it begins.
+    pub starts_at: UnixMs,
+    /// When it ends.
+    pub ends_at: UnixMs,
+    /// Its places.
+    pub capacity: i64,
+    /// Those that are taken.
+    #[serde(default)]
+    pub booked: i64,
+}
+
+/// Adds a slot.
+///
+/// # Errors
+/// If the id is taken.
+pub async fn insert(tx: &mut Tx, realm: RealmId, slot: &NewSlot) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO academy_slots (realm_id, id, course_id, instructor_id, kind, starts_at, ends_at, capacity, booked)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        realm,
+        &slot.id,
+        &slot.course_id,
+        &slot.instructor_id,
+        slot.kind.as_str(),
+        slot.starts_at,
+        slot.ends_at,
+        slot.capacity,
+        slot.booked
+    )?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! `update_cohort_status`: moves a cohort to another state (specification 6.3.2.9).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ADMIN, actor};
+use crate::academy::cohort::{self, Status};
+use crate::academy::enrollment;
+use crate::academy::message::{self, Announcement, Priority};
+use crate::clock::UnixMs;
+use crate::native::failure::Refusal;
+use crate::native::tool::{Access, Call, Tool};
+
+pub(super) struct UpdateCohortStatus;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Args {
+    /// The cohort to change
+    cohort_id: String,
+    /// The state it shall have
+    status: Status,
+    /// Required for "cancelled" status
+    #[schemars(length(max = 2000))]
+    reason: Option<String>,
+    /// Send notification email to all enrollees
+    notify_enrollees: Option<bool>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    cohort_id: String,
+    previous_status: Status,
+    new_status: Status,
+    updated_at: UnixMs,
+    notifications_sent: usize,
+}
+
+impl Tool for UpdateCohortStatus {
+    const NAME: &'static str = "update_cohort_status";
+    const TITLE: &'static str = "Change a cohort's status";
+    const DESCRIPTION: &'static str =
+        "Updates the status of a cohort (e.g., from \"scheduled\" to \"in_progress\").";
+    const SCOPES: &'static [&'static str] = ADMIN;
+    const ACCESS: Access = Access::Write;
+    type Args = Args;
+    type Output = Output;
+
+    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
+        let actor = actor(call).await?;
+        let reason = args.reason.as_deref().unwrap_or_default();
+        let change = (args.status, reason);
+        let realm = actor.realm;
+        let before =
+            cohort::change_status(call.tx, realm, &args.cohort_id, change, call.now).await?;
+        let mut notifications_sent = 0;
+        if args.notify_enrollees.unwrap_or(false) {
+            let subject = format!("{}: now {}", before.name, args.status.as_str());
+            let said = Announcement {
+                subject: &subject,
+                message: if reason.is_empty() { &subject } else { reason },
+                priority: Priority::Normal,
+                to: &enrollment::SEATED,
+            };
+            let queued = message::announce(call.tx, &actor, &before, &said, call.now).await?;
+            notifications_sent = queued.letters;
+        }
+        Ok(Output {
+            cohort_id: before.id,
+            previous_status: before.status,
+            new_status: args.status,
+            updated_at: call.now,
+            notifications_sent,
+        })
+    }
+}

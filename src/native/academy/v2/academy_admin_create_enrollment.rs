@@ -1,0 +1,166 @@
+//! `academy_admin_create_enrollment`: an organization's learner gets a place (specification 8.2.10).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::actor;
+use super::time::Iso;
+use super::view::State;
+use crate::academy::enrollment::{self, Grant, Kind, Payment};
+use crate::academy::person::{self, Person};
+use crate::academy::{Actor, message, organization};
+use crate::error::Error;
+use crate::native::failure::Refusal;
+use crate::native::tool::{Access, Call, Tool};
+
+/// Longest metadata, in bytes of JSON.
+const METADATA_BYTES_MAX: usize = 16 * 1024;
+
+pub(super) struct AdminCreateEnrollment;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Args {
+    /// User ID (will create user if doesn't exist)
+    user_id: Option<String>,
+    /// User email (required if userId not provided)
+    #[schemars(extend("format" = "email"))]
+    email: Option<String>,
+    /// Cohort ID
+    cohort_id: String,
+    /// Organization ID for B2B enrollment
+    organization_id: String,
+    /// Send welcome email to user (default: true)
+    send_welcome_email: Option<bool>,
+    /// Additional metadata (e.g., employee ID, department)
+    metadata: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    enrollment: Enrollment,
+    user: User,
+    notifications: Notifications,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct Enrollment {
+    id: String,
+    user_id: String,
+    cohort_id: String,
+    organization_id: String,
+    status: State,
+    created_at: Iso,
+    expires_at: Iso,
+    access: Opened,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct Opened {
+    materials: bool,
+    chat: bool,
+    office_hours: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct User {
+    id: String,
+    email: String,
+    created: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct Notifications {
+    welcome_email_sent: bool,
+}
+
+impl Tool for AdminCreateEnrollment {
+    const NAME: &'static str = "academy_admin_create_enrollment";
+    const TITLE: &'static str = "Enroll an organization's learner";
+    const DESCRIPTION: &'static str = "Create B2B enrollment for a user (admin only)";
+    const SCOPES: &'static [&'static str] = &["admin:enrollments"];
+    const ACCESS: Access = Access::Write;
+    type Args = Args;
+    type Output = Output;
+
+    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
+        let actor = actor(call, "admin:enrollments").await?;
+        let metadata = args.metadata.clone().unwrap_or_default();
+        if Value::Object(metadata.clone()).to_string().len() > METADATA_BYTES_MAX {
+            return Err(Error::field("metadata", "Must be at most 16 KiB of JSON.").into());
+        }
+        let (person, created) = person_of(call, &actor, &args).await?;
+        let grant = Grant {
+            person: &person.id,
+            cohort: &args.cohort_id,
+            organization: Some(&args.organization_id),
+            kind: Kind::Corporate,
+            payment: Payment::Paid,
+            notes: "",
+            metadata,
+        };
+        let (row, _) = enrollment::create(call.tx, &actor, &grant, call.now).await?;
+        let welcome_email_sent = args.send_welcome_email.unwrap_or(true);
+        if welcome_email_sent {
+            message::welcome(call.tx, actor.realm, &row, call.now).await?;
+        }
+        let is_open = row.require_access("", call.now).is_ok();
+        Ok(Output {
+            user: User {
+                id: person.id,
+                email: person.email,
+                created,
+            },
+            notifications: Notifications { welcome_email_sent },
+            enrollment: Enrollment {
+                status: State::of(&row, call.now),
+                id: row.id,
+                user_id: row.person_id,
+                cohort_id: row.cohort_id,
+                organization_id: args.organization_id,
+                created_at: Iso(row.enrolled_at),
+                expires_at: Iso(row.expires_at),
+                access: Opened {
+                    materials: is_open,
+                    chat: is_open,
+                    office_hours: is_open,
+                },
+            },
+        })
+    }
+}
+
+/// Whom the arguments name, and whether they were made for it.
+async fn person_of(
+    call: &mut Call<'_>,
+    actor: &Actor,
+    args: &Args,
+) -> Result<(Person, bool), Refusal> {
+    let realm = actor.realm;
+    organization::get_managed(call.tx, actor, &args.organization_id).await?;
+    if let Some(id) = &args.user_id
+        && let Some(found) = person::find(call.tx, realm, id).await?
+    {
+        return Ok((found, false));
+    }
+    let Some(email) = &args.email else {
+        return Err(match args.user_id {
+            Some(_) => Error::NotFound("user"),
+            None => Error::field("email", "This field is required if userId is not provided."),
+        }
+        .into());
+    };
+    if let Some(found) = person::find_by_email(call.tx, realm, email).await? {
+        return Ok((found, false));
+    }
+    let made = person::create(call.tx, realm, email, &args.organization_id, call.now).await?;
+    Ok((made, true))
+}

@@ -1,0 +1,61 @@
+//! 8.2.6.
+
+use serde_json::json;
+
+use super::link;
+use crate::harness::Academy;
+
+const TOOL: &str = "academy_get_certificate";
+
+#[tokio::test]
+async fn the_example_of_the_specification_comes_true_but_for_the_blockchain_that_there_is_not() {
+    let academy = Academy::v2().await;
+    let mut answer = academy
+        .call(&academy.learner, TOOL, json!({ "enrollmentId": "enr_100" }))
+        .await;
+    for format in ["pdf", "png", "svg"] {
+        let path = format!("/academy/certificates/cert_700.{format}");
+        link(
+            &mut answer["certificate"]["downloads"][format],
+            &path,
+            "a link",
+        );
+    }
+    assert_eq!(
+        answer,
+        json!({
+            "certificate": {
+                "id": "cert_700",
+                "enrollmentId": "enr_100",
+                "status": "issued",
+                "issuedAt": "2024-11-18T10:00:00Z",
+                "verificationUrl": format!("{}/verify/cert_700", academy.gateway.base),
+                "credential": {
+                    "type": "completion",
+                    "courseName": "AI Foundations for Business Leaders",
+                    "learnerName": "John Doe",
+                    "completionDate": "2024-11-18",
+                    "credentialId": "AIEA-2024-123400"
+                },
+                "downloads": { "pdf": "a link", "png": "a link", "svg": "a link" }
+            }
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_course_that_is_under_way_has_none() {
+    let academy = Academy::v2().await;
+    assert_eq!(
+        academy
+            .refusal(&academy.learner, TOOL, json!({ "enrollmentId": "enr_123" }))
+            .await,
+        json!({
+            "error": {
+                "code": "ACCESS_DENIED",
+                "message": "Certificate is only available for completed enrollments",
+                "details": { "enrollmentStatus": "active", "progress": 40 }
+            }
+        })
+    );
+}
