@@ -153,13 +153,7 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
-        let native = native::Server::new(native::Parts {
-            db: db.clone(),
-            vault: vault.clone(),
-            clock: clock.clone(),
-            audit: audit.clone(),
-            limits: limits.clone(),
-        });
+        let native = own_servers(&db, &vault, &clock, &audit, &limits);
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -184,6 +178,22 @@ impl App {
         self.tasks.finish().await;
         self.db.close().await;
     }
+}
+
+fn own_servers(
+    db: &Db,
+    vault: &Arc<Vault>,
+    clock: &Clock,
+    audit: &AuditLog,
+    limits: &Limiter,
+) -> native::Server {
+    native::Server::new(native::Parts {
+        db: db.clone(),
+        vault: vault.clone(),
+        clock: clock.clone(),
+        audit: audit.clone(),
+        limits: limits.clone(),
+    })
 }
 
 /// The way out to the network that the settings allow.

@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod cohort;
 pub mod course;
+pub mod course_chat;
 pub mod enrollment;
 pub mod download;
 mod error;

@@ -5,6 +5,7 @@ mod academy_admin_enrollment_stats;
 mod academy_admin_list_cohorts;
 mod academy_admin_send_email;
 mod academy_book_office_hours;
+mod academy_chat;
 mod academy_get_availability;
 mod academy_get_certificate;
 mod academy_get_materials;

@@ -5,6 +5,7 @@ mod academy_admin_enrollment_stats;
 mod academy_admin_list_cohorts;
 mod academy_admin_send_email;
 mod academy_book_office_hours;
+mod academy_chat;
 mod academy_get_availability;
 mod academy_get_certificate;
 mod academy_get_enrollments;
@@ -26,6 +27,7 @@ use crate::rate_limit;
 const TOOLS: &[ToolEntry] = &[
     entry::<academy_get_enrollments::GetEnrollments>(),
     entry::<academy_get_materials::GetMaterials>(),
+    entry::<academy_chat::Chat>(),
     entry::<academy_get_availability::GetAvailability>(),
     entry::<academy_book_office_hours::BookOfficeHours>(),
     entry::<academy_get_certificate::GetCertificate>(),
