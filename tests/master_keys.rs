@@ -6,13 +6,16 @@ use std::process::{Command, Output, Stdio};
 use mentor_gateway::app::{App, StartError};
 use mentor_gateway::clock::Clock;
 use mentor_gateway::registry::connection::{Connection, ConnectionId};
-use mentor_gateway::registry::sealed::{CREDENTIALS, Change, Record};
+use mentor_gateway::registry::sealed::{
+    CLIENT_SECRET, CREDENTIALS, Change, Record, oauth_client_record,
+};
 use mentor_gateway::secret::{Secret, Vault};
 use mentor_gateway::sql;
 use serde_json::json;
+use upstream_fixtures::issuer::Switches;
 use upstream_fixtures::{Behaviour, Upstream};
 
-use crate::harness::{Gateway, PUBLIC_SERVER, Stage, connect, register};
+use crate::harness::{Gateway, PUBLIC_SERVER, SignIn, Stage, connect, register};
 
 /// The binary on the gateway's database and data directory.
 fn command(gateway: &Gateway, arguments: &[&str]) -> Command {
@@ -400,4 +403,47 @@ async fn keys_in_the_environment_are_used_and_not_added_to() {
         "going on with next: 3 secrets are left\nsealed the secrets of 2 records anew with next\n"
     );
     assert!(!key_file(&gateway).exists());
+}
+
+#[tokio::test]
+async fn what_signs_people_in_rotates_too() {
+    let sign_in = SignIn::start(Switches::default()).await;
+    let learner = sign_in.stage.learner.clone();
+    sign_in.connect(&learner).await;
+    let gateway = sign_in.gateway();
+    let mut tx = gateway.app.db.write().await.unwrap();
+    let record = Record {
+        tenant: mentor_gateway::tenant::TenantId(1),
+        name: &oauth_client_record(1),
+        origin: "",
+    };
+    let secret = Change::Set(Secret::new("of-the-client"));
+    let secret = record.seal(&gateway.app.vault, CLIENT_SECRET, &secret, "");
+    sql!(
+        &mut tx,
+        execute,
+        "INSERT INTO oauth_clients (id, tenant_id, issuer, redirect_uri, client_id, client_secret_sealed,
+             token_auth_method, created_at)
+         VALUES (1, 1, 'https://issuer.example', 'https://gateway.example/', 'x', $1, 'client_secret_post', 1)",
+        secret
+    )
+    .unwrap();
+    tx.commit().await.unwrap();
+    // The grant, the credential of its provider, and the client that registered itself.
+    let rotated = said(gateway, &["keys", "rotate"]).await;
+    assert!(
+        rotated.ends_with("sealed the secrets of 3 records anew with k2\n"),
+        "{rotated}"
+    );
+    let status = said(gateway, &["keys", "status"]).await;
+    assert!(status.contains("k1\t0"), "{status}");
+    sign_in.connect(&learner).await;
+    let mut tx = gateway.app.db.read().await.unwrap();
+    let sealed = sql!(
+        &mut tx,
+        scalar as String,
+        "SELECT client_secret_sealed FROM oauth_clients"
+    );
+    let opened = record.open(&gateway.app.vault, CLIENT_SECRET, &sealed.unwrap());
+    assert_eq!(opened.unwrap().expose(), "of-the-client");
 }

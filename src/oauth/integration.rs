@@ -9,7 +9,7 @@ use super::provider::{self, Provider};
 use super::{Client, TokenAuthMethod, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
-use crate::registry::sealed::{Change, Record};
+use crate::registry::sealed::{Change, Record, VALUE, integration_credential_record};
 use crate::secret::{Secret, Vault, looks_masked, mask};
 use crate::sql;
 use crate::storage::Tx;
@@ -17,8 +17,6 @@ use crate::tenant::TenantId;
 
 /// The tenant whose credentials serve every tenant that has none of its own (contract.md section 9).
 pub const MAIN_TENANT: &str = "main";
-/// The sealed column.
-pub const VALUE: &str = "value";
 /// Longest name, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 255;
 /// Largest value, in bytes of JSON.
@@ -48,7 +46,7 @@ pub struct Credential {
 impl Credential {
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: i64) -> String {
-        format!("integration_credential:{id}")
+        integration_credential_record(id)
     }
 
     /// The value with every text masked.

@@ -16,6 +16,21 @@ pub const ACCESS_TOKEN: &str = "access_token";
 /// The column of a grant's refresh token.
 pub const REFRESH_TOKEN: &str = "refresh_token";
 
+/// The column of an integration credential.
+pub const VALUE: &str = "value";
+/// The column of the secret of a client that registered itself.
+pub const CLIENT_SECRET: &str = "client_secret";
+
+/// The record of an integration credential; its noun is above the registry, its key is rotated here.
+pub fn integration_credential_record(id: i64) -> String {
+    format!("integration_credential:{id}")
+}
+
+/// The record of a client that registered itself; the same holds for it.
+pub fn oauth_client_record(id: i64) -> String {
+    format!("oauth_client:{id}")
+}
+
 /// What a request says about a stored secret.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Change {

@@ -11,8 +11,9 @@ use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schem
 use super::connected_service_answer::ServiceInfo;
 use crate::audit;
 use crate::error::{Error, Result};
-use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX, VALUE};
+use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX};
 use crate::oauth::provider::{self, Provider};
+use crate::registry::sealed::VALUE;
 use crate::storage::Tx;
 use crate::tenant;
 

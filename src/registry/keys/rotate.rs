@@ -7,7 +7,10 @@ use super::{length, prefix};
 use crate::registry::chat_model::ChatModel;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::{Connection, ConnectionId};
-use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, REFRESH_TOKEN, Record};
+use crate::registry::sealed::{
+    ACCESS_TOKEN, CLIENT_SECRET, CREDENTIALS, EXTRA_HEADERS, REFRESH_TOKEN, Record, VALUE,
+    integration_credential_record, oauth_client_record,
+};
 use crate::registry::server::{Server, ServerId};
 use crate::secret::{Vault, VaultError};
 use crate::sql;
@@ -28,16 +31,20 @@ enum Table {
     Connections,
     Grants,
     ChatModels,
+    IntegrationCredentials,
+    OauthClients,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 6] = [
     Table::Servers,
     Table::Connections,
     Table::Grants,
     Table::ChatModels,
+    Table::IntegrationCredentials,
+    Table::OauthClients,
 ];
 
-/// A record with its two sealed columns.
+/// A record with its sealed columns; the second is empty where there is only one.
 #[derive(Debug, FromRow)]
 struct Row {
     id: i64,
@@ -205,6 +212,8 @@ impl Table {
             Self::Connections => Connection::record_name(ConnectionId(id)),
             Self::Grants => ConnectedService::record_name(id),
             Self::ChatModels => ChatModel::record_name(id),
+            Self::IntegrationCredentials => integration_credential_record(id),
+            Self::OauthClients => oauth_client_record(id),
         }
     }
 
@@ -213,6 +222,8 @@ impl Table {
             // A model has one secret; its second column is always empty.
             Self::Servers | Self::Connections | Self::ChatModels => [CREDENTIALS, EXTRA_HEADERS],
             Self::Grants => [ACCESS_TOKEN, REFRESH_TOKEN],
+            Self::IntegrationCredentials => [VALUE, ""],
+            Self::OauthClients => [CLIENT_SECRET, ""],
         };
         [(first, &row.first), (second, &row.second)]
     }
@@ -266,6 +277,24 @@ impl Table {
                  ORDER BY id LIMIT $4",
                 after, sealed_by, length, BATCH_ROWS
             ),
+            Self::IntegrationCredentials => sql!(
+                tx,
+                fetch_all as Row,
+                "SELECT id, tenant_id, '' AS origin, value_sealed AS first, '' AS second
+                 FROM integration_credentials
+                 WHERE id > $1 AND value_sealed <> '' AND substr(value_sealed, 1, $3) <> $2
+                 ORDER BY id LIMIT $4",
+                after, sealed_by, length, BATCH_ROWS
+            ),
+            Self::OauthClients => sql!(
+                tx,
+                fetch_all as Row,
+                "SELECT id, tenant_id, '' AS origin, client_secret_sealed AS first, '' AS second
+                 FROM oauth_clients
+                 WHERE id > $1 AND client_secret_sealed <> '' AND substr(client_secret_sealed, 1, $3) <> $2
+                 ORDER BY id LIMIT $4",
+                after, sealed_by, length, BATCH_ROWS
+            ),
         }
     }
 
@@ -303,6 +332,18 @@ impl Table {
                 execute,
                 "UPDATE chat_models SET api_key_sealed = $3 WHERE id = $1 AND api_key_sealed = $2 AND origin = $4",
                 row.id, &row.first, &new.0, &row.origin
+            ),
+            Self::IntegrationCredentials => sql!(
+                tx,
+                execute,
+                "UPDATE integration_credentials SET value_sealed = $3 WHERE id = $1 AND value_sealed = $2",
+                row.id, &row.first, &new.0
+            ),
+            Self::OauthClients => sql!(
+                tx,
+                execute,
+                "UPDATE oauth_clients SET client_secret_sealed = $3 WHERE id = $1 AND client_secret_sealed = $2",
+                row.id, &row.first, &new.0
             ),
         }
     }
