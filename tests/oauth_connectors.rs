@@ -233,3 +233,83 @@ async fn a_connection_needs_to_be_known_at_the_provider() {
     stored(&admin).await;
     admin.post(path, connection).await.expect(201);
 }
+
+/// The binary on the gateway's database; its exit code, and what it said on either output.
+async fn command(gateway: &Gateway, arguments: &[&str]) -> (Option<i32>, String) {
+    let config = &gateway.app.config;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
+    command
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(&config.data_dir)
+        .env("GATEWAY_DATABASE_URL", &config.database_url)
+        .env("GATEWAY_LOG", "error");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[tokio::test]
+async fn an_operator_extends_the_catalog_and_switches_parts_of_it_off() {
+    let gateway = Gateway::start().await;
+    let learner = gateway.learner().await;
+    let file = gateway.app.config.data_dir.join("campus.toml");
+    let entry = |name: &str| {
+        let url = "https://login.campus.example";
+        format!(
+            "[[provider]]\nname = \"{name}\"\ndisplay_name = \"Campus\"\nauth_url = \"{url}/a\"\ntoken_url = \"{url}/t\"\n\
+             [[provider.service]]\nname = \"library\"\ndisplay_name = \"Library\"\nscope = \"loans.read\"\n"
+        )
+    };
+    std::fs::write(&file, entry("google")).unwrap();
+    let import = ["oauth", "import", file.to_str().unwrap()];
+    let (code, said) = command(&gateway, &import).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("google is in the built-in catalog"), "{said}");
+    std::fs::write(&file, entry("campus")).unwrap();
+    assert_eq!(
+        command(&gateway, &import).await,
+        (Some(0), "added campus\n".into())
+    );
+    let row = &learner
+        .get(&format!("{SERVICES}?name=library"))
+        .await
+        .expect(200)[0];
+    assert_eq!(
+        (&row["scope"], &row["url"]),
+        (
+            &json!("loans.read"),
+            &json!("https://login.campus.example/a")
+        )
+    );
+
+    for name in ["campus/library", "slack"] {
+        let disabled = command(&gateway, &["oauth", "disable", name]).await;
+        assert_eq!(disabled, (Some(0), format!("disabled {name}\n")));
+    }
+    let rows = learner.get(SERVICES).await.expect(200);
+    assert!(
+        !names(&rows).contains(&"slack/slack".to_owned())
+            && !names(&rows).contains(&"campus/library".to_owned())
+    );
+    let all = learner
+        .get(&format!("{SERVICES}?include_disabled=true"))
+        .await
+        .expect(200);
+    assert!(names(&all).contains(&"slack/slack".to_owned()));
+    let (_, listed) = command(&gateway, &["oauth", "list"]).await;
+    for line in [
+        "campus\tCampus\ton\tneeds auth_campus\n",
+        "campus/library\tLibrary\toff\tloans.read\n",
+        "slack\tSlack\toff\tneeds auth_slack\n",
+    ] {
+        assert!(listed.contains(line), "{line} in {listed}");
+    }
+    let (code, said) = command(&gateway, &["oauth", "enable", "nothing"]).await;
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("there is no \"nothing\" in the catalog"),
+        "{said}"
+    );
+}

@@ -4,6 +4,7 @@ mod demo;
 mod doctor;
 mod keys;
 mod mentor;
+mod oauth;
 mod serve;
 mod stdio;
 mod tenant;
@@ -53,6 +54,9 @@ enum Command {
     /// Create mentors
     #[command(subcommand)]
     Mentor(mentor::Mentor),
+    /// List and extend the OAuth providers that people can sign in at
+    #[command(subcommand)]
+    Oauth(oauth::Oauth),
     /// Serve MCP on stdio for a client that starts programs
     Stdio(stdio::Stdio),
     /// Show and change the master keys
@@ -83,6 +87,7 @@ impl Cli {
             Command::User(command) => command.run(&config).await,
             Command::Token(command) => command.run(&config).await,
             Command::Mentor(command) => command.run(&config).await,
+            Command::Oauth(command) => command.run(&config).await,
             Command::Stdio(command) => command.run().await,
             Command::Keys(command) => command.run(&config).await,
             Command::Doctor(command) => command.run(&config).await,

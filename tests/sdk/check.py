@@ -3,6 +3,7 @@
     pip install iblai==4.202.2
     GATEWAY_URL=http://127.0.0.1:8600 GATEWAY_TOKEN=… [GATEWAY_ORG=acme] [GATEWAY_USER=alice] python tests/sdk/check.py
 
+With GATEWAY_PROVIDER_PORT the gateway's catalog has a provider `sdk` whose token endpoint is played here, on that port.
 The token is an admin's. Exits 0 if every step passed, 1 with the failures otherwise. What it creates it deletes.
 """
 
@@ -11,18 +12,30 @@ import os
 import sys
 import uuid
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from urllib.parse import parse_qs, urlsplit
 
+from iblai.api.ai_account_api import AiAccountApi
 from iblai.api.ai_mentor_api import AiMentorApi
 from iblai.clients import get_platform_api_client
+from iblai.models.connected_service import ConnectedService
+from iblai.models.credential_request import CredentialRequest
+from iblai.models.integration_credential import IntegrationCredential
+from iblai.models.integration_credential_schema import IntegrationCredentialSchema
+from iblai.models.masked_integration_credential import MaskedIntegrationCredential
 from iblai.models.mcp_server import MCPServer
 from iblai.models.mcp_server_connection import MCPServerConnection
 from iblai.models.mentor import Mentor
 from iblai.models.mentor_settings import MentorSettings
 from iblai.models.mentor_settings_public import MentorSettingsPublic
+from iblai.models.o_auth_provider import OAuthProvider
 from iblai.models.o_auth_service import OAuthService
+from iblai.models.o_auth_start_response import OAuthStartResponse
 from iblai.models.paginated_mcp_server_connection_list import PaginatedMCPServerConnectionList
 from iblai.models.paginated_mcp_server_list import PaginatedMCPServerList
 from iblai.models.paginated_mentor_list import PaginatedMentorList
+from iblai.models.patched_credential_request import PatchedCredentialRequest
 from iblai.models.tool_category import ToolCategory
 from iblai.models.tool_response import ToolResponse
 
@@ -32,9 +45,11 @@ USER = os.environ.get("GATEWAY_USER", "alice")
 MULTIPART = "multipart/form-data"
 URLENCODED = "application/x-www-form-urlencoded"
 SERVER_URL = "https://workflow-mcp.example.com"
+PROVIDER_PORT = os.environ.get("GATEWAY_PROVIDER_PORT")
 
 client = get_platform_api_client(URL, os.environ["GATEWAY_TOKEN"])
 api = AiMentorApi(client)
+account = AiAccountApi(client)
 failures = []
 
 
@@ -170,10 +185,82 @@ def mentors(server_ids):
     return unique_id
 
 
+class TokenEndpoint(BaseHTTPRequestHandler):
+    """What the provider `sdk` says to every code."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        body = json.dumps({"access_token": "at", "refresh_token": "rt", "token_type": "Bearer", "expires_in": 3600}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def connectors():
+    for model in (OAuthService, OAuthProvider):
+        read("list services", account.ai_account_orgs_oauth_services_list(ORG), 200, model)
+        read("scopes", account.ai_account_orgs_oauth_services_scopes_list(ORG, "drive"), 200, model)
+    name = "auth_sdk" if PROVIDER_PORT else "auth_google"
+    value = {"client_id": "123456.apps.example", "client_secret": "super-secret-api-key"}
+    body = CredentialRequest(name=name, value=value, platform=ORG)
+    made = read("store credential", account.ai_account_orgs_integration_credential_create(ORG, body), 200, IntegrationCredential)
+    if made and made["value"]["client_secret"] != "sup****key":
+        failures.append(f"store credential: {made['value']}")
+    read("store it again", account.ai_account_orgs_integration_credential_create(ORG, body), 400)
+    patch = account.ai_account_orgs_integration_credential_partial_update
+    change = PatchedCredentialRequest(name=name, value=value, platform=ORG)
+    read("change credential", patch(ORG, change), 200, IntegrationCredential)
+    read("list credentials", account.ai_account_orgs_integration_credential_retrieve(ORG), 200, IntegrationCredential)
+    read("list masked", account.ai_account_orgs_masked_integration_credential_list(ORG), 200, MaskedIntegrationCredential)
+    schema = account.ai_account_orgs_integration_credential_schema_retrieve
+    read("schema", schema(ORG), 200, IntegrationCredentialSchema)
+    read("delete without a body", account.ai_account_orgs_integration_credential_destroy(ORG), 400)
+    if PROVIDER_PORT:
+        connected_services()
+    # The SDK's own method has no way to say which; the published clients send this body.
+    method, url, headers, body, post = client.param_serialize(
+        method="DELETE", resource_path=f"/api/ai-account/orgs/{ORG}/integration-credential/", path_params={},
+        query_params=[], header_params={"Content-Type": "application/json"}, body={"name": name, "platform": ORG},
+        post_params=[], files={}, auth_settings=["PlatformApiKeyAuthentication"],
+    )
+    read("delete credential", client.call_api(method, url, headers, body, post).response, 204)
+
+
+def connected_services():
+    provider = HTTPServer(("127.0.0.1", int(PROVIDER_PORT)), TokenEndpoint)
+    Thread(target=provider.serve_forever, daemon=True).start()
+    base = f"/api/ai-account/connected-services/orgs/{ORG}/users/{USER}/"
+    started = call(f"{base}sdk/files/", OAuthStartResponse, "start")
+    state = parse_qs(urlsplit(started["auth_url"]).query)["state"][0]
+    method, url, headers, *_ = client.param_serialize(
+        method="GET", resource_path="/api/ai-account/connected-services/callback/", path_params={},
+        query_params=[("state", state), ("code", "c"), ("authuser", "0")], header_params={}, body=None, post_params=[],
+        files={}, auth_settings=["PlatformApiKeyAuthentication"],
+    )
+    made = read("callback", client.call_api(method, url, headers).response, 200, ConnectedService)
+    if not made:
+        return
+    listed = account.ai_account_connected_services_orgs_users_list(ORG, USER, provider="sdk", ordering="-id")
+    rows = read("list connected", listed, 200, ConnectedService)
+    if rows != [made]:
+        failures.append(f"list connected: {rows} instead of {[made]}")
+    one = account.ai_account_connected_services_orgs_users_retrieve(made["id"], ORG, USER)
+    read("read connected", one, 200, ConnectedService)
+    gone = account.ai_account_connected_services_orgs_users_destroy(made["id"], ORG, USER)
+    read("disconnect", gone, 204)
+    provider.shutdown()
+
+
 def main():
     one, two = servers()
     mentor = mentors((two, one))
     connections(one, mentor)
+    connectors()
     read("delete mentor", api.ai_mentor_orgs_users_destroy(mentor, ORG, USER), 204)
     for server in (one, two):
         read("delete server", api.ai_mentor_orgs_users_mcp_servers_destroy(server, ORG, USER), 204)
