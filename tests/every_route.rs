@@ -20,6 +20,7 @@ const PUBLIC: &[&str] = &[
     "/api/ai-mentor/orgs/{org}/sessions/",
     "/api/ai-mentor/orgs/{org}/users/{user_id}/sessions/",
     "/api/accounts/connected-services/callback/",
+    "/api/accounts/oauth-client/",
 ];
 
 const MISSING: &str = r#"{"detail":"Not found."}"#;

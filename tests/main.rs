@@ -32,6 +32,7 @@ mod hostile_upstreams;
 mod http_surface;
 mod interop;
 mod oauth_connectors;
+mod oauth_discovery;
 mod oauth_sign_in;
 mod oauth_refresh;
 mod oauth_tokens;

@@ -5,7 +5,9 @@ use http::Method;
 
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
-use super::oauth::{callback, connected_services, integration_credentials, services};
+use super::oauth::{
+    callback, client_document, connected_services, find, integration_credentials, services,
+};
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::{audit, docs, health, openapi};
@@ -46,6 +48,7 @@ pub static ROUTES: &[Route] = &[
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/", Admin, servers::DELETE),
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/{id}/resolve/", Member, resolve::READ),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-servers/oauth-find/", Admin, find::FIND),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mcp-server-connections/", Member, connections::CREATE),
@@ -96,6 +99,7 @@ pub static ROUTES: &[Route] = &[
 
     route(GET, "/api/accounts/orgs/{org}/oauth-services/", Member, services::LIST),
     route(GET, "/api/accounts/orgs/{org}/oauth-services/{service_name}/scopes/", Member, services::SCOPES),
+    route(GET, "/api/accounts/oauth-client/", Public, client_document::READ),
     route(GET, "/api/accounts/connected-services/callback/", Public, callback::READ),
     route(GET, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/", Member, connected_services::LIST),
     route(GET, "/api/accounts/connected-services/orgs/{org}/users/{user_id}/{id}/", Member, connected_services::READ),

@@ -4,11 +4,14 @@
 pub mod catalog;
 pub mod client;
 pub mod connected_service;
+pub mod discover;
 pub mod flow;
+pub mod found;
 pub mod integration;
 pub mod prompt;
 pub mod provider;
 pub mod refresh;
+pub mod register;
 pub mod revoke;
 pub mod service;
 pub mod state;

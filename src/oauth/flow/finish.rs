@@ -62,11 +62,11 @@ pub async fn finish(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Re
     let Some(code) = &answer.code else {
         return Err(Error::SignIn(SignInFailure::Exchange));
     };
-    let identity = identity::of(flow, state.tenant_id, &offer).await?;
     // With other credentials than those that asked, the code is worth nothing, and they are none of the provider's business.
-    if identity.client.id != state.client_id {
+    let known = identity::known(flow, state.tenant_id, &offer, &state.client_id).await?;
+    let Some(identity) = known else {
         return Err(give_up(flow, &state, SignInFailure::Exchange).await);
-    }
+    };
     claim(flow, &state).await?;
     match exchange(flow, answer, (&state, &offer, &identity), code).await {
         Some(tokens) => store(flow, (&state, offer), &identity, &tokens, person).await,

@@ -60,7 +60,6 @@ async fn identity_of(flow: &Flow, deleted: &Deleted) -> Result<Option<Identity>>
     let Some(offer) = offer else {
         return Ok(None);
     };
-    let identity = identity::of(flow, deleted.tenant_id, &offer).await?;
-    let is_same = identity.client.id == deleted.client_id;
-    Ok(Some(identity).filter(|identity| is_same && !identity.revocation_url.is_empty()))
+    let known = identity::known(flow, deleted.tenant_id, &offer, &deleted.client_id).await?;
+    Ok(known.filter(|identity| !identity.revocation_url.is_empty()))
 }

@@ -1,19 +1,137 @@
-//! Who we are at the provider of a service: what an admin stored for one of the catalog, else what we registered.
+//! Who we are at the provider of a service: what an admin stored, else the address of our document where the provider
+//! takes one, else what we register (2025-11-25, authorization, client registration approaches).
+//! Never uses at one issuer what belongs to another.
 
+use super::super::Client;
+use super::super::client::{self, NewRegistered};
 use super::super::integration::{self, Identity};
+use super::super::provider::Provider;
+use super::super::register::{self, Registration};
 use super::super::service::Offer;
 use super::Flow;
 use crate::error::{Error, Result, SignInFailure};
 use crate::tenant::TenantId;
 
-/// Who a tenant is at the provider of a service.
+/// What an admin stored, if they did. For a provider of the catalog nothing else counts.
 ///
 /// # Errors
-/// `SignIn` with `NoCredentials` if nobody has said so.
-pub(super) async fn of(flow: &Flow, tenant: TenantId, offer: &Offer) -> Result<Identity> {
-    if !offer.provider.is_of_catalog() {
-        return Err(Error::SignIn(SignInFailure::NoCredentials));
+/// `SignIn` with `NoCredentials` for one of the catalog that nothing is stored for.
+pub(super) async fn stored(
+    flow: &Flow,
+    tenant: TenantId,
+    provider: &Provider,
+) -> Result<Option<Identity>> {
+    let mut tx = flow.db.read().await?;
+    match integration::identity(&mut tx, &flow.vault, tenant, provider).await {
+        Ok(identity) => Ok(Some(identity)),
+        Err(Error::SignIn(SignInFailure::NoCredentials)) if !provider.is_of_catalog() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who we are for a new sign-in at a discovered provider; we register if we must.
+///
+/// # Errors
+/// `SignIn` with `NoCredentials` if there is no way.
+pub(super) async fn new(
+    flow: &Flow,
+    tenant: TenantId,
+    provider: &Provider,
+    redirect_uri: &str,
+) -> Result<Identity> {
+    if provider.takes_client_id_documents
+        && flow
+            .public_url
+            .as_ref()
+            .is_some_and(|url| redirect_uri.starts_with(url))
+        && let Some(id) = register::document_id(flow.public_url.as_deref())
+    {
+        return Ok(of_client(provider, Client::public(id)));
+    }
+    if let Some(client) = registered(flow, tenant, provider, redirect_uri).await? {
+        return Ok(of_client(provider, client));
+    }
+    let missing = Error::SignIn(SignInFailure::NoCredentials);
+    if provider.registration_url.is_empty() {
+        return Err(missing);
+    }
+    let asked = (&provider.registration_url, provider.token_auth_method);
+    match register::register(&flow.egress, asked.0, redirect_uri, asked.1).await {
+        Ok(registration) => {
+            remember(flow, tenant, (provider, redirect_uri), &registration).await?;
+            Ok(of_client(provider, registration.client))
+        }
+        Err(error) => {
+            tracing::warn!(issuer = %provider.issuer, %error, "we could not register");
+            Err(missing)
+        }
+    }
+}
+
+/// Who we were when a client id was used at a provider, if we still are.
+///
+/// # Errors
+/// `SignIn` with `NoCredentials` if the catalog's credential is gone.
+pub(super) async fn known(
+    flow: &Flow,
+    tenant: TenantId,
+    offer: &Offer,
+    client_id: &str,
+) -> Result<Option<Identity>> {
+    let provider = &offer.provider;
+    if let Some(identity) = stored(flow, tenant, provider).await? {
+        if identity.client.id == client_id {
+            return Ok(Some(identity));
+        }
+        if provider.is_of_catalog() {
+            return Ok(None);
+        }
+    }
+    if register::document_id(flow.public_url.as_deref()).as_deref() == Some(client_id) {
+        return Ok(Some(of_client(provider, Client::public(client_id))));
     }
     let mut tx = flow.db.read().await?;
-    integration::identity(&mut tx, &flow.vault, tenant, &offer.provider).await
+    let found = client::registered_as(&mut tx, tenant, &provider.issuer, client_id).await?;
+    let client = found.map(|found| found.open(&flow.vault)).transpose()?;
+    Ok(client.map(|client| of_client(provider, client)))
+}
+
+async fn registered(
+    flow: &Flow,
+    tenant: TenantId,
+    provider: &Provider,
+    redirect_uri: &str,
+) -> Result<Option<Client>> {
+    let mut tx = flow.db.read().await?;
+    let place = (provider.issuer.as_str(), redirect_uri);
+    let found = client::registered_for(&mut tx, tenant, place, flow.clock.now()).await?;
+    found.map(|found| found.open(&flow.vault)).transpose()
+}
+
+async fn remember(
+    flow: &Flow,
+    tenant: TenantId,
+    (provider, redirect_uri): (&Provider, &str),
+    registration: &Registration,
+) -> Result<()> {
+    let new = NewRegistered {
+        issuer: &provider.issuer,
+        redirect_uri,
+        client: &registration.client,
+        expires_at: registration.expires_at,
+    };
+    let mut tx = flow.db.write().await?;
+    client::remember(&mut tx, &flow.vault, tenant, &new, flow.clock.now()).await?;
+    Ok(tx.commit().await?)
+}
+
+fn of_client(provider: &Provider, client: Client) -> Identity {
+    Identity {
+        client,
+        is_of_main: false,
+        redirect_uris: Vec::new(),
+        auth_url: provider.auth_url.clone(),
+        token_url: provider.token_url.clone(),
+        revocation_url: provider.revocation_url.clone(),
+    }
 }

@@ -6,6 +6,7 @@ mod give_back;
 mod identity;
 mod redirect;
 mod request;
+mod service;
 mod start;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 pub use finish::{Answer, Finished, finish};
 pub use give_back::give_back;
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
+pub use service::{FindError, find_service, service_of};
 pub use start::{Start, Started, start};
 
 use crate::auth::Caller;

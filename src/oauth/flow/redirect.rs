@@ -1,6 +1,5 @@
 //! Which redirect URIs a sign-in may use: exact texts that we or the operator set, and nothing that a request invents.
 
-use super::super::integration::Identity;
 use super::Flow;
 
 /// Our own page that takes a provider's answer, below the base URL.
@@ -13,13 +12,12 @@ pub const FRONT_END_CALLBACK_PATH: &str = "/google-oauth-callback/";
 /// registered with, else our own page.
 pub(super) fn choose(
     flow: &Flow,
-    identity: &Identity,
+    registered: &[String],
     asked: Option<&str>,
     base_url: &str,
 ) -> String {
-    let asked = asked.filter(|uri| is_allowed(flow, &identity.redirect_uris, uri));
-    let registered = identity.redirect_uris.first();
-    match (asked, registered) {
+    let asked = asked.filter(|uri| is_allowed(flow, registered, uri));
+    match (asked, registered.first()) {
         (Some(uri), _) => uri.to_owned(),
         (None, Some(uri)) => uri.clone(),
         (None, None) => own(flow, base_url),

@@ -50,11 +50,19 @@ pub struct Started {
 /// we are at its provider, `NoRequest` if the provider has an address that a browser must not be sent to.
 pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
     let offer = offer(flow, ask.service).await?;
-    let identity = identity::of(flow, ask.tenant.id, &offer).await?;
+    let tenant = ask.tenant.id;
+    let stored = identity::stored(flow, tenant, &offer.provider).await?;
+    let registered = stored
+        .as_ref()
+        .map_or(&[][..], |identity| &identity.redirect_uris);
+    let redirect_uri = redirect::choose(flow, registered, ask.redirect_uri, ask.base_url);
+    let identity = match stored {
+        Some(identity) => identity,
+        None => identity::new(flow, tenant, &offer.provider, &redirect_uri).await?,
+    };
     if flow.egress.check_url(&identity.auth_url).is_err() {
         return Err(Error::SignIn(SignInFailure::NoRequest));
     }
-    let redirect_uri = redirect::choose(flow, &identity, ask.redirect_uri, ask.base_url);
     let text = Secret::new(format!(
         "{}:{}:{}:{}:{}",
         ask.tenant.key,

@@ -1,0 +1,69 @@
+//! `…/mcp-servers/oauth-find/`: the OAuth service of a server that is about to be registered (contract.md section 5).
+//! The callback that a client names is not used: redirect URIs are configured.
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde_json::json;
+
+use super::super::answer::Answer;
+use super::super::drf::reader::{Reader, Text};
+use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
+use super::service_answer::ServiceAnswer;
+use crate::audit;
+use crate::error::Result;
+use crate::oauth::discover::DiscoverError;
+use crate::oauth::flow::{FindError, find_service};
+use crate::registry::server::{NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX};
+
+pub(crate) const FIND: Endpoint = Endpoint::closed(
+    "Finds the OAuth service of the MCP server at a URL, or discovers it from what the server says.",
+    |call| Box::pin(find(call)),
+)
+.body(schema_of::<FindRequest>)
+.answers(200, Shape::One(schema_of::<ServiceAnswer>));
+
+/// A server by its URL.
+#[derive(JsonSchema)]
+#[schemars(rename = "MCPServerOauthFind")]
+#[expect(
+    dead_code,
+    reason = "documentation; the fields are read one by one in any encoding"
+)]
+struct FindRequest {
+    url: String,
+    /// Accepted and not used.
+    callback_url: Option<String>,
+    /// The display name of a service that is discovered.
+    name: Option<String>,
+}
+
+async fn find(call: Call) -> Result<Answer> {
+    let mut reader = Reader::new(&call.fields);
+    call.fields.require(&["url"], &mut reader.errors);
+    let url = reader.text("url", Text::filled(URL_CHARACTERS_MAX));
+    let url = reader.not_null("url", url).unwrap_or_default();
+    let name = reader.text("name", Text::blank(NAME_CHARACTERS_MAX));
+    let name = name.value().unwrap_or_default();
+    reader.finish()?;
+    let place = (url.as_str(), name.as_str());
+    match find_service(&call.app.flow, call.caller.tenant.id, place).await {
+        Ok(offer) => {
+            let object = format!("oauth_service:{}", offer.service.id.0);
+            let mut tx = call.app.db.write().await?;
+            audit::record(&mut tx, &call.entry("oauth_service.find", object)).await?;
+            tx.commit().await?;
+            Answer::ok(&ServiceAnswer::new(&offer))
+        }
+        Err(FindError::Discover(error)) => refusal(&error),
+        Err(FindError::Other(error)) => Err(error),
+    }
+}
+
+/// The published clients read `error` here, the front end `detail` first.
+fn refusal(error: &DiscoverError) -> Result<Answer> {
+    let text = error.to_string();
+    Answer::json(
+        StatusCode::BAD_REQUEST,
+        &json!({ "error": text, "detail": text }),
+    )
+}

@@ -1,0 +1,68 @@
+//! The service at which a person signs in to a server, discovered if nobody has named one.
+//! Never holds a transaction while the server is asked.
+
+use super::super::discover::{self, DiscoverError};
+use super::super::found;
+use super::super::service::{self, Offer};
+use super::Flow;
+use crate::error::{Error, Result, SignInFailure};
+use crate::registry::server::Server;
+use crate::tenant::TenantId;
+
+/// Why there is no service to sign in at.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// The server does not lead to one.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// Something else failed.
+    #[error(transparent)]
+    Other(#[from] Error),
+}
+
+/// Finds the service of the server at a URL: one that is known, else one that the server leads to, which is kept
+/// under the name that is given.
+///
+/// # Errors
+/// [`FindError::Discover`] with the reason for an admin.
+pub async fn find_service(
+    flow: &Flow,
+    tenant: TenantId,
+    (url, name): (&str, &str),
+) -> Result<Offer, FindError> {
+    let destination = flow.egress.check_url(url).map_err(DiscoverError::from)?;
+    let url = destination.as_str();
+    if let Some(known) = known(flow, tenant, url).await? {
+        return Ok(known);
+    }
+    let found = discover::discover(&flow.egress, url).await?;
+    let mut tx = flow.db.write().await.map_err(Error::from)?;
+    let offer = found::store(&mut tx, tenant, (&found, name), flow.clock.now()).await?;
+    tx.commit().await.map_err(Error::from)?;
+    Ok(offer)
+}
+
+async fn known(flow: &Flow, tenant: TenantId, url: &str) -> Result<Option<Offer>> {
+    let mut tx = flow.db.read().await?;
+    found::find(&mut tx, tenant, url).await
+}
+
+/// The service at which a person of a tenant signs in to a server: the one that it is registered with, else the one
+/// that it leads to by itself.
+///
+/// # Errors
+/// `SignIn` with `NoRequest` if there is none.
+pub async fn service_of(flow: &Flow, tenant: TenantId, server: &Server) -> Result<Offer> {
+    if server.oauth_service_id.is_some() {
+        let mut tx = flow.db.read().await?;
+        return service::of_server(&mut tx, server).await;
+    }
+    match find_service(flow, tenant, (&server.url, &server.name)).await {
+        Ok(offer) => Ok(offer),
+        Err(FindError::Other(error)) => Err(error),
+        Err(FindError::Discover(error)) => {
+            tracing::warn!(server.id = server.id.0, %error, "no service to sign in at");
+            Err(Error::SignIn(SignInFailure::NoRequest))
+        }
+    }
+}
