@@ -16,6 +16,8 @@ use std::fmt;
 use std::io::IsTerminal;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use crate::app::StartError;
 use crate::config::{Config, Settings, log_filter};
@@ -75,7 +77,7 @@ impl Cli {
     /// Whatever kept the command from being done, with a hint where there is one.
     pub async fn run(self) -> Result<(), Failure> {
         tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(log_filter()))
+            .with_env_filter(log_filter_without_frames())
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
@@ -94,6 +96,13 @@ impl Cli {
             Command::Migrate => migrate(&config).await,
         }
     }
+}
+
+/// The operator's filter, save that no WebSocket is ever logged frame by frame: chat clients send their key in each.
+fn log_filter_without_frames() -> EnvFilter {
+    let quiet = Directive::from(LevelFilter::INFO);
+    let directive = "tungstenite=info".parse().unwrap_or(quiet);
+    EnvFilter::new(log_filter()).add_directive(directive)
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {
