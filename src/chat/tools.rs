@@ -50,6 +50,20 @@ pub(super) struct ServerState {
     pub(super) message: String,
 }
 
+impl ServerState {
+    /// What is wrong with it, as a sentence; none if it is well.
+    pub(super) fn sentence(&self) -> Option<String> {
+        let mut characters = self.message.chars();
+        let first = characters.next()?;
+        let stop = if self.message.ends_with('.') { "" } else { "." };
+        Some(format!(
+            "{}{}{stop}",
+            first.to_uppercase(),
+            characters.as_str()
+        ))
+    }
+}
+
 /// The mentor's tools now.
 #[derive(Debug, Default)]
 pub(super) struct Listed {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use super::Talk;
+use crate::chat::tools::ServerState;
 use crate::error::Result;
 
 /// What a message that runs a tool begins with.
@@ -79,8 +80,7 @@ fn overview(talk: &Talk<'_>) -> String {
             let _ = write!(text, "\n- `{}`{colon}{about}", tool.name);
         }
     }
-    let sentences = talk.listed.servers.iter().map(|server| &server.message);
-    for sentence in sentences.filter(|sentence| !sentence.is_empty()) {
+    for sentence in talk.listed.servers.iter().filter_map(ServerState::sentence) {
         let _ = write!(text, "\n\n{sentence}");
     }
     text

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::stream::{Answer, Broken, ToolCall};
 use super::{REPLY_BYTES_MAX, Talk};
 use crate::chat::message::Speaker;
+use crate::chat::tools::ServerState;
 use crate::chat::turn::shorten;
 use crate::credentials::headers::bearer;
 use crate::egress::{Egress, Limits};
@@ -109,12 +110,7 @@ fn instructions(talk: &Talk<'_>) -> String {
         prompt => prompt,
     }];
     parts.extend(talk.note.map(str::to_owned));
-    let servers = talk.listed.servers.iter();
-    parts.extend(
-        servers
-            .map(|server| server.message.clone())
-            .filter(|text| !text.is_empty()),
-    );
+    parts.extend(talk.listed.servers.iter().filter_map(ServerState::sentence));
     if talk.listed.tools.len() > TOOLS_MAX {
         parts.push(format!(
             "You have more tools than you can be given; only the first {TOOLS_MAX} are there."
