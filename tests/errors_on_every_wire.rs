@@ -2,8 +2,8 @@
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use mentor_gateway::error::{Error, SignInFailure, UpstreamFailure, UpstreamFailureKind};
-use mentor_gateway::http::drf;
 use mentor_gateway::http::path::Words;
+use mentor_gateway::http::{chat, drf};
 
 fn every() -> Vec<(&'static str, Error)> {
     let upstream = |kind| {
@@ -123,5 +123,40 @@ async fn every_error_has_its_answer_on_the_rest_surface() {
     Unavailable           503 {"detail":"Temporarily unavailable."} [5]
     Internal              500 {"detail":"Internal server error."}
     Invalid, agent        400 {"agent":["Agent scoped connections require an agent."]}
+    "#);
+}
+
+#[test]
+fn every_error_has_its_frame_in_a_chat() {
+    let mut table = String::new();
+    for (name, error) in every() {
+        table += &format!("{name:<22}{}\n", chat::error::frame(&error));
+    }
+    insta::assert_snapshot!(table, @r#"
+    NoCredentials         {"error":"Authentication credentials were not provided.","status_code":401}
+    InvalidCredentials    {"error":"Invalid token.","status_code":401}
+    Forbidden             {"error":"You do not have permission to perform this action.","status_code":403}
+    NotFound              {"error":"Not found.","status_code":404}
+    NotFound page         {"error":"Not found.","status_code":404}
+    Invalid               {"error":"mentor: Mentor scoped connections require a mentor.","status_code":400}
+    Malformed             {"error":"Two Authorization headers.","status_code":400}
+    TooLarge              {"error":"The request body is larger than 9 bytes.","status_code":413}
+    UnsupportedMediaType  {"error":"Unsupported media type \"text/xml\".","status_code":415}
+    Conflict              {"error":"Tenant \"acme\" exists already.","status_code":409}
+    RateLimited           {"error":"Rate limited; retry after 7 s.","status_code":429}
+    NoConnection          {"error":"No connection to server \"Drive\": sign in first.","status_code":400}
+    SignIn no one         {"error":"No credentials found","status_code":400}
+    SignIn state          {"error":"Invalid state","status_code":400}
+    SignIn again          {"error":"Invalid state","status_code":400}
+    SignIn code           {"error":"Could not exchange auth token","status_code":400}
+    SignIn other          {"error":"This sign-in was started by another user","status_code":403}
+    SignIn denied         {"error":"Access was not granted","status_code":400}
+    SignIn issuer         {"error":"The answer is not from the provider that was asked","status_code":400}
+    SignIn request        {"error":"The provider cannot be asked","status_code":400}
+    Upstream timeout      {"error":"Server \"Drive\" did not answer in time.","status_code":504}
+    Upstream unreachable  {"error":"Server \"Drive\" cannot be reached.","status_code":502}
+    Upstream breaker      {"error":"Server \"Drive\" failed repeatedly and is not called for a while.","status_code":503}
+    Unavailable           {"error":"Temporarily unavailable.","status_code":503}
+    Internal              {"error":"Internal server error.","status_code":500}
     "#);
 }

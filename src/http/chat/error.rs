@@ -33,7 +33,7 @@ pub fn frame(error: &Error) -> Value {
             upstream_status(failure.kind),
             sentence(&failure.to_string()),
         ),
-        Error::SignIn(failure) => (sign_in_status(*failure), sentence(&failure.to_string())),
+        Error::SignIn(failure) => (sign_in_status(*failure), failure.to_string()),
         Error::Unavailable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Temporarily unavailable.".to_owned(),
