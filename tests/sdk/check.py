@@ -7,6 +7,7 @@ With GATEWAY_PROVIDER_PORT the gateway's catalog has a provider `sdk` whose toke
 The token is an admin's. Exits 0 if every step passed, 1 with the failures otherwise. What it creates it deletes.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -19,6 +20,9 @@ from urllib.parse import parse_qs, urlsplit
 from iblai.api.ai_account_api import AiAccountApi
 from iblai.api.ai_mentor_api import AiMentorApi
 from iblai.clients import get_platform_api_client
+from iblai.helpers.mentor_async import chat_with_mentor_async, create_chat_session
+from iblai.models.chat_session_request import ChatSessionRequest
+from iblai.models.chat_session_response import ChatSessionResponse
 from iblai.models.connected_service import ConnectedService
 from iblai.models.credential_request import CredentialRequest
 from iblai.models.integration_credential import IntegrationCredential
@@ -29,6 +33,8 @@ from iblai.models.mcp_server_connection import MCPServerConnection
 from iblai.models.mentor import Mentor
 from iblai.models.mentor_settings import MentorSettings
 from iblai.models.mentor_settings_public import MentorSettingsPublic
+from iblai.models.message_view import MessageView
+from iblai.models.message_view_request import MessageViewRequest
 from iblai.models.o_auth_provider import OAuthProvider
 from iblai.models.o_auth_service import OAuthService
 from iblai.models.o_auth_start_response import OAuthStartResponse
@@ -36,6 +42,7 @@ from iblai.models.paginated_mcp_server_connection_list import PaginatedMCPServer
 from iblai.models.paginated_mcp_server_list import PaginatedMCPServerList
 from iblai.models.paginated_mentor_list import PaginatedMentorList
 from iblai.models.patched_credential_request import PatchedCredentialRequest
+from iblai.models.stop_generation_request import StopGenerationRequest
 from iblai.models.tool_category import ToolCategory
 from iblai.models.tool_response import ToolResponse
 
@@ -256,9 +263,47 @@ def connected_services():
     provider.shutdown()
 
 
+async def say(prompt, session, mentor):
+    """A turn through the SDK's own helper, which sends the frame twice and gives up after 10 s without an answer."""
+    sockets = URL.replace("http", "ws", 1)
+    key = os.environ["GATEWAY_TOKEN"]
+    pieces = chat_with_mentor_async(prompt, session, mentor, ORG, USER, key, base_url=sockets)
+    return "".join([piece async for piece in pieces])
+
+
+def chats(mentor):
+    name = mentor
+    create = api.ai_mentor_orgs_users_sessions_create
+    read("create session", create(ORG, USER, ChatSessionRequest(mentor=name, tools=[])), 200, ChatSessionResponse)
+    of_org = api.ai_mentor_orgs_sessions_create
+    read("create session of nobody", of_org(ORG, ChatSessionRequest(mentor=name)), 200, ChatSessionResponse)
+    read("session of no mentor", create(ORG, USER, ChatSessionRequest(mentor="nobody")), 404)
+    session = asyncio.run(create_chat_session(name, ORG, USER, base_url=URL))
+    if session is None:
+        failures.append("create session by the helper: none was made")
+        return
+    settings = api.ai_mentor_orgs_users_mentors_settings_update
+    read("keep the history", settings(mentor, ORG, USER, disable_chathistory=False, _content_type=MULTIPART), 200)
+    said = asyncio.run(say("What can you do?", session, name))
+    if "has no language model" not in said:
+        failures.append(f"chat: {said!r}")
+    retrieve = api.ai_mentor_orgs_users_sessions_retrieve
+    view = read("read session", retrieve(ORG, session, USER), 200, MessageView)
+    kinds = [message["type"] for message in view["results"]] if view else []
+    if kinds != ["ai", "human"]:
+        failures.append(f"read session: {kinds} instead of one answer to one question")
+    change = MessageViewRequest(title="SDK", tools=["mcp-tool"], is_shared=True)
+    update = api.ai_mentor_orgs_users_sessions_update
+    read("change session", update(ORG, session, USER, change), 200)
+    stop = api.ai_mentor_orgs_users_stop_generation_create
+    read("stop nothing", stop(ORG, USER, StopGenerationRequest(generation_id=str(uuid.uuid4()))), 404)
+    read("delete session", api.ai_mentor_orgs_users_sessions_destroy(ORG, session, USER), 204)
+
+
 def main():
     one, two = servers()
     mentor = mentors((two, one))
+    chats(mentor)
     connections(one, mentor)
     connectors()
     read("delete mentor", api.ai_mentor_orgs_users_destroy(mentor, ORG, USER), 204)
