@@ -40,6 +40,13 @@ impl Client {
         }
     }
 
+    /// The same person at another gateway.
+    pub fn at(&self, base: &str) -> Self {
+        let mut client = self.clone();
+        client.base = base.into();
+        client
+    }
+
     /// The same person with one more header on every request.
     pub fn with_header(&self, name: &'static str, value: &str) -> Self {
         let mut client = self.clone();
