@@ -20,6 +20,7 @@ mod chat_turns;
 mod audit_log;
 mod client_transports;
 mod audit_retention;
+mod browser;
 mod credential_resolution;
 mod doctor;
 mod durability;

@@ -8,6 +8,7 @@ mod mcp;
 mod oauth;
 mod sign_in;
 mod upstream;
+mod webdriver;
 
 pub use academy::Academy;
 pub use app::{Gateway, PUBLIC_SERVER};
@@ -19,3 +20,4 @@ pub use sign_in::{CALLBACK, SignIn, connected_services};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,
 };
+pub use webdriver::WebDriver;
