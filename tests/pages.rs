@@ -9,7 +9,7 @@ use serde_json::json;
 use upstream_fixtures::issuer::{Fault, Iss, Switches};
 use upstream_fixtures::{Behaviour, Upstream, plain_tool};
 
-use crate::harness::{Answer, CALLBACK, Client, Mcp, Reply, SignIn, send};
+use crate::harness::{Answer, CALLBACK, Client, Mcp, Reply, SignIn, connected_services, send};
 
 const HTML: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
@@ -180,6 +180,25 @@ async fn a_person_is_led_from_the_question_to_the_answer() {
         404,
         &["There is nothing here"],
     );
+}
+
+#[tokio::test]
+async fn a_grant_made_elsewhere_answers_the_question_if_it_is_not_older() {
+    let world = World::start(Switches::default()).await;
+    let learner = world.sign_in.stage.learner.clone();
+    let row = world.sign_in.connect(&learner).await;
+    world
+        .sign_in
+        .stage
+        .gateway
+        .advance(std::time::Duration::from_secs(1));
+    for _ in 0..2 {
+        assert_eq!(world.call(&learner).await.result()["isError"], true);
+    }
+    let path = connected_services("bob", &format!("{}/", row["id"]));
+    assert_eq!(learner.delete(&path).await.status, 204);
+    world.sign_in.connect(&learner).await;
+    assert_eq!(world.call(&learner).await.text(), "x");
 }
 
 #[tokio::test]

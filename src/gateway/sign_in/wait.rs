@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, watch};
 
+use super::adopt::adopt;
 use super::{SignIn, answer};
 use crate::auth::Caller;
 use crate::clock::UnixMs;
+use crate::error::Error;
 use crate::gateway::chats::{ChatEvent, ChatKey};
 use crate::gateway::client::ClientSession;
 use crate::gateway::view::{Access, Closed};
@@ -114,16 +116,18 @@ pub(super) async fn is_signed_in(
     target: &Target,
     server: ServerId,
 ) -> bool {
-    match gateway.fresh_view(caller, target).await {
-        Ok(view) => !view.members.iter().any(|member| {
+    let looked = async {
+        let view = gateway.fresh_view(caller, target).await?;
+        let still_asks = view.members.iter().any(|member| {
             member.server.id == server
                 && matches!(member.access, Access::Closed(Closed::SignInNeeded))
-        }),
-        Err(error) => {
-            tracing::warn!(error = %error.chain(), "a sign-in could not be looked for");
-            false
-        }
-    }
+        });
+        Ok::<_, Error>(!still_asks || adopt(gateway, caller, server).await?)
+    };
+    looked.await.unwrap_or_else(|error| {
+        tracing::warn!(error = %error.chain(), "a sign-in could not be looked for");
+        false
+    })
 }
 
 async fn woken_for(
