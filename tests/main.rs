@@ -11,6 +11,7 @@ mod harness;
 mod walk_through;
 
 mod api_keys;
+mod academy_files;
 mod academy_v1;
 mod academy_v2;
 mod at_most_once;

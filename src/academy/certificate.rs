@@ -67,6 +67,35 @@ pub async fn of_enrollment(
     .ok_or(unavailable)
 }
 
+/// The certificate with this id in a realm.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Certificate> {
+    sql!(
+        tx,
+        fetch_optional as Certificate,
+        "SELECT * FROM academy_certificates WHERE realm_id = $1 AND id = $2",
+        realm,
+        id
+    )?
+    .ok_or(Error::not_found("certificate"))
+}
+
+/// The live certificate with this id, whichever academy issued it, if there is one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn find_live(tx: &mut Tx, id: &str) -> Result<Option<Certificate>> {
+    Ok(sql!(
+        tx,
+        fetch_optional as Certificate,
+        "SELECT f.* FROM academy_certificates f JOIN academy_realms r ON r.id = f.realm_id
+         WHERE f.id = $1 AND r.environment = 'live' ORDER BY f.realm_id LIMIT 1",
+        id
+    )?)
+}
+
 /// Enrollments that match a pattern, have a certificate, and that the actor may see, for completion.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::words::{Json, words};
-use super::{RealmId, Result};
+use super::{Error, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::Tx;
@@ -93,6 +93,21 @@ pub async fn of_course(
         course,
         organization
     )?)
+}
+
+/// The material with this id.
+///
+/// # Errors
+/// `NotFound` if there is none.
+pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Material> {
+    sql!(
+        tx,
+        fetch_optional as Material,
+        "SELECT * FROM academy_materials WHERE realm_id = $1 AND id = $2",
+        realm,
+        id
+    )?
+    .ok_or(Error::not_found("material"))
 }
 
 /// The text of a material, page after page.

@@ -15,10 +15,10 @@ use crate::tenant::TenantId;
 #[sqlx(transparent)]
 pub struct RealmId(pub i64);
 
-/// The realm that no row belongs to.
-const NOWHERE: RealmId = RealmId(0);
-
 impl RealmId {
+    /// The realm that no row belongs to.
+    pub const NOWHERE: Self = Self(0);
+
     /// The realm of a tenant, or the empty one if nothing was ever put into it.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl RealmId {
             tenant,
             environment.as_str()
         )?;
-        Ok(found.unwrap_or(NOWHERE))
+        Ok(found.unwrap_or(Self::NOWHERE))
     }
 
     /// The realm of a tenant, made if it is not there.

@@ -1,6 +1,7 @@
 //! The HTTP surface: one route table, one way in, one place where errors become answers.
 //! Holds no rule of any noun and no SQL.
 
+mod academy;
 pub mod answer;
 mod audit;
 pub mod caller;
@@ -37,6 +38,7 @@ pub fn router(app: Arc<App>) -> Router {
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
         .merge(mcp::router(app.clone()))
+        .merge(academy::router(app.clone()))
         .merge(chat::router(app.clone()))
         .merge(pages::router(app.clone()))
         .fallback_service(table)

@@ -4,6 +4,7 @@
 mod activity;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::certificate::{self, Certificate};
 use super::cohort::{self, NewCohort};
@@ -23,6 +24,16 @@ pub const V1: &str = include_str!("v1.json");
 
 /// The academy of the second specification, as it stood on 2 December 2024.
 pub const V2: &str = include_str!("v2.json");
+
+/// When [`V1`] stood so.
+pub const V1_AT: UnixMs = UnixMs(1_704_067_200_000);
+/// When [`V2`] stood so.
+pub const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
+
+/// One day, in ms.
+pub const DAY_MS: i64 = 86_400_000;
+/// Members that are points in time and do not say so.
+const TIMES: [&str; 2] = ["registration_deadline", "active_since"];
 
 /// Everything that is loaded together.
 #[derive(Debug, Deserialize)]
@@ -63,7 +74,22 @@ struct Written {
 /// # Errors
 /// If it is not a world, or some of it is there.
 pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Result<()> {
-    let world: World = serde_json::from_str(world).map_err(Error::internal)?;
+    load_moved(tx, realm, (world, 0), now).await
+}
+
+/// The same with every time moved by whole days, so that what was upcoming is upcoming again.
+///
+/// # Errors
+/// If it is not a world, or some of it is there.
+pub async fn load_moved(
+    tx: &mut Tx,
+    realm: RealmId,
+    (world, days): (&str, i64),
+    now: UnixMs,
+) -> Result<()> {
+    let mut world: Value = serde_json::from_str(world).map_err(Error::internal)?;
+    move_times(&mut world, days * DAY_MS);
+    let world: World = serde_json::from_value(world).map_err(Error::internal)?;
     for row in &world.organizations {
         organization::insert(tx, realm, row).await?;
     }
@@ -98,4 +124,21 @@ pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Resu
         row.insert(tx, realm, now).await?;
     }
     Ok(())
+}
+
+/// Moves every member that is a point in time.
+fn move_times(value: &mut Value, by_ms: i64) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| move_times(item, by_ms)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                let is_time = name.ends_with("_at") || TIMES.contains(&name.as_str());
+                match value.as_i64().filter(|_| is_time) {
+                    Some(at) => *value = (at + by_ms).into(),
+                    None => move_times(value, by_ms),
+                }
+            }
+        }
+        _ => {}
+    }
 }

@@ -21,7 +21,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 
 /// A text between tags or in an attribute, written so that it is nothing but text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(in crate::http) struct Text<'a>(pub(in crate::http) &'a str);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

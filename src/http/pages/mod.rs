@@ -7,7 +7,7 @@ mod connections;
 mod cookie;
 mod destination;
 mod failure;
-mod html;
+pub(super) mod html;
 mod leave;
 pub(super) mod result;
 mod sign_in;

@@ -18,10 +18,11 @@ pub(super) struct Args {
     /// Enrollment ID
     enrollment_id: String,
     /// Response format (default: metadata)
-    format: Option<Form>,
+    #[serde(rename = "format")]
+    _format: Option<Form>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum Form {
@@ -77,12 +78,7 @@ struct Credential {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct Downloads {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pdf: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    png: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    svg: Option<String>,
+    svg: String,
 }
 
 impl Tool for GetCertificate {
@@ -100,13 +96,9 @@ impl Tool for GetCertificate {
         let enrollment = enrollment::get(call.tx, &actor, &args.enrollment_id).await?;
         let row = certificate::of_enrollment(call.tx, actor.realm, &enrollment).await?;
         let files = Files::new(call, actor.realm);
-        let form = args.format.unwrap_or(Form::Metadata);
-        let link =
-            |wanted: bool, format: &str| wanted.then(|| files.certificate(call, &row.id, format));
+        // A certificate is kept as one picture, which prints and scales: there is no other file to choose.
         let downloads = Downloads {
-            pdf: link(form != Form::ImageUrl, "pdf"),
-            png: link(form != Form::PdfUrl, "png"),
-            svg: link(form != Form::PdfUrl, "svg"),
+            svg: files.certificate(call, &row.id),
         };
         let certificate = Certificate {
             verification_url: verification(call, &row.id),

@@ -1,6 +1,8 @@
 //! `demo`: from nothing to a tool call over every transport, in one command.
 //! Sets everything up the way a client would: over REST, then MCP.
 
+mod academy;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,7 +116,9 @@ impl People {
             Some(mentor) => mentor,
             None => mentor::create(&mut tx, tenant.id, MENTOR, ADMIN, now).await?,
         };
-        let admin = key(app, &mut tx, &admin, &token_file(data_dir, ADMIN)).await?;
+        let admin_user = admin;
+        let admin = key(app, &mut tx, &admin_user, &token_file(data_dir, ADMIN)).await?;
+        academy::prepare(app, &mut tx, data_dir, (&admin_user, &learner)).await?;
         let learner = key(app, &mut tx, &learner, &token_file(data_dir, LEARNER)).await?;
         tx.commit().await?;
         Ok(Self {
@@ -427,11 +431,14 @@ fn say_how_to_go_on(people: &People, address: SocketAddr, data_dir: &Path) {
          REST API and its documentation   http://{address}/api/docs/\n\
          MCP endpoint of {MENTOR}      {mentor}\n\
          token of {ADMIN} (admin)           {}\n\
-         token of {LEARNER} (learner)           {}\n\n\
+         token of {LEARNER} (learner)           {}\n\
+         academy v1 and v2                http://{address}/mcp/v1/  http://{address}/mcp/v2/\n\
+         their keys                       {}\n\n\
          Try it in Claude Code:\n  \
          claude mcp add demo --transport http {mentor} --header \"Authorization: Token $(cat {})\"",
         admin.display(),
         learner.display(),
+        data_dir.join("*.key").display(),
         learner.display()
     ));
 }

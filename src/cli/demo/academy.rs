@@ -1,0 +1,74 @@
+//! The demo's academy: the people and courses of both specifications, moved to today, and keys for them.
+
+use std::path::Path;
+
+use super::super::Failure;
+use crate::academy::{RealmId, person, sample};
+use crate::app::App;
+use crate::auth::token::{self, Environment, NewToken, TokenKind};
+use crate::clock::UnixMs;
+use crate::secret::write_private;
+use crate::storage::Tx;
+use crate::tenant::user::User;
+
+/// Days from the timestamps of the first specification to the dates in its names.
+const V1_LATE_DAYS: i64 = 366;
+/// Who the learner is in the academy.
+const LEARNER_IS: &str = "usr_456";
+
+/// Loads the academy once, and makes a key of each face for the admin and the learner.
+pub(super) async fn prepare(
+    app: &App,
+    tx: &mut Tx,
+    data_dir: &Path,
+    (admin, learner): (&User, &User),
+) -> Result<(), Failure> {
+    let now = app.clock.now();
+    let realm = RealmId::of(tx, admin.tenant_id, Environment::Live)
+        .await
+        .map_err(Failure::new)?;
+    if realm != RealmId::NOWHERE {
+        return Ok(());
+    }
+    let realm = RealmId::make(tx, admin.tenant_id, Environment::Live, now).await;
+    let realm = realm.map_err(Failure::new)?;
+    let days = |at: UnixMs| (now.0 - at.0) / sample::DAY_MS;
+    let v1_days = days(sample::V2_AT) + V1_LATE_DAYS;
+    for (world, days) in [(sample::V1, v1_days), (sample::V2, days(sample::V2_AT))] {
+        let loaded = sample::load_moved(tx, realm, (world, days), now).await;
+        loaded.map_err(Failure::new)?;
+    }
+    person::bind(tx, realm, LEARNER_IS, learner.id)
+        .await
+        .map_err(Failure::new)?;
+    for (user, kind, scopes) in [
+        (learner, TokenKind::Aea, &["learner"][..]),
+        (learner, TokenKind::Mcp, &LEARNER_SCOPES[..]),
+        (admin, TokenKind::Aea, &["admin"][..]),
+        (admin, TokenKind::Mcp, &["all"][..]),
+    ] {
+        let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+        let new = NewToken {
+            user,
+            kind,
+            environment: Environment::Live,
+            scopes: &scopes,
+            allow_ips: &[],
+            expires_at: None,
+        };
+        let (_, secret) = token::create(tx, &app.vault, &new, now).await?;
+        let file = data_dir.join(format!("{}.{kind}.key", user.username));
+        write_private(&file, secret.expose())?;
+    }
+    Ok(())
+}
+
+/// Every scope of a learner (specification 8.4.1).
+const LEARNER_SCOPES: [&str; 6] = [
+    "enrollments:read",
+    "materials:read",
+    "chat:write",
+    "bookings:read",
+    "bookings:write",
+    "certificates:read",
+];

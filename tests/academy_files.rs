@@ -1,0 +1,159 @@
+//! What the academy serves to browsers: links that work for a while and for what they were made, and nothing else.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Academy, Answer, Client, send};
+
+/// Follows a link as a browser does: without a key.
+async fn follow(academy: &Academy, link: &str) -> Answer {
+    let path = link.strip_prefix(&academy.gateway.base).unwrap();
+    let nobody: Client = academy.gateway.anonymous();
+    send(nobody.request(reqwest::Method::GET, path)).await
+}
+
+async fn certificate_link(academy: &Academy) -> String {
+    let arguments = json!({ "enrollmentId": "enr_100" });
+    let answer = academy
+        .call(&academy.learner, "academy_get_certificate", arguments)
+        .await;
+    answer["certificate"]["downloads"]["svg"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_certificate_is_a_picture_with_what_it_attests() {
+    let academy = Academy::v2().await;
+    let answer = follow(&academy, &certificate_link(&academy).await).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("image/svg+xml"));
+    assert_eq!(
+        answer.header("content-disposition"),
+        Some("attachment; filename=\"cert_700.svg\"")
+    );
+    let picture = String::from_utf8(answer.bytes).unwrap();
+    for text in [
+        "John Doe (Acme Corp)",
+        "AI Foundations for Business Leaders",
+        "2024-11-18",
+        "AIEA-2024-123400",
+    ] {
+        assert!(picture.contains(text), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_for_one_file_and_for_ten_minutes() {
+    let academy = Academy::v2().await;
+    let link = certificate_link(&academy).await;
+    for other in [
+        link.replace("cert_700", "cert_701"),
+        link.replace("token=", "token=1"),
+        link.split('?').next().unwrap().to_owned(),
+    ] {
+        assert_eq!(follow(&academy, &other).await.status, 404, "{other}");
+    }
+    academy.gateway.advance(Duration::from_secs(600));
+    assert_eq!(follow(&academy, &link).await.status, 404);
+}
+
+#[tokio::test]
+async fn opening_a_material_counts_and_closes_with_the_enrollment() {
+    let academy = Academy::v2().await;
+    let arguments = json!({ "courseId": "crs_ai_foundations" });
+    let kit = academy
+        .call(&academy.learner, "academy_get_materials", arguments)
+        .await;
+    let opened = async || {
+        let answer = academy
+            .call(&academy.learner, "academy_get_enrollments", json!({}))
+            .await;
+        answer["enrollments"][0]["progress"]["materialsAccessed"]
+            .as_i64()
+            .unwrap()
+    };
+    assert_eq!(opened().await, 12);
+    let links: Vec<&str> = kit["materials"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["downloadUrl"].as_str().unwrap())
+        .collect();
+    // The first was opened before, the last was not.
+    for link in [links[0], links[14]] {
+        let answer = follow(&academy, link).await;
+        assert_eq!(answer.status, 200);
+        assert!(String::from_utf8(answer.bytes).unwrap().starts_with("# "));
+    }
+    assert_eq!(opened().await, 13);
+    let mut tx = academy.write().await;
+    mentor_gateway::sql!(
+        &mut tx,
+        execute,
+        "UPDATE academy_enrollments SET status = 'withdrawn' WHERE id = 'enr_123'"
+    )
+    .unwrap();
+    mentor_gateway::sql!(
+        &mut tx,
+        execute,
+        "UPDATE academy_enrollments SET status = 'withdrawn' WHERE id = 'enr_100'"
+    )
+    .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(follow(&academy, links[0]).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_booking_is_a_calendar_entry() {
+    let academy = Academy::v2().await;
+    let arguments = json!({ "enrollmentId": "enr_123", "slotId": "slot_123", "topic": "AI; in my company, soon" });
+    let booked = academy
+        .call(&academy.learner, "academy_book_office_hours", arguments)
+        .await;
+    let booking = &booked["booking"];
+    let answer = follow(
+        &academy,
+        booking["calendarInvite"]["icsUrl"].as_str().unwrap(),
+    )
+    .await;
+    assert_eq!(
+        answer.header("content-type"),
+        Some("text/calendar; charset=utf-8")
+    );
+    let id = booking["id"].as_str().unwrap();
+    assert_eq!(
+        String::from_utf8(answer.bytes).unwrap(),
+        format!(
+            "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//mentor-gateway//academy//EN\r\nMETHOD:PUBLISH\r\n\
+             BEGIN:VEVENT\r\nUID:{id}@mentor-gateway\r\nDTSTAMP:20241202T100000Z\r\n\
+             DTSTART:20241205T140000Z\r\nDTEND:20241205T143000Z\r\n\
+             SUMMARY:Office hours with Sarah Johnson\r\n\
+             DESCRIPTION:AI Foundations for Business Leaders\\nAI\\; in my company\\, soon\r\n\
+             LOCATION:https://meet.academy.com/{id}\r\nSTATUS:CONFIRMED\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn anybody_may_verify_a_certificate() {
+    let academy = Academy::v2().await;
+    let nobody = academy.gateway.anonymous();
+    let valid = send(nobody.request(reqwest::Method::GET, "/verify/cert_700")).await;
+    assert_eq!(valid.status, 200);
+    let page = String::from_utf8(valid.bytes).unwrap();
+    for text in [
+        "This certificate is valid",
+        "John Doe",
+        "AI Foundations for Business Leaders",
+        "AEA-2024-000700",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(!page.contains("john@company.com"));
+    let none = send(nobody.request(reqwest::Method::GET, "/verify/%3Cscript%3E")).await;
+    assert_eq!(none.status, 404);
+    assert!(!String::from_utf8(none.bytes).unwrap().contains("<script>"));
+}
