@@ -25,6 +25,7 @@ from iblai.models.chat_session_request import ChatSessionRequest
 from iblai.models.chat_session_response import ChatSessionResponse
 from iblai.models.connected_service import ConnectedService
 from iblai.models.credential_request import CredentialRequest
+from iblai.models.error import Error
 from iblai.models.integration_credential import IntegrationCredential
 from iblai.models.integration_credential_schema import IntegrationCredentialSchema
 from iblai.models.masked_integration_credential import MaskedIntegrationCredential
@@ -227,6 +228,10 @@ def connectors():
     schema = account.ai_account_orgs_integration_credential_schema_retrieve
     read("schema", schema(ORG), 200, IntegrationCredentialSchema)
     read("delete without a body", account.ai_account_orgs_integration_credential_destroy(ORG), 400)
+    find = api.ai_mentor_orgs_users_mcp_servers_oauth_find_create
+    refused = read("find a service", find(ORG, USER, url="http://10.1.1.1/mcp", _content_type=MULTIPART), 400, Error)
+    if refused != {"error": "The URL is not allowed.", "detail": "The URL is not allowed."}:
+        failures.append(f"find a service: {refused}")
     if PROVIDER_PORT:
         connected_services()
     # The SDK's own method has no way to say which; the published clients send this body.
