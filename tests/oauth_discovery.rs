@@ -3,6 +3,9 @@
 
 use axum::Router;
 use axum::routing::any;
+use mentor_gateway::oauth::flow;
+use mentor_gateway::registry::server::{self, ServerId};
+use mentor_gateway::tenant;
 use serde_json::{Value, json};
 use upstream_fixtures::issuer::{AuthorizationServer, Iss, Pkce, Switches};
 use upstream_fixtures::{Behaviour, Upstream};
@@ -380,6 +383,37 @@ async fn the_service_of_a_server_goes_with_no_other_address() {
     assert_eq!(
         refused,
         json!({"oauth_service": ["Selected service was discovered at another server's address."]})
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_names_no_service_leads_to_one_by_itself() {
+    let world = World::start(Behaviour::stateless(), Switches::default()).await;
+    let open = Upstream::start(Behaviour::stateless()).await.unwrap();
+    let fields = json!({"auth_type": "oauth2", "auth_scope": "user"});
+    let app = &world.stage.gateway.app;
+    let mut found = Vec::new();
+    for url in [world.upstream.url(), open.url()] {
+        let id = crate::harness::register(&world.stage.admin, "Up", &url, fields.clone()).await;
+        let mut tx = app.db.read().await.unwrap();
+        let acme = tenant::get(&mut tx, "acme").await.unwrap();
+        let server = server::get_visible(&mut tx, acme.id, ServerId(id))
+            .await
+            .unwrap();
+        drop(tx);
+        let offer = flow::service_of(&app.flow, acme.id, &server).await;
+        found.push(
+            offer
+                .map(|offer| offer.provider.issuer)
+                .map_err(|error| error.to_string()),
+        );
+    }
+    assert_eq!(
+        found,
+        [
+            Ok(world.issuer.issuer()),
+            Err("The provider cannot be asked".to_owned())
+        ]
     );
 }
 

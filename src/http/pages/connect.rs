@@ -13,7 +13,7 @@ use crate::auth::Browser;
 use crate::error::{Error, Result};
 use crate::oauth::flow::{self, Start};
 use crate::oauth::prompt::{self, Prompt};
-use crate::oauth::service::{self, Offer};
+use crate::oauth::service::Offer;
 use crate::registry::server;
 
 /// A question that this browser's person may answer, and what answering it leads to.
@@ -77,7 +77,9 @@ async fn find(visit: &Visit, browser: &Browser, id: &str) -> Result<Found> {
         return Ok(Found::AnotherPersons);
     }
     let server = server::get_visible(&mut tx, caller.tenant.id, prompt.server_id).await?;
-    let offer = service::of_server(&mut tx, &server).await;
+    // A server that names no service may have to be asked for one.
+    drop(tx);
+    let offer = flow::service_of(&visit.app.flow, caller.tenant.id, &server).await;
     let offer = offer.map_err(|error| match error {
         Error::NotFound(_) => Error::SignIn(crate::error::SignInFailure::NoCredentials),
         other => other,
