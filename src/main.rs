@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use mentor_gateway::cli::{Cli, Failure};
 
+/// A call makes and frees some hundred small things; the C library's allocator took an eighth of its CPU time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Exit codes: 0 done, 1 failed, 2 used wrongly (which clap answers itself).
 fn main() -> ExitCode {
     let cli = Cli::parse();

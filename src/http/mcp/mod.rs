@@ -121,7 +121,8 @@ impl Mcp {
             Err(refused) => return body::refuse(None, &refused),
         };
         match (over, &asked.parts.method) {
-            ("", _) => streamable::answer(asked, content).await,
+            // Boxed where it begins: a future within a future within a future is copied each time it is handed on.
+            ("", _) => Box::pin(streamable::answer(asked, content)).await,
             ("sse", &Method::GET) => {
                 sse::open(
                     asked.app,
