@@ -12,6 +12,7 @@ use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
+use crate::jobs;
 use crate::native;
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
@@ -111,16 +112,8 @@ impl App {
         let vault = Arc::new(open_vault(&config, &db).await?);
         store_catalog(&config, &db, &clock).await?;
         let limits = Limiter::new(config.redis_url.as_deref(), config.replicas, clock.clone())?;
-        let (audit, writer) = AuditLog::new(db.clone());
         let tasks = Tasks::default();
-        tasks.spawn(writer.run(tasks.late()));
-        let days = config.audit_days;
-        tasks.spawn(retention::run(
-            db.clone(),
-            clock.clone(),
-            days,
-            tasks.stop.clone(),
-        ));
+        let audit = audit_of(&config, &db, &clock, &tasks);
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
         let egress = way_out(&config)?;
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
@@ -154,6 +147,13 @@ impl App {
             tasks: tasks.clone(),
         }));
         let native = own_servers(&db, &vault, &clock, &audit, &limits);
+        jobs::start(&jobs::Parts {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            egress: egress.clone(),
+            tasks: tasks.clone(),
+        });
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -194,6 +194,15 @@ fn own_servers(
         audit: audit.clone(),
         limits: limits.clone(),
     })
+}
+
+/// The audit queue, with who writes it and who deletes what is old.
+fn audit_of(config: &Config, db: &Db, clock: &Clock, tasks: &Tasks) -> AuditLog {
+    let (audit, writer) = AuditLog::new(db.clone());
+    tasks.spawn(writer.run(tasks.late()));
+    let (days, stop) = (config.audit_days, tasks.stop.clone());
+    tasks.spawn(retention::run(db.clone(), clock.clone(), days, stop));
+    audit
 }
 
 /// The way out to the network that the settings allow.

@@ -23,6 +23,7 @@
 //! * [`audit`]: one row for each change and each call.
 //! * [`rate_limit`]: how many requests a key, a person and a tenant may make.
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
+//! * [`webhook`]: who is told of a tenant's events, and what is on its way.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
@@ -40,6 +41,7 @@
 //!
 //! And what puts it together:
 //!
+//! * [`jobs`]: what happens without a request, one job a file.
 //! * [`app`]: every long-lived part, built once.
 //! * [`http`]: the wires: REST in `http::drf` and `http::registry`, MCP in `http::mcp`, pages for people in `http::pages`.
 //! * [`cli`]: the command line, one file per command.
@@ -70,6 +72,8 @@
 //! 13. A write that was acknowledged survives a kill. Test: `a_killed_process_has_every_write_that_it_acknowledged`.
 //! 14. Of all who find a token ended, in all replicas, one asks for the next, and what is newer is never written over.
 //!     Test: `a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed`.
+//! 15. What is told to others was committed with the change that it tells of, and comes in its order.
+//!     Test: `deliveries_about_one_object_keep_their_order_over_failures`.
 //!
 //! # Four requests
 //!
@@ -126,6 +130,7 @@ pub mod auth;
 pub mod audit;
 pub mod rate_limit;
 pub mod registry;
+pub mod webhook;
 pub mod oauth;
 pub mod credentials;
 pub mod academy;
@@ -133,6 +138,7 @@ pub mod upstream;
 pub mod gateway;
 pub mod chat;
 pub mod native;
+pub mod jobs;
 pub mod app;
 pub mod http;
 pub mod cli;

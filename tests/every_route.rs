@@ -3,6 +3,7 @@
 
 use mentor_gateway::http::endpoint::{Access, Route};
 use mentor_gateway::http::routes::ROUTES;
+use mentor_gateway::sql;
 use serde_json::json;
 
 use crate::harness::{Answer, Client, Gateway, PUBLIC_SERVER, send, session};
@@ -34,6 +35,8 @@ struct World {
     api_key: String,
     session: String,
     connected_service: String,
+    webhook: String,
+    delivery: String,
 }
 
 async fn world() -> World {
@@ -50,6 +53,7 @@ async fn world() -> World {
     let api_key = admin.post("api-keys/", api_key).await.expect(201)["id"].to_string();
     let session = session(&gateway.learner().await, &gateway.mentor, json!({})).await;
     let connected_service = gateway.grant("acme", "bob").await.to_string();
+    let (webhook, delivery) = webhook(&gateway, &admin).await;
     World {
         session,
         connected_service,
@@ -58,7 +62,28 @@ async fn world() -> World {
         server,
         connection,
         api_key,
+        webhook,
+        delivery,
     }
+}
+
+/// A webhook, and something that is on its way to it.
+async fn webhook(gateway: &Gateway, admin: &Client) -> (String, String) {
+    let webhook = json!({"url": PUBLIC_SERVER, "events": ["payment.received"]});
+    let webhook = admin.post("webhooks/", webhook).await.expect(201)["id"].to_string();
+    let mut tx = gateway.app.db.write().await.unwrap();
+    let delivery = sql!(
+        &mut tx,
+        scalar as i64,
+        "INSERT INTO webhook_deliveries (tenant_id, webhook_id, event, object, body, state, attempts, next_at,
+                                         lease_until, result, created_at)
+         SELECT tenant_id, id, 'payment.received', 'payment:1', '{}', 'waiting', 0, $1, 0, '', created_at
+         FROM webhooks WHERE id = $2 RETURNING id",
+        i64::MAX,
+        webhook.parse::<i64>().unwrap()
+    );
+    tx.commit().await.unwrap();
+    (webhook, delivery.unwrap().to_string())
 }
 
 impl World {
@@ -68,6 +93,8 @@ impl World {
             path if path.contains("mcp-server-connections") => &self.connection,
             path if path.contains("api-keys") => &self.api_key,
             path if path.contains("connected-services") => &self.connected_service,
+            path if path.contains("webhooks/") => &self.webhook,
+            path if path.contains("webhook-deliveries") => &self.delivery,
             _ => &self.server,
         };
         let query = match route.path {

@@ -51,4 +51,5 @@ mod registry_servers;
 mod sign_in;
 mod upstream_sessions;
 mod upstream_transports;
+mod webhooks;
 mod tidy;

@@ -22,6 +22,7 @@ mod registry;
 pub mod request_id;
 pub mod routes;
 mod tenant;
+mod webhooks;
 
 use std::sync::Arc;
 

@@ -10,6 +10,7 @@ use super::oauth::{
 };
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
+use super::webhooks::{deliveries, hooks};
 use super::{audit, docs, health, openapi};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
@@ -79,6 +80,16 @@ pub static ROUTES: &[Route] = &[
     route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::REPLACE),
     route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::CHANGE),
     route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/{name}/", Admin, mentors::DELETE),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/", Admin, hooks::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/", Admin, hooks::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/", Admin, hooks::READ),
+    route(PATCH, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/", Admin, hooks::CHANGE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/", Admin, hooks::DELETE),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/rotate/", Admin, hooks::ROTATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/deliveries/", Admin, deliveries::LIST),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/", Admin, deliveries::READ),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/retry/", Admin, deliveries::RETRY),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::CREATE),

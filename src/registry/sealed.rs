@@ -31,6 +31,14 @@ pub fn oauth_client_record(id: i64) -> String {
     format!("oauth_client:{id}")
 }
 
+/// The columns of a webhook's secrets: the one that signs and the one before it, which moves from column to column.
+pub const WEBHOOK_SECRET: &str = "secret";
+
+/// The name of a webhook's record.
+pub fn webhook_record(id: i64) -> String {
+    format!("webhook:{id}")
+}
+
 /// What a request says about a stored secret.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Change {

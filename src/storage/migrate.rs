@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (7, include_str!("../../migrations/0007_academy.sql")),
     (8, include_str!("../../migrations/0008_refresh.sql")),
     (9, include_str!("../../migrations/0009_academy_mail.sql")),
+    (10, include_str!("../../migrations/0010_webhooks.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

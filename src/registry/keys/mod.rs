@@ -123,7 +123,9 @@ async fn count(tx: &mut Tx, id: &str) -> Result<i64, StorageError> {
               + (SELECT COUNT(*) FROM connected_services WHERE substr(refresh_token_sealed, 1, $2) = $1)
               + (SELECT COUNT(*) FROM chat_models WHERE substr(api_key_sealed, 1, $2) = $1)
               + (SELECT COUNT(*) FROM integration_credentials WHERE substr(value_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM oauth_clients WHERE substr(client_secret_sealed, 1, $2) = $1)",
+              + (SELECT COUNT(*) FROM oauth_clients WHERE substr(client_secret_sealed, 1, $2) = $1)
+              + (SELECT COUNT(*) FROM webhooks WHERE substr(secret_sealed, 1, $2) = $1)
+              + (SELECT COUNT(*) FROM webhooks WHERE substr(previous_secret_sealed, 1, $2) = $1)",
         &prefix,
         length(&prefix)
     )

@@ -9,7 +9,7 @@ use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::sealed::{
     ACCESS_TOKEN, CLIENT_SECRET, CREDENTIALS, EXTRA_HEADERS, REFRESH_TOKEN, Record, VALUE,
-    integration_credential_record, oauth_client_record,
+    WEBHOOK_SECRET, integration_credential_record, oauth_client_record, webhook_record,
 };
 use crate::registry::server::{Server, ServerId};
 use crate::secret::{Vault, VaultError};
@@ -33,15 +33,17 @@ enum Table {
     ChatModels,
     IntegrationCredentials,
     OauthClients,
+    Webhooks,
 }
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table::Servers,
     Table::Connections,
     Table::Grants,
     Table::ChatModels,
     Table::IntegrationCredentials,
     Table::OauthClients,
+    Table::Webhooks,
 ];
 
 /// A record with its sealed columns; the second is empty where there is only one.
@@ -214,6 +216,7 @@ impl Table {
             Self::ChatModels => ChatModel::record_name(id),
             Self::IntegrationCredentials => integration_credential_record(id),
             Self::OauthClients => oauth_client_record(id),
+            Self::Webhooks => webhook_record(id),
         }
     }
 
@@ -224,6 +227,7 @@ impl Table {
             Self::Grants => [ACCESS_TOKEN, REFRESH_TOKEN],
             Self::IntegrationCredentials => [VALUE, ""],
             Self::OauthClients => [CLIENT_SECRET, ""],
+            Self::Webhooks => [WEBHOOK_SECRET, WEBHOOK_SECRET],
         };
         [(first, &row.first), (second, &row.second)]
     }
@@ -277,6 +281,7 @@ impl Table {
                  ORDER BY id LIMIT $4",
                 after, sealed_by, length, BATCH_ROWS
             ),
+            Self::Webhooks => webhook_rows(tx, after, (sealed_by, length)).await,
             Self::IntegrationCredentials => sql!(
                 tx,
                 fetch_all as Row,
@@ -345,6 +350,33 @@ impl Table {
                 "UPDATE oauth_clients SET client_secret_sealed = $3 WHERE id = $1 AND client_secret_sealed = $2",
                 row.id, &row.first, &new.0
             ),
+            Self::Webhooks => sql!(
+                tx,
+                execute,
+                "UPDATE webhooks SET secret_sealed = $4, previous_secret_sealed = $5
+                 WHERE id = $1 AND secret_sealed = $2 AND previous_secret_sealed = $3",
+                row.id, &row.first, &row.second, &new.0, &new.1
+            ),
         }
     }
+}
+
+async fn webhook_rows(
+    tx: &mut Tx,
+    after: i64,
+    (sealed_by, length): (&str, i32),
+) -> Result<Vec<Row>, StorageError> {
+    sql!(
+        tx,
+        fetch_all as Row,
+        "SELECT id, tenant_id, '' AS origin, secret_sealed AS first, previous_secret_sealed AS second
+         FROM webhooks WHERE id > $1 AND (
+             (secret_sealed <> '' AND substr(secret_sealed, 1, $3) <> $2)
+          OR (previous_secret_sealed <> '' AND substr(previous_secret_sealed, 1, $3) <> $2))
+         ORDER BY id LIMIT $4",
+        after,
+        sealed_by,
+        length,
+        BATCH_ROWS
+    )
 }

@@ -1,0 +1,29 @@
+//! Deletes what ended long ago.
+//! Never deletes what is still waiting.
+
+use std::time::Duration;
+
+use super::Parts;
+use crate::error::Result;
+use crate::webhook;
+
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+
+pub(super) async fn run(parts: Parts) {
+    loop {
+        if let Err(error) = clear(&parts).await {
+            tracing::error!(error = %error.chain(), "what ended long ago was not deleted");
+        }
+        tokio::select! {
+            () = parts.tasks.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn clear(parts: &Parts) -> Result<()> {
+    let mut tx = parts.db.write().await?;
+    webhook::expire(&mut tx, parts.clock.now()).await?;
+    Ok(tx.commit().await?)
+}

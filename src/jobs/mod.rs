@@ -1,0 +1,34 @@
+//! What happens without a request: deliveries, mail, resets, clearing up. One job a file.
+//! Holds no rule of any noun; each job is safe to run in several processes at once.
+
+mod clear_up;
+mod send_webhooks;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::egress::Egress;
+use crate::secret::Vault;
+use crate::storage::Db;
+use crate::tasks::Tasks;
+
+/// What the jobs work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub db: Db,
+    /// The master keys.
+    pub vault: Arc<Vault>,
+    /// The source of time.
+    pub clock: Clock,
+    /// The way out to the network.
+    pub egress: Egress,
+    /// Background work that shutdown waits for.
+    pub tasks: Tasks,
+}
+
+/// Starts every job; each runs until the gateway stops.
+pub fn start(parts: &Parts) {
+    parts.tasks.spawn(send_webhooks::run(parts.clone()));
+    parts.tasks.spawn(clear_up::run(parts.clone()));
+}

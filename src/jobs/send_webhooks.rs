@@ -1,0 +1,77 @@
+//! Sends what is due to webhooks, many at once and none twice at the same time.
+//! Never holds up one receiver for another: each delivery is a task of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::Parts;
+use crate::error::Result;
+use crate::webhook::{self, Due};
+
+/// How often due deliveries are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Deliveries under way at once.
+const IN_FLIGHT_MAX: usize = 64;
+
+pub(super) async fn run(parts: Parts) {
+    let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+    loop {
+        match claim(&parts, places.available_permits()).await {
+            Ok(due) => {
+                for due in due {
+                    // There is a place: nobody else takes any.
+                    let Ok(place) = places.clone().acquire_owned().await else {
+                        return;
+                    };
+                    let sending = parts.clone();
+                    parts.tasks.spawn(async move {
+                        send(&sending, due).await;
+                        drop(place);
+                    });
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "webhooks could not be looked for");
+            }
+        }
+        tokio::select! {
+            () = parts.tasks.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+async fn claim(parts: &Parts, places: usize) -> Result<Vec<Due>> {
+    let now = parts.clock.now();
+    let mut tx = parts.db.read().await?;
+    let is_idle = places == 0 || !webhook::any_due(&mut tx, now).await?;
+    drop(tx);
+    if is_idle {
+        return Ok(Vec::new());
+    }
+    let mut tx = parts.db.write().await?;
+    let at_most = i64::try_from(places).unwrap_or(i64::MAX);
+    let due = webhook::claim(&mut tx, &parts.vault, at_most, now).await?;
+    tx.commit().await?;
+    Ok(due)
+}
+
+async fn send(parts: &Parts, due: Due) {
+    let attempt = webhook::deliver(&parts.egress, &due, parts.clock.now()).await;
+    let result = if attempt.is_delivered {
+        Ok(attempt.result.as_str())
+    } else {
+        Err(attempt.result.as_str())
+    };
+    let settled = async {
+        let mut tx = parts.db.write().await?;
+        webhook::settle(&mut tx, (due.id, due.attempts), result, parts.clock.now()).await?;
+        Ok::<_, crate::error::Error>(tx.commit().await?)
+    };
+    if let Err(error) = settled.await {
+        // The lease ends, and it is sent again under the same number.
+        tracing::error!(delivery = due.id.0, error = %error.chain(), "what came of a delivery was not noted");
+    }
+}
