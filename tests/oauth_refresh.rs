@@ -7,7 +7,7 @@ use mentor_gateway::sql;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, Fault, Pair, Rotation, Switches};
-use upstream_fixtures::{Behaviour, Upstream};
+use upstream_fixtures::{Behaviour, Ill, Illness, Upstream};
 
 use crate::harness::{Client, Mcp, Reply, Stage, Stored, THINKING, eventually, names};
 
@@ -517,4 +517,45 @@ async fn a_provider_that_hangs_holds_up_nobody_but_its_own_server() {
     assert_eq!(reply.status, 200);
     assert!(reply.result()["structuredContent"].is_object());
     world.let_go(refreshing).await;
+}
+
+#[tokio::test]
+async fn a_call_that_lacks_a_scope_asks_its_person_for_it_and_not_for_another_token() {
+    let world = world(Switches::default(), 1800).await;
+    let lacking = Ill::LacksScope {
+        scope: "files:write".into(),
+    };
+    world.call().await;
+    world
+        .upstream
+        .fall_ill(Some(Illness::new(lacking).on("tools/call")));
+    let asked = world.call().await;
+    let text = asked.answer().to_string();
+    assert!(text.contains("/connect/"), "{text}");
+    let mut tx = world.stage.gateway.app.db.read().await.unwrap();
+    let scopes = sql!(
+        &mut tx,
+        scalar as String,
+        "SELECT scope FROM sign_in_prompts"
+    );
+    assert_eq!(scopes.unwrap(), "files:write");
+    assert_eq!(world.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn the_use_of_a_grant_is_noted() {
+    let world = world(Switches::default(), 1800).await;
+    world.call().await;
+    let now = world.stage.gateway.app.clock.now();
+    let is_noted = async || {
+        let mut tx = world.stage.gateway.app.db.read().await.unwrap();
+        let used = sql!(
+            &mut tx,
+            scalar as Option<i64>,
+            "SELECT last_used_at FROM connected_services WHERE id = $1",
+            world.grant
+        );
+        (used.unwrap() == Some(now.0)).then_some(())
+    };
+    eventually("the use of the grant", is_noted).await;
 }

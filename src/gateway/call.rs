@@ -12,12 +12,14 @@ use super::parked;
 use super::relay::{Back, Record, Relay, Start};
 use super::renew;
 use super::rounds::{Resend, is_input_required};
+use super::sign_in::SignIn;
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
 use super::view::{Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
+use crate::credentials::resolve::Step;
 use crate::error::UpstreamFailureKind;
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, RawObject, Version, meta};
@@ -82,19 +84,24 @@ impl Call<'_> {
         entry
     }
 
+    /// The way to the server, whose grant is used from here on.
+    fn enter(&self, gateway: &Gateway, record: &mut Record) -> Result<&Open, Refusal> {
+        let open = self.member.enter().inspect_err(|refusal| {
+            record.ended(match refusal {
+                Refusal::SignIn(_) => "sign_in_needed",
+                Refusal::Rpc(_) | Refusal::Product(_) => "no_connection",
+            });
+        })?;
+        if let Some(grant) = open.credential.grant {
+            gateway.refresher.used(grant.id);
+        }
+        Ok(open)
+    }
+
     /// Carries the request to the server and brings back what comes.
     pub(super) async fn relay(self, gateway: &Arc<Gateway>) -> Result<Outcome, Refusal> {
         let mut record = Record::new(gateway, self.entry(gateway), self.watch);
-        let open = match self.member.enter() {
-            Ok(open) => open,
-            Err(refusal) => {
-                record.ended(match refusal {
-                    Refusal::SignIn(_) => "sign_in_needed",
-                    Refusal::Rpc(_) | Refusal::Product(_) => "no_connection",
-                });
-                return Err(refusal);
-            }
-        };
+        let open = self.enter(gateway, &mut record)?;
         if let Err(error) = gateway.audit.admit() {
             record.ended("audit_unavailable");
             return Err(error.into());
@@ -136,7 +143,7 @@ impl Call<'_> {
         };
         let sent = match sent {
             Ok(sent) => sent,
-            Err(failure) => return Ok(self.finish(back.failure(failure))),
+            Err(failure) => return self.failed(back, open, failure),
         };
         back.crossing.upstream = sent.version;
         let resend = self.resend(open, &back);
@@ -256,6 +263,31 @@ impl Call<'_> {
             Some(Err(failure)) => self.finish(start.back.failure(failure)),
             first => Outcome::Stream(Box::new(Relay::new(Start { first, ..start }, request))),
         }
+    }
+
+    /// The answer to a call that brought none, or the way to one: a sign-in with the scopes that the server asks for.
+    fn failed(
+        &self,
+        mut back: Back,
+        open: &Open,
+        failure: CallFailure,
+    ) -> Result<Outcome, Refusal> {
+        let server = &self.member.server;
+        let is_own = open.credential.step == Some(Step::User) && open.credential.grant.is_some();
+        let scope = failure.missing_scope().filter(|_| is_own);
+        let Some(scope) = scope else {
+            return Ok(self.finish(back.failure(failure)));
+        };
+        back.record.ended("scope_needed");
+        if let Some(session) = &self.request.session {
+            session.end_call(&back.id);
+        }
+        Err(Refusal::SignIn(SignIn {
+            server: server.id,
+            server_name: server.name.clone(),
+            scope,
+            refused: open.credential.grant,
+        }))
     }
 
     /// Sends, and once more with another token if the upstream takes this one no more. Returns the server with that
@@ -405,10 +437,9 @@ impl Call<'_> {
 /// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
 /// that lacks a scope would lack it again.
 fn is_refused_token(failure: &CallFailure) -> bool {
-    let lacks_scope = |challenge: &String| challenge.contains("insufficient_scope");
     failure.kind == UpstreamFailureKind::Unauthorized
         && !failure.may_have_executed
-        && !failure.challenge.as_ref().is_some_and(lacks_scope)
+        && failure.missing_scope().is_none()
 }
 
 /// Numbers are compared as numbers, so that `42.0` agrees with 42.

@@ -162,6 +162,7 @@ impl Member {
                 server: self.server.id,
                 server_name: self.server.name.clone(),
                 scope: String::new(),
+                refused: None,
             })),
             Access::Closed(closed) => Err(closed.error(&self.server.name).into()),
         }

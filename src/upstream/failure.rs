@@ -3,6 +3,9 @@
 use crate::egress::{Failure, Sent};
 use crate::error::{Error, UpstreamFailure, UpstreamFailureKind};
 
+/// Longest list of scopes that a challenge may name, in bytes.
+const SCOPE_BYTES_MAX: usize = 1024;
+
 /// A call that brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallFailure {
@@ -22,6 +25,19 @@ impl CallFailure {
             may_have_executed,
             challenge: None,
         }
+    }
+
+    /// The scopes that the credential lacks, if the server says so (RFC 6750 section 3.1), separated by spaces.
+    pub fn missing_scope(&self) -> Option<String> {
+        let challenge = self.challenge.as_deref()?;
+        if !challenge.contains("insufficient_scope") {
+            return None;
+        }
+        let (_, rest) = challenge.split_once("scope=\"")?;
+        let scope = rest.split('"').next().unwrap_or_default();
+        let is_scope = |c: char| c.is_ascii_graphic() || c == ' ';
+        let is_usable = scope.len() <= SCOPE_BYTES_MAX && scope.chars().all(is_scope);
+        Some(scope.to_owned()).filter(|_| is_usable)
     }
 
     /// The product error, with the server's name.

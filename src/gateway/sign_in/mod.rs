@@ -21,6 +21,7 @@ use super::parked::can_answer;
 use super::view::{Closed, View};
 use super::{Gateway, Outcome, Refusal, Request, route};
 use crate::clock::Stopwatch;
+use crate::credentials::headers::GrantVersion;
 use crate::error::{Error, Result};
 use crate::mcp::{Message, Version};
 use crate::registry::server::ServerId;
@@ -35,6 +36,8 @@ pub struct SignIn {
     pub server_name: String,
     /// Scopes beyond those of the server's service, separated by spaces.
     pub scope: String,
+    /// The grant that was not enough, at the version that was not.
+    pub refused: Option<GrantVersion>,
 }
 
 impl SignIn {
@@ -82,7 +85,7 @@ impl Climb<'_> {
         }
         let caller = &self.request.caller;
         if self.retry.is_none()
-            && wait::is_signed_in((self.gateway, caller), &self.request.target, needed.server).await
+            && wait::is_signed_in((self.gateway, caller), &self.request.target, needed).await
         {
             return self.go_on().await;
         }
@@ -145,9 +148,7 @@ impl Climb<'_> {
     /// First rung. A client that comes back before its person is done is held for a moment, and then asked again.
     async fn require_input(self, needed: &SignIn, question: &Question) -> Result<Outcome, Refusal> {
         if self.retry.is_some() {
-            let ending = self
-                .sign_ins()
-                .soon(self.gateway, self.request, needed.server);
+            let ending = self.sign_ins().soon(self.gateway, self.request, needed);
             if self.unless_cancelled(ending).await? == Ending::SignedIn {
                 return self.go_on().await;
             }
@@ -159,12 +160,8 @@ impl Climb<'_> {
     /// Second rung: the client hears on its own stream when it may call again.
     fn announce_end(&self, needed: &SignIn, question: &Question) {
         if let Some(session) = &self.request.session {
-            self.sign_ins().announce(
-                self.gateway,
-                self.request,
-                session,
-                (needed.server, &question.id),
-            );
+            self.sign_ins()
+                .announce(self.gateway, self.request, session, (needed, &question.id));
         }
     }
 

@@ -14,7 +14,7 @@ use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::gateway::chats::{ChatEvent, ChatKey};
 use crate::gateway::client::ClientSession;
-use crate::gateway::view::{Access, Closed};
+use crate::gateway::view::{Access, Closed, Open};
 use crate::gateway::{Gateway, Request, Target};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, message};
@@ -73,16 +73,16 @@ impl Default for SignIns {
 struct Wait {
     gateway: Arc<Gateway>,
     request: Request,
-    server: ServerId,
+    needed: SignIn,
     until: UnixMs,
 }
 
 impl Wait {
-    fn new(gateway: &Arc<Gateway>, request: &Request, server: ServerId, time: Duration) -> Self {
+    fn new(gateway: &Arc<Gateway>, request: &Request, needed: &SignIn, time: Duration) -> Self {
         Self {
             gateway: gateway.clone(),
             request: request.clone(),
-            server,
+            needed: needed.clone(),
             until: gateway.clock.now().plus(time),
         }
     }
@@ -93,7 +93,7 @@ impl Wait {
         let person = (caller.tenant.id, caller.user.id);
         let mut woken = self.gateway.sign_ins.woken.subscribe();
         loop {
-            if is_signed_in((&self.gateway, caller), &self.request.target, self.server).await {
+            if is_signed_in((&self.gateway, caller), &self.request.target, &self.needed).await {
                 return Ending::SignedIn;
             }
             let left_ms = self.until.since_ms(self.gateway.clock.now());
@@ -114,15 +114,23 @@ impl Wait {
 pub(super) async fn is_signed_in(
     (gateway, caller): (&Arc<Gateway>, &Caller),
     target: &Target,
-    server: ServerId,
+    needed: &SignIn,
 ) -> bool {
+    let is_refused =
+        |open: &Open| needed.refused.is_some() && open.credential.grant == needed.refused;
     let looked = async {
         let view = gateway.fresh_view(caller, target).await?;
-        let still_asks = view.members.iter().any(|member| {
-            member.server.id == server
-                && matches!(member.access, Access::Closed(Closed::SignInNeeded))
-        });
-        Ok::<_, Error>(!still_asks || adopt(gateway, caller, server).await?)
+        let member = view
+            .members
+            .iter()
+            .find(|member| member.server.id == needed.server);
+        Ok::<_, Error>(match member.map(|member| &member.access) {
+            Some(Access::Open(open)) => !is_refused(open),
+            Some(Access::Closed(Closed::SignInNeeded)) => {
+                adopt(gateway, caller, needed.server).await?
+            }
+            Some(Access::Closed(_)) | None => true,
+        })
     };
     looked.await.unwrap_or_else(|error| {
         tracing::warn!(error = %error.chain(), "a sign-in could not be looked for");
@@ -156,9 +164,9 @@ impl SignIns {
         &self,
         gateway: &Arc<Gateway>,
         request: &Request,
-        server: ServerId,
+        needed: &SignIn,
     ) -> Ending {
-        let wait = Wait::new(gateway, request, server, RETRY_WAIT);
+        let wait = Wait::new(gateway, request, needed, RETRY_WAIT);
         wait.end().await
     }
 
@@ -180,7 +188,7 @@ impl SignIns {
                     let (sender, receiver) = watch::channel(None);
                     let sender = Arc::new(sender);
                     waits.insert(key.clone(), sender.clone());
-                    let wait = Wait::new(gateway, request, needed.server, CHAT_WAIT);
+                    let wait = Wait::new(gateway, request, needed, CHAT_WAIT);
                     let chat = ChatWait {
                         key,
                         sender,
@@ -205,7 +213,7 @@ impl SignIns {
         gateway: &Arc<Gateway>,
         request: &Request,
         session: &Arc<ClientSession>,
-        (server, question): (ServerId, &str),
+        (needed, question): (&SignIn, &str),
     ) {
         let key = (session.id.clone(), question.to_owned());
         {
@@ -214,7 +222,7 @@ impl SignIns {
                 return;
             }
         }
-        let wait = Wait::new(gateway, request, server, PROMPT_LIFE);
+        let wait = Wait::new(gateway, request, needed, PROMPT_LIFE);
         let session = session.clone();
         gateway.tasks.spawn(async move {
             let stop = wait.gateway.tasks.stop.clone();

@@ -228,6 +228,19 @@ pub(super) async fn give_up(
     Ok(marked == 1)
 }
 
+/// Notes that a call travelled with the grant.
+pub(super) async fn touch(db: &Db, id: i64, now: UnixMs) -> Result<()> {
+    let mut tx = db.write().await?;
+    sql!(
+        &mut tx,
+        execute,
+        "UPDATE connected_services SET last_used_at = $2 WHERE id = $1",
+        id,
+        now
+    )?;
+    Ok(tx.commit().await?)
+}
+
 /// Grants to refresh ahead of their end: those used lately, and, so that the provider does not forget them, those
 /// whose token ended long ago.
 pub(super) async fn due_before(db: &Db, horizon: UnixMs, times: &Times) -> Result<Vec<i64>> {

@@ -11,6 +11,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use moka::sync::Cache;
 use tokio::sync::watch;
 
 pub use due::{Ask, is_ending};
@@ -25,6 +26,10 @@ use crate::tasks::Tasks;
 
 /// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
 pub const CALLER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// `last_used_at` is written at most this often per grant, and remembered for so many.
+const USED_EVERY: Duration = Duration::from_secs(600);
+const USED_MAX: u64 = 50_000;
 
 /// What a refresh came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,8 @@ impl Parts {
 pub struct Refresher {
     parts: Arc<Parts>,
     flights: Arc<Mutex<Flights>>,
+    /// Grants whose use was noted lately.
+    used: Cache<i64, ()>,
 }
 
 /// What is under way in this process, and where its end is announced.
@@ -124,6 +131,10 @@ impl Refresher {
         Self {
             parts: Arc::new(parts),
             flights: Arc::default(),
+            used: Cache::builder()
+                .max_capacity(USED_MAX)
+                .time_to_live(USED_EVERY)
+                .build(),
         }
     }
 
@@ -143,6 +154,20 @@ impl Refresher {
             // The wait was too long, or the task ended without a word.
             Err(_) | Ok(Err(_)) => Refreshed::Later,
         }
+    }
+
+    /// Notes that a call travels with a grant. Written now and then, and by nobody waited for.
+    pub fn used(&self, grant: i64) {
+        if self.used.contains_key(&grant) {
+            return;
+        }
+        self.used.insert(grant, ());
+        let parts = self.parts.clone();
+        self.parts.tasks.spawn(async move {
+            if let Err(error) = lease::touch(&parts.db, grant, parts.clock.now()).await {
+                tracing::warn!(grant.id = grant, error = %error.chain(), "the use of a grant was not noted");
+            }
+        });
     }
 
     /// Refreshes what is due ahead of its expiry. Returns how many grants were looked at.

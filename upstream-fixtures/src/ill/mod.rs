@@ -85,6 +85,11 @@ pub enum Ill {
     ClosesIdle,
     /// Answers 401, whatever the credentials.
     Unauthorized,
+    /// 403: the token lacks these scopes.
+    LacksScope {
+        /// Separated by spaces.
+        scope: String,
+    },
 }
 
 impl Ill {
@@ -102,7 +107,8 @@ impl Ill {
             | Ill::SlowHeaders { .. }
             | Ill::Status { .. }
             | Ill::ClosesIdle
-            | Ill::Unauthorized => "*",
+            | Ill::Unauthorized
+            | Ill::LacksScope { .. } => "*",
             Ill::HangOnCall
             | Ill::HangAfterHeaders
             | Ill::DieBeforeHeaders
@@ -205,6 +211,7 @@ pub(crate) async fn act(ill: &Ill, call: &Call) {
         | Ill::Redirect { .. }
         | Ill::SlowHeaders { .. }
         | Ill::Status { .. }
-        | Ill::Unauthorized => messages::well(call).await,
+        | Ill::Unauthorized
+        | Ill::LacksScope { .. } => messages::well(call).await,
     }
 }

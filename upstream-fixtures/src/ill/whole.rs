@@ -47,6 +47,16 @@ pub(crate) async fn at_the_door(ill: &Ill, resource_metadata: Option<String>) ->
             })
         }
         Ill::Unauthorized => Some(unauthorized(resource_metadata)),
+        Ill::LacksScope { scope } => {
+            let challenge = format!(r#"Bearer error="insufficient_scope", scope="{scope}""#);
+            Some(
+                (
+                    StatusCode::FORBIDDEN,
+                    [(header::WWW_AUTHENTICATE, challenge)],
+                )
+                    .into_response(),
+            )
+        }
         _ => None,
     }
 }
