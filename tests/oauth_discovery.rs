@@ -133,6 +133,37 @@ async fn a_server_leads_to_its_sign_in_and_a_call_travels_with_the_persons_token
 }
 
 #[tokio::test]
+async fn a_server_that_moved_to_another_issuer_is_signed_in_to_there_as_a_new_client() {
+    let mut world = World::start(Behaviour::stateless(), Switches::default()).await;
+    let before = world.find().await;
+    world.finish(&world.begin(&before, "").await).await;
+
+    let next = AuthorizationServer::start(Switches::default())
+        .await
+        .unwrap();
+    world
+        .upstream
+        .name_authorization_servers(vec![next.issuer()]);
+    let old = std::mem::replace(&mut world.issuer, next);
+    let asked_of_old = old.asked().len();
+    let after = world.find().await;
+    assert_ne!(after["id"], before["id"]);
+    let auth_url = world.begin(&after, "").await;
+    assert!(auth_url.as_str().starts_with(&world.issuer.issuer()));
+    world.finish(&auth_url).await;
+    assert_eq!(old.asked().len(), asked_of_old);
+    // The old service leads nowhere any more, and the new one is found again.
+    let path = format!(
+        "{}/{}/",
+        before["oauth_provider"].as_str().unwrap(),
+        before["name"].as_str().unwrap()
+    );
+    let path = connected_services("bob", &path);
+    world.stage.learner.get(&path).await.expect(404);
+    assert_eq!(world.find().await["id"], after["id"]);
+}
+
+#[tokio::test]
 async fn what_an_admin_stored_comes_before_a_registration() {
     let world = World::start(Behaviour::stateless(), Switches::default()).await;
     let service = world.find().await;

@@ -98,7 +98,10 @@ async fn a_user_connection_with_a_grant_shows_whose_it_is() {
     assert_eq!(row["credentials"], "");
     assert_eq!(
         row["connected_service_summary"],
-        json!({"id": grant, "provider": "google", "service": "drive", "user": "bob", "platform_key": "acme"})
+        json!({
+            "id": grant, "provider": "google", "service": "drive", "user": "bob", "platform_key": "acme",
+            "needs_reauth": null, "needs_reauth_reason": null,
+        })
     );
     let follows = world
         .create(json!({"auth_type": "oauth2", "connected_service": grant}))

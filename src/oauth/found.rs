@@ -67,8 +67,38 @@ pub async fn store(
         new.name = distinct(&new.name, &new.server_url);
     }
     let id = service::store(tx, id, &new, now).await?;
+    supersede(tx, tenant, (id, &new.server_url)).await?;
     let stored = service::find(tx, id).await?;
     stored.ok_or_else(|| Error::internal("a service that was just stored is not there"))
+}
+
+/// A server that has moved to another authorization server is signed in to there and nowhere else. What was granted at
+/// the old one stays and is used no more (2026-07-28, authorization: credentials belong to their issuer).
+async fn supersede(
+    tx: &mut Tx,
+    tenant: TenantId,
+    (service, server_url): (service::ServiceId, &str),
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE servers SET oauth_service_id = $3 WHERE tenant_id = $1 AND oauth_service_id IN (
+             SELECT o.id FROM oauth_services o JOIN oauth_providers p ON p.id = o.provider_id
+             WHERE p.tenant_id = $1 AND o.server_url = $2 AND o.id <> $3)",
+        tenant,
+        server_url,
+        service
+    )?;
+    sql!(
+        tx,
+        execute,
+        "UPDATE oauth_services SET is_enabled = (id = $3) WHERE server_url = $2
+             AND provider_id IN (SELECT id FROM oauth_providers WHERE tenant_id = $1)",
+        tenant,
+        server_url,
+        service
+    )?;
+    Ok(())
 }
 
 /// The provider of an issuer that was discovered for a tenant.

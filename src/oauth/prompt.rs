@@ -106,6 +106,28 @@ pub async fn list(tx: &mut Tx, user: UserId, now: UnixMs) -> Result<Vec<Prompt>>
     standing(tx, (None, Some(user)), now).await
 }
 
+/// The scopes that the standing question of a person about a server asks for, beyond those of the server's service.
+///
+/// # Errors
+/// If the database fails.
+pub async fn scope_of(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    server: ServerId,
+    now: UnixMs,
+) -> Result<Option<String>> {
+    Ok(sql!(
+        tx,
+        scalar_optional as String,
+        "SELECT scope FROM sign_in_prompts
+         WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3 AND expires_at > $4",
+        tenant,
+        user,
+        server,
+        now
+    )?)
+}
+
 async fn standing(
     tx: &mut Tx,
     (id, user): (Option<&str>, Option<UserId>),

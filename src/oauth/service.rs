@@ -74,6 +74,11 @@ impl Offer {
     pub fn is_enabled(&self) -> bool {
         self.provider.is_enabled && self.service.is_enabled
     }
+
+    /// Whether an MCP server led to it, and not the catalog.
+    pub fn is_discovered(&self) -> bool {
+        !self.service.server_url.is_empty()
+    }
 }
 
 /// What is known of a service before it has a number.

@@ -14,6 +14,7 @@ use crate::audit;
 use crate::error::{Error, Result};
 use crate::oauth::connected_service::{self, ConnectedService, Filter};
 use crate::oauth::flow::{self, Person, Start};
+use crate::oauth::prompt;
 use crate::oauth::service::{self, ServiceId};
 use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::server::{self, ServerId};
@@ -131,7 +132,7 @@ async fn start(call: Call) -> Result<Answer> {
     let redirect_uri = reader.filter("redirect_uri", URI_CHARACTERS_MAX);
     let server = reader.id("server").value().map(ServerId);
     reader.finish()?;
-    let (person, service) = named(&call, server).await?;
+    let (person, service, further_scope) = named(&call, server).await?;
     let start = Start {
         tenant: &call.caller.tenant,
         user: &person,
@@ -139,7 +140,7 @@ async fn start(call: Call) -> Result<Answer> {
         service,
         server,
         prompt_id: None,
-        further_scope: "",
+        further_scope: &further_scope,
         redirect_uri: redirect_uri.as_deref(),
         base_url: &call.base_url,
     };
@@ -149,18 +150,21 @@ async fn start(call: Call) -> Result<Answer> {
     })
 }
 
-/// The person and the service of the path; the server, if one is named, must be one that the tenant sees.
-async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, ServiceId)> {
+/// The person and the service of the path, and the scopes that a call of theirs to the server lacked; the server, if
+/// one is named, must be one that the tenant sees.
+async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, ServiceId, String)> {
     let tenant = call.caller.tenant.id;
     let mut tx = call.app.db.read().await?;
     let person = person(&mut tx, call).await?;
+    let mut lacked = None;
     if let Some(id) = server {
         server::get_visible(&mut tx, tenant, id).await?;
+        lacked = prompt::scope_of(&mut tx, (tenant, person.id), id, call.now()).await?;
     }
     let names = (call.path.get("provider"), call.path.get("service"));
     let found = service::find_by_names(&mut tx, tenant, names).await?;
     let offer = found.ok_or(Error::NotFound("service"))?;
-    Ok((person, offer.service.id))
+    Ok((person, offer.service.id, lacked.unwrap_or_default()))
 }
 
 async fn delete(call: Call) -> Result<Answer> {

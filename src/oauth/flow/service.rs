@@ -20,8 +20,9 @@ pub enum FindError {
     Other(#[from] Error),
 }
 
-/// Finds the service of the server at a URL: one that is known, else one that the server leads to, which is kept
-/// under the name that is given.
+/// Finds the service of the server at a URL: one of the catalog that it is registered with, else the one that the
+/// server leads to now, which is kept under the name that is given. A server may move to another authorization server;
+/// one that does not answer is signed in to where it was before.
 ///
 /// # Errors
 /// [`FindError::Discover`] with the reason for an admin.
@@ -32,11 +33,20 @@ pub async fn find_service(
 ) -> Result<Offer, FindError> {
     let destination = flow.egress.check_url(url).map_err(DiscoverError::from)?;
     let url = destination.as_str();
-    if let Some(known) = known(flow, tenant, url).await? {
-        return Ok(known);
+    let known = known(flow, tenant, url).await?;
+    if known.as_ref().is_some_and(|known| !known.is_discovered()) {
+        return known.ok_or(FindError::Other(Error::NotFound("service")));
     }
-    let found = discover::discover(&flow.egress, url).await?;
+    let kept = known
+        .as_ref()
+        .map(|known| known.service.display_name.clone());
+    let found = match (discover::discover(&flow.egress, url).await, known) {
+        (Ok(found), _) => found,
+        (Err(DiscoverError::Nowhere), Some(known)) => return Ok(known),
+        (Err(error), _) => return Err(error.into()),
+    };
     let mut tx = flow.db.write().await.map_err(Error::from)?;
+    let name = kept.as_deref().unwrap_or(name);
     let offer = found::store(&mut tx, tenant, (&found, name), flow.clock.now()).await?;
     tx.commit().await.map_err(Error::from)?;
     Ok(offer)
@@ -55,7 +65,10 @@ async fn known(flow: &Flow, tenant: TenantId, url: &str) -> Result<Option<Offer>
 pub async fn service_of(flow: &Flow, tenant: TenantId, server: &Server) -> Result<Offer> {
     if server.oauth_service_id.is_some() {
         let mut tx = flow.db.read().await?;
-        return service::of_server(&mut tx, server).await;
+        let registered = service::of_server(&mut tx, server).await?;
+        if !registered.is_discovered() {
+            return Ok(registered);
+        }
     }
     match find_service(flow, tenant, (&server.url, &server.name)).await {
         Ok(offer) => Ok(offer),
