@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use tokio::sync::{Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
 
 pub use exchange::{Answer, Ask, Event, Exchange, Reply};
 pub use failure::CallFailure;
@@ -142,6 +143,7 @@ impl Upstreams {
             sessions: session::cache(SESSIONS_MAX, SESSION_IDLE),
             changes: self.changes.clone(),
             listeners: self.listeners.clone(),
+            retired: self.tasks.stop.child_token(),
         });
         Ok(self.known.get_with(key, async { upstream }).await)
     }
@@ -170,6 +172,8 @@ pub struct Upstream {
     changes: broadcast::Sender<Change>,
     /// Streams that only listen for changes, all upstreams together.
     listeners: Arc<Semaphore>,
+    /// Cancelled when the record is gone: a session that was being made meanwhile ends as it begins.
+    retired: CancellationToken,
 }
 
 impl Upstream {
@@ -183,6 +187,9 @@ impl Upstream {
         credential: &Outbound,
         client: &Client,
     ) -> Result<Arc<Session>, CallFailure> {
+        if self.retired.is_cancelled() {
+            return Err(CallFailure::of(UpstreamFailureKind::Disabled, false));
+        }
         let key = SessionKey {
             credential: credential.fingerprint,
             lane: self.lane_of(lane),
@@ -210,11 +217,12 @@ impl Upstream {
         }
     }
 
-    /// Ends every session.
+    /// Ends every session, and any that may still come.
     async fn close(&self) {
         for (_, session) in &self.sessions {
             session.close().await;
         }
+        self.retired.cancel();
         self.sessions.invalidate_all();
     }
 

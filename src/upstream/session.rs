@@ -149,7 +149,7 @@ impl Session {
         credential: &Outbound,
         wire: Wire,
     ) -> Arc<Self> {
-        let closed = upstream.tasks.stop.child_token();
+        let closed = upstream.retired.child_token();
         Arc::new(Self {
             upstream,
             credential: credential.headers.clone(),
