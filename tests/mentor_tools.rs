@@ -535,8 +535,12 @@ async fn a_storm_of_announcements_is_one_look_in_five_seconds() {
             .await
             .result();
     }
-    let looks = upstream.calls_of("tools/list");
-    assert!((1..=2).contains(&looks), "{looks} looks");
+    // The one look that must come may be put off past the end of the storm.
+    let looks = eventually("a look", async || {
+        Some(upstream.calls_of("tools/list")).filter(|looks| *looks > 0)
+    })
+    .await;
+    assert!(looks <= 2, "{looks} looks");
 }
 
 #[tokio::test]
