@@ -46,6 +46,53 @@ async fn a_certificate_is_a_picture_with_what_it_attests() {
 }
 
 #[tokio::test]
+async fn a_certificate_is_a_pdf_and_a_png_too() {
+    let academy = Academy::v2().await;
+    let link = async |format: &str| {
+        let arguments = json!({ "enrollmentId": "enr_100" });
+        let answer = academy.call(&academy.learner, "academy_get_certificate", arguments);
+        let link = answer.await["certificate"]["downloads"][format].take();
+        follow(&academy, link.as_str().unwrap()).await
+    };
+    let pdf = link("pdf").await;
+    assert_eq!(pdf.header("content-type"), Some("application/pdf"));
+    assert!(pdf.bytes.starts_with(b"%PDF-1."));
+    assert!(pdf.bytes.ends_with(b"%%EOF"));
+    let holds = |text: &[u8]| pdf.bytes.windows(text.len()).any(|window| window == text);
+    assert!(holds(b"NotoSerif"), "the typeface is not in it");
+    let png = link("png").await;
+    assert_eq!(png.header("content-type"), Some("image/png"));
+    assert!(png.bytes.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let number = |at: usize| u32::from_be_bytes(png.bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((number(16), number(20)), (2246, 1588));
+}
+
+#[tokio::test]
+async fn a_link_ends_with_the_right_of_whoever_it_was_made_for() {
+    let academy = Academy::v2().await;
+    let arguments = json!({ "enrollmentId": "enr_100" });
+    let answer = academy
+        .call(&academy.admin, "academy_get_certificate", arguments)
+        .await;
+    let of_admin = answer["certificate"]["downloads"]["pdf"].as_str().unwrap();
+    let of_learner = certificate_link(&academy).await;
+    let statuses = async || {
+        let (first, second) = (follow(&academy, of_admin), follow(&academy, &of_learner));
+        (first.await.status, second.await.status)
+    };
+    assert_eq!(statuses().await, (200, 200));
+    let mut tx = academy.write().await;
+    for statement in [
+        "UPDATE users SET role = 'manager' WHERE username = 'alice'",
+        "UPDATE users SET is_active = FALSE WHERE username = 'bob'",
+    ] {
+        mentor_gateway::sql!(&mut tx, execute, sqlx::AssertSqlSafe(statement)).unwrap();
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(statuses().await, (404, 404));
+}
+
+#[tokio::test]
 async fn a_link_is_for_one_file_and_for_ten_minutes() {
     let academy = Academy::v2().await;
     let link = certificate_link(&academy).await;

@@ -1,14 +1,15 @@
 //! One tenant's academy, live or sandbox, and who acts in it.
 //! Every query of the academy is bound to a realm, so that nothing is found in another tenant or from the sandbox.
 
-use super::Result;
 use super::person::{self, Person};
+use super::{Error, Result};
 use crate::auth::Caller;
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
+use crate::tenant::user::{self, Role, UserId};
 
 /// The number of a realm. The one that does not exist yet holds nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -83,6 +84,27 @@ impl Actor {
             person,
             is_admin: false,
             is_instructor: false,
+        })
+    }
+
+    /// The actor that a user is in a realm now, without a key: with the rights of their role.
+    ///
+    /// # Errors
+    /// `NotFound` if they are not there any more.
+    pub async fn holding(tx: &mut Tx, realm: RealmId, user: UserId) -> Result<Self> {
+        let tenant = sql!(
+            tx,
+            scalar_optional as TenantId,
+            "SELECT tenant_id FROM academy_realms WHERE id = $1",
+            realm
+        )?;
+        let tenant = tenant.ok_or(Error::not_found("academy"))?;
+        let user = user::get_by_id(tx, tenant, user).await?;
+        Ok(Self {
+            realm,
+            person: person::find_by_user(tx, realm, user.id).await?,
+            is_admin: user.role == Role::Admin,
+            is_instructor: user.role == Role::Instructor,
         })
     }
 

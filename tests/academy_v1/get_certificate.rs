@@ -16,7 +16,7 @@ async fn the_example_of_the_specification_comes_true() {
     let url = "https://cdn.academy.ai/certificates/cert_xyz123.pdf";
     link(
         &mut certificate["certificateUrl"],
-        "/academy/certificates/cert_xyz123.svg",
+        "/academy/certificates/cert_xyz123.pdf",
         url,
     );
     let page = format!("{}/verify/cert_xyz123", academy.gateway.base);

@@ -14,7 +14,7 @@ async fn the_example_of_the_specification_comes_true() {
     let url = "https://cdn.academy.ai/certificates/enr_def456.pdf";
     link(
         &mut answer["enrollments"][1]["certificateUrl"],
-        "/academy/certificates/cert_xyz123.svg",
+        "/academy/certificates/cert_xyz123.pdf",
         url,
     );
     assert_eq!(

@@ -106,7 +106,7 @@ async fn a_certificate_is_what_the_tool_answers() {
         &mut read["certificateUrl"],
         &mut called["certificate"]["certificateUrl"],
     ] {
-        link(value, "/academy/certificates/cert_xyz123.svg", "a link");
+        link(value, "/academy/certificates/cert_xyz123.pdf", "a link");
     }
     assert_eq!(read, called["certificate"]);
 }

@@ -13,8 +13,14 @@ async fn the_example_of_the_specification_comes_true_but_for_the_blockchain_that
     let mut answer = academy
         .call(&academy.learner, TOOL, json!({ "enrollmentId": "enr_100" }))
         .await;
-    let picture = &mut answer["certificate"]["downloads"]["svg"];
-    link(picture, "/academy/certificates/cert_700.svg", "a link");
+    for format in ["pdf", "png", "svg"] {
+        let file = &mut answer["certificate"]["downloads"][format];
+        link(
+            file,
+            &format!("/academy/certificates/cert_700.{format}"),
+            format,
+        );
+    }
     assert_eq!(
         answer,
         json!({
@@ -31,7 +37,7 @@ async fn the_example_of_the_specification_comes_true_but_for_the_blockchain_that
                     "completionDate": "2024-11-18",
                     "credentialId": "AIEA-2024-123400"
                 },
-                "downloads": { "svg": "a link" }
+                "downloads": { "pdf": "pdf", "png": "png", "svg": "svg" }
             }
         })
     );
@@ -52,4 +58,20 @@ async fn a_course_that_is_under_way_has_none() {
             }
         })
     );
+}
+
+#[tokio::test]
+async fn a_format_names_the_files_that_are_wanted() {
+    let academy = Academy::v2().await;
+    for (format, wanted) in [
+        ("metadata", &["pdf", "png", "svg"][..]),
+        ("pdf_url", &["pdf"]),
+        ("image_url", &["png", "svg"]),
+    ] {
+        let arguments = json!({ "enrollmentId": "enr_100", "format": format });
+        let answer = academy.call(&academy.learner, TOOL, arguments).await;
+        let downloads = answer["certificate"]["downloads"].as_object().unwrap();
+        let named: Vec<&String> = downloads.keys().collect();
+        assert_eq!(named, wanted, "{format}");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod certificate;
+mod print;
 mod verify;
 
 use std::sync::Arc;
@@ -21,11 +22,10 @@ use serde::Deserialize;
 use super::drf;
 use super::path::Words;
 use crate::academy::download::Download;
-use crate::academy::{
-    Actor, certificate as certificates, enrollment, material, office_hours, person,
-};
+use crate::academy::{Actor, certificate as certificates, enrollment, material, office_hours};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::storage::Tx;
 
 /// What a file may do in a browser: nothing.
 const POLICY: HeaderValue =
@@ -53,7 +53,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 struct File {
     name: String,
     media_type: &'static str,
-    content: String,
+    content: Vec<u8>,
 }
 
 fn answer(made: Result<File>) -> Response {
@@ -100,6 +100,13 @@ fn allowed(app: &App, file: &str, shown: &Shown) -> Result<Download> {
     found.ok_or(Error::NotFound("file"))
 }
 
+/// Whoever a link was made for, as they are now: not there any more, or without a right that they had, they get nothing.
+async fn holder(tx: &mut Tx, download: &Download) -> Result<Actor> {
+    Actor::holding(tx, download.realm, download.user)
+        .await
+        .map_err(core)
+}
+
 async fn certificate_file(
     State(app): State<Arc<App>>,
     Path(file): Path<String>,
@@ -107,18 +114,44 @@ async fn certificate_file(
 ) -> Response {
     let made = async {
         let download = allowed(&app, &format!("certificates/{file}"), &shown)?;
-        let id = file.strip_suffix(".svg").ok_or(Error::NotFound("file"))?;
+        let (id, format) = file.rsplit_once('.').ok_or(Error::NotFound("file"))?;
         let mut tx = app.db.read().await?;
+        let actor = holder(&mut tx, &download).await?;
         let row = certificates::get(&mut tx, download.realm, id)
             .await
             .map_err(core)?;
+        enrollment::get(&mut tx, &actor, &row.enrollment_id)
+            .await
+            .map_err(core)?;
+        drop(tx);
+        let (media_type, content) = printed(row, format).await?;
         Ok(File {
-            media_type: "image/svg+xml",
-            content: certificate::svg(&row),
+            media_type,
+            content,
             name: file,
         })
     };
     answer(made.await)
+}
+
+/// A certificate in the format that a file name ends in. Drawing takes a while, so it keeps no request waiting.
+async fn printed(row: certificates::Certificate, format: &str) -> Result<(&'static str, Vec<u8>)> {
+    let draw: fn(&certificates::Certificate) -> Result<Vec<u8>> = match format {
+        "svg" => {
+            let picture = certificate::svg(&row, "").into_bytes();
+            return Ok(("image/svg+xml", picture));
+        }
+        "pdf" => print::pdf,
+        "png" => print::png,
+        _ => return Err(Error::NotFound("file")),
+    };
+    let media_type = if format == "pdf" {
+        "application/pdf"
+    } else {
+        "image/png"
+    };
+    let drawn = tokio::task::spawn_blocking(move || draw(&row)).await;
+    Ok((media_type, drawn.map_err(Error::internal)??))
 }
 
 async fn material_file(
@@ -130,14 +163,9 @@ async fn material_file(
         let download = allowed(&app, &format!("materials/{id}/download"), &shown)?;
         let (realm, now) = (download.realm, app.clock.now());
         let mut tx = app.db.write().await?;
-        let person = person::find_by_user(&mut tx, realm, download.user)
-            .await
-            .map_err(core)?;
         let actor = Actor {
-            realm,
-            person,
             is_admin: false,
-            is_instructor: false,
+            ..holder(&mut tx, &download).await?
         };
         let row = material::get(&mut tx, realm, &id).await.map_err(core)?;
         let open = enrollment::open_in_course(&mut tx, &actor, &row.course_id, now);
@@ -157,7 +185,7 @@ async fn material_file(
                 row.file_name.split('.').next().unwrap_or("material")
             ),
             media_type: "text/markdown; charset=utf-8",
-            content: format!("# {}\n\n{}\n\n{text}\n", row.title, row.description),
+            content: format!("# {}\n\n{}\n\n{text}\n", row.title, row.description).into_bytes(),
         })
     };
     answer(made.await)
@@ -173,10 +201,14 @@ async fn calendar_file(
         let mut tx = app.db.read().await?;
         let found = office_hours::get_booking(&mut tx, download.realm, &id).await;
         let (booking, slot) = found.map_err(core)?;
+        let actor = holder(&mut tx, &download).await?;
+        if !actor.is_admin && !actor.is(&booking.person_id) {
+            return Err(Error::NotFound("file"));
+        }
         Ok(File {
             name: "calendar.ics".to_owned(),
             media_type: "text/calendar; charset=utf-8",
-            content: calendar::entry(&booking, &slot, app.clock.now()),
+            content: calendar::entry(&booking, &slot, app.clock.now()).into_bytes(),
         })
     };
     answer(made.await)

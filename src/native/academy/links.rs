@@ -30,9 +30,9 @@ impl Files {
         }
     }
 
-    /// A certificate as a picture.
-    pub(super) fn certificate(&self, call: &Call<'_>, id: &str) -> String {
-        self.link(call, &format!("certificates/{id}.svg"))
+    /// A certificate in a format: `pdf`, `png` or `svg`.
+    pub(super) fn certificate(&self, call: &Call<'_>, id: &str, format: &str) -> String {
+        self.link(call, &format!("certificates/{id}.{format}"))
     }
 
     /// A material, as a file of this name.

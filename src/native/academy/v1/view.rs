@@ -73,7 +73,7 @@ pub(super) struct Enrollment {
 impl Enrollment {
     pub(super) fn new(row: enrollment::Enrollment, call: &Call<'_>, files: &Files) -> Self {
         let certificate = row.certificate_id.as_deref();
-        let certificate_url = certificate.map(|id| files.certificate(call, id));
+        let certificate_url = certificate.map(|id| files.certificate(call, id, "pdf"));
         Self {
             id: row.id,
             cohort_id: row.cohort_id,
@@ -118,7 +118,7 @@ pub(super) struct Certificate {
 impl Certificate {
     pub(super) fn new(row: noun::Certificate, call: &Call<'_>, files: &Files) -> Self {
         Self {
-            certificate_url: files.certificate(call, &row.id),
+            certificate_url: files.certificate(call, &row.id, "pdf"),
             verification_url: verification(call, &row.id),
             id: row.id,
             enrollment_id: row.enrollment_id,

@@ -18,11 +18,10 @@ pub(super) struct Args {
     /// Enrollment ID
     enrollment_id: String,
     /// Response format (default: metadata)
-    #[serde(rename = "format")]
-    _format: Option<Form>,
+    format: Option<Form>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 enum Form {
@@ -46,6 +45,7 @@ struct Certificate {
     issued_at: Iso,
     verification_url: String,
     credential: Credential,
+    /// The files of the format that was asked for; of every format with the metadata.
     downloads: Downloads,
 }
 
@@ -78,7 +78,12 @@ struct Credential {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct Downloads {
-    svg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pdf: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    png: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    svg: Option<String>,
 }
 
 impl Tool for GetCertificate {
@@ -96,9 +101,15 @@ impl Tool for GetCertificate {
         let enrollment = enrollment::get(call.tx, &actor, &args.enrollment_id).await?;
         let row = certificate::of_enrollment(call.tx, actor.realm, &enrollment).await?;
         let files = Files::new(call, actor.realm);
-        // A certificate is kept as one picture, which prints and scales: there is no other file to choose.
+        let form = args.format.unwrap_or(Form::Metadata);
+        let link = |format: &str, only: Form| {
+            let is_wanted = form == Form::Metadata || form == only;
+            is_wanted.then(|| files.certificate(call, &row.id, format))
+        };
         let downloads = Downloads {
-            svg: files.certificate(call, &row.id),
+            pdf: link("pdf", Form::PdfUrl),
+            png: link("png", Form::ImageUrl),
+            svg: link("svg", Form::ImageUrl),
         };
         let certificate = Certificate {
             verification_url: verification(call, &row.id),
