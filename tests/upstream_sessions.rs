@@ -261,3 +261,42 @@ async fn what_comes_beside_a_call_is_not_lost_at_its_answer() {
     }
     assert_eq!(heard, CALLS * LEVELS);
 }
+
+#[tokio::test]
+async fn sessions_of_a_record_that_lived_for_a_moment_end_with_it() {
+    let (stage, lasting) = Stage::of(Behaviour::sessions()).await;
+    let brief = Upstream::start(Behaviour::sessions()).await.unwrap();
+    stage.modern().call("up__echo", json!({})).await.result();
+    // The records have been looked at: those of a server that was switched off are let go of.
+    let server = stage.register("Seen", &lasting, json!({})).await;
+    stage
+        .at_server(server)
+        .call("echo", json!({}))
+        .await
+        .result();
+    stage
+        .admin
+        .delete(&format!("mcp-servers/{server}/"))
+        .await
+        .expect(204);
+    lasting
+        .wait_for(|seen| seen.verb == "DELETE", SOON)
+        .await
+        .unwrap();
+
+    let server = stage.register("Brief", &brief, json!({})).await;
+    stage
+        .at_server(server)
+        .call("echo", json!({}))
+        .await
+        .result();
+    stage
+        .admin
+        .delete(&format!("mcp-servers/{server}/"))
+        .await
+        .expect(204);
+    brief
+        .wait_for(|seen| seen.verb == "DELETE", SOON)
+        .await
+        .unwrap();
+}

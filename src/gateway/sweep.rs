@@ -33,10 +33,15 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
-/// Looks whether any record changed at all, and only then at each. Returns the mark of what was seen.
-async fn sweep(gateway: &Gateway, seen: Option<(i64, i64)>) -> Result<(i64, i64)> {
+/// What a look found: the mark of all records, and how many upstreams had been made before it. A record that came
+/// and went between two looks leaves the mark as it was, but not the number.
+type Look = ((i64, i64), u64);
+
+/// Looks whether any record changed or any upstream was made at all, and only then at each.
+async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {
+    let made = gateway.upstreams.made();
     let mut tx = gateway.db.read().await?;
-    let now = server::mark_of_all(&mut tx).await?;
+    let now = (server::mark_of_all(&mut tx).await?, made);
     if seen == Some(now) {
         return Ok(now);
     }

@@ -16,6 +16,7 @@ mod websocket;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
@@ -58,6 +59,7 @@ pub struct Upstreams {
     tasks: Tasks,
     limits: Limits,
     known: Cache<(ServerId, String), Arc<Upstream>>,
+    made: Arc<AtomicU64>,
     changes: broadcast::Sender<Change>,
     listeners: Arc<Semaphore>,
 }
@@ -87,6 +89,7 @@ impl Upstreams {
                 idle: timeout,
             },
             known,
+            made: Arc::default(),
             changes,
             listeners: Arc::new(Semaphore::new(listen::LISTENERS_MAX)),
         }
@@ -101,6 +104,11 @@ impl Upstreams {
                 upstream.close().await;
             }
         }
+    }
+
+    /// How many upstreams were made so far.
+    pub fn made(&self) -> u64 {
+        self.made.load(Ordering::Acquire)
     }
 
     /// Whether any upstream is in use.
@@ -145,7 +153,9 @@ impl Upstreams {
             listeners: self.listeners.clone(),
             retired: self.tasks.stop.child_token(),
         });
-        Ok(self.known.get_with(key, async { upstream }).await)
+        let upstream = self.known.get_with(key, async { upstream }).await;
+        self.made.fetch_add(1, Ordering::AcqRel);
+        Ok(upstream)
     }
 }
 
