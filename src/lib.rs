@@ -27,6 +27,8 @@
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
+//! * [`learner`]: who learners are, what they did and when, and what that comes to.
+//! * [`career`]: the career profiles of learners: companies, institutions, education, experience, resumes.
 //!
 //! The relay:
 //!
@@ -134,6 +136,8 @@ pub mod webhook;
 pub mod oauth;
 pub mod credentials;
 pub mod academy;
+pub mod learner;
+pub mod career;
 pub mod upstream;
 pub mod gateway;
 pub mod chat;

@@ -1,6 +1,7 @@
 //! Words that stand for one of a few things, and JSON in a column.
 //! Holds no meaning of its own: each noun says which words it has.
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +35,9 @@ macro_rules! words {
 pub(super) use words;
 
 /// A value that is stored as JSON text.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(inline)]
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned> TryFrom<String> for Json<T> {
@@ -48,7 +50,7 @@ impl<T: DeserializeOwned> TryFrom<String> for Json<T> {
 
 impl<T: Serialize> Json<T> {
     /// The text that is stored.
-    pub(super) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         serde_json::to_string(&self.0).expect("a stored value is JSON")
     }
 }

@@ -14,8 +14,9 @@ pub use browser::{BROWSER_LIFE, Browser};
 pub use header::{CREDENTIAL_BYTES_MAX as KEY_BYTES_MAX, credential_of};
 
 use crate::error::{Error, Result};
+use crate::storage::Tx;
 use crate::tenant::Tenant;
-use crate::tenant::user::{Role, User, UserId};
+use crate::tenant::user::{self, Role, User, UserId};
 use token::{Environment, TokenId, TokenKind};
 
 /// The right of a platform key to act for another user of its tenant (design.md D9).
@@ -61,6 +62,20 @@ impl Caller {
         } else {
             Err(Error::Forbidden("tenant admin"))
         }
+    }
+
+    /// The user with this name, if it is the caller, or the caller administers their tenant.
+    ///
+    /// # Errors
+    /// `NotFound` for everybody else, whether they exist or not.
+    pub async fn user_named(&self, tx: &mut Tx, name: &str) -> Result<Arc<User>> {
+        if name == self.user.username {
+            return Ok(self.user.clone());
+        }
+        if !self.is_admin() {
+            return Err(Error::NotFound("user"));
+        }
+        Ok(Arc::new(user::get(tx, self.tenant.id, name).await?))
     }
 
     /// Refuses keys of the academy's servers and of the sandbox: they open those servers and nothing else.

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (8, include_str!("../../migrations/0008_refresh.sql")),
     (9, include_str!("../../migrations/0009_academy_mail.sql")),
     (10, include_str!("../../migrations/0010_webhooks.sql")),
+    (11, include_str!("../../migrations/0011_career.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

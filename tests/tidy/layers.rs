@@ -25,13 +25,15 @@ const MAY_USE: &[(&str, &str)] = &[
     ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
     ("credentials", "clock error oauth registry secret storage tenant"),
     ("academy", "auth clock error secret storage tenant"),
+    ("learner", "academy auth clock error storage tenant"),
+    ("career", "academy auth clock error learner secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
-    ("native", "academy audit auth clock error mcp rate_limit secret storage"),
+    ("native", "academy audit auth career clock error learner mcp rate_limit secret storage"),
     ("jobs", "clock egress error secret storage tasks webhook"),
     ("app", "audit auth chat clock config egress error gateway jobs native oauth rate_limit registry secret storage tasks upstream"),
-    ("http", "academy app audit auth chat clock config credentials egress error gateway mcp native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
+    ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mcp native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
     ("cli", "academy app audit auth clock config credentials egress error http mcp native oauth registry secret storage tasks tenant upstream"),
 ];
 

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use crate::academy::office_hours::Span;
+pub(super) use crate::clock::Iso;
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors};
 use crate::native::failure::Refusal;
@@ -18,30 +19,6 @@ const DAY_MS: i64 = 86_400_000;
 const RANGE_DAYS: i64 = 30;
 /// Longest range, in ms: a year.
 const RANGE_MS_MAX: i64 = 366 * DAY_MS;
-
-/// A point in time, ISO 8601 in UTC.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Iso(pub(super) UnixMs);
-
-impl Serialize for Iso {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_iso())
-    }
-}
-
-impl JsonSchema for Iso {
-    fn schema_name() -> Cow<'static, str> {
-        "Iso".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date-time" })
-    }
-}
 
 /// A day in UTC.
 #[derive(Debug, Clone, Copy)]

@@ -1,0 +1,165 @@
+//! Companies at which a learner worked.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::FromRow;
+
+use super::input::Input;
+use super::record::Record;
+use crate::academy::Json;
+use crate::clock::{Iso, UnixMs};
+use crate::error::{Error, Result};
+use crate::learner::{Learner, UserInfo};
+use crate::sql;
+use crate::storage::{StorageError, Tx};
+
+/// Longest name, and longest industry.
+const CHARACTERS_MAX: usize = 100;
+
+/// What is set of a company.
+#[derive(Debug, Clone, Default, FromRow, Serialize, JsonSchema)]
+pub struct Values {
+    name: String,
+    industry: Option<String>,
+    website: Option<String>,
+    logo_url: Option<String>,
+    #[sqlx(try_from = "String")]
+    data: Json<Value>,
+    #[sqlx(try_from = "String")]
+    metadata: Json<Value>,
+}
+
+/// A company as it is stored.
+#[derive(Debug, Clone, FromRow, Serialize, JsonSchema)]
+pub(super) struct Row {
+    pub(super) id: i64,
+    #[sqlx(rename = "user_id")]
+    user: i64,
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    values: Values,
+    created_at: Iso,
+    updated_at: Iso,
+}
+
+/// A company.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Company")]
+pub struct Company {
+    #[serde(flatten)]
+    pub(super) row: Row,
+    user_info: UserInfo,
+}
+
+impl Record for Company {
+    const NAME: &'static str = "company";
+    const REQUIRED: &'static [&'static str] = &["name"];
+    const FIELDS: &'static [&'static str] = &[
+        "name", "industry", "website", "logo_url", "data", "metadata",
+    ];
+    type Values = Values;
+
+    async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
+        let rows = sql!(
+            tx,
+            fetch_all as Row,
+            "SELECT * FROM career_companies WHERE tenant_id = $1 AND user_id = $2 AND ($3 IS NULL OR id = $3)
+             ORDER BY id DESC",
+            learner.tenant,
+            learner.user,
+            id
+        )?;
+        let with_info = |row| Self {
+            row,
+            user_info: learner.info.clone(),
+        };
+        Ok(rows.into_iter().map(with_info).collect())
+    }
+
+    fn id(&self) -> i64 {
+        self.row.id
+    }
+
+    fn values(&self) -> &Values {
+        &self.row.values
+    }
+
+    async fn read(
+        _: &mut Tx,
+        _: &Learner,
+        input: &mut Input<'_>,
+        stored: Values,
+    ) -> Result<Values> {
+        let name = input.text("name", CHARACTERS_MAX, Some(stored.name));
+        Ok(Values {
+            name: name.unwrap_or_default(),
+            industry: input.text("industry", CHARACTERS_MAX, stored.industry),
+            website: input.url("website", stored.website),
+            logo_url: input.url("logo_url", stored.logo_url),
+            data: input.json("data", stored.data),
+            metadata: input.json("metadata", stored.metadata),
+        })
+    }
+
+    async fn insert(
+        tx: &mut Tx,
+        learner: &Learner,
+        values: Values,
+        now: UnixMs,
+    ) -> Result<i64, StorageError> {
+        sql!(
+            tx,
+            scalar as i64,
+            "INSERT INTO career_companies (tenant_id, user_id, name, industry, website, logo_url, data, metadata,
+                 created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) RETURNING id",
+            learner.tenant,
+            learner.user,
+            &values.name,
+            values.industry.as_deref(),
+            values.website.as_deref(),
+            values.logo_url.as_deref(),
+            values.data.to_text(),
+            values.metadata.to_text(),
+            now
+        )
+    }
+
+    async fn update(
+        tx: &mut Tx,
+        id: i64,
+        values: Values,
+        now: UnixMs,
+    ) -> Result<u64, StorageError> {
+        sql!(
+            tx,
+            execute,
+            "UPDATE career_companies SET name = $2, industry = $3, website = $4, logo_url = $5, data = $6,
+                 metadata = $7, updated_at = $8
+             WHERE id = $1",
+            id,
+            &values.name,
+            values.industry.as_deref(),
+            values.website.as_deref(),
+            values.logo_url.as_deref(),
+            values.data.to_text(),
+            values.metadata.to_text(),
+            now
+        )
+    }
+
+    async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
+        let deleted = sql!(
+            tx,
+            execute,
+            "DELETE FROM career_companies
+             WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM career_experience WHERE company_id = $1)",
+            id
+        )?;
+        if deleted == 0 {
+            return Err(Error::Conflict("an experience is at this company".into()));
+        }
+        Ok(())
+    }
+}

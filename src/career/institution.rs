@@ -1,0 +1,224 @@
+//! Institutions at which a learner studied.
+
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::FromRow;
+
+use super::input::Input;
+use super::record::Record;
+use crate::academy::Json;
+use crate::clock::{Iso, UnixMs};
+use crate::error::{Error, Result};
+use crate::learner::Learner;
+use crate::sql;
+use crate::storage::{StorageError, Tx};
+
+/// Longest name, location and accreditation.
+const CHARACTERS_MAX: usize = 100;
+
+/// What kinds of institution there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum InstitutionType {
+    /// A university.
+    University,
+    /// A college.
+    College,
+    /// An institute.
+    Institute,
+    /// An academy.
+    Academy,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+/// Every kind with its word.
+const TYPES: [(InstitutionType, &str); 5] = [
+    (InstitutionType::University, "university"),
+    (InstitutionType::College, "college"),
+    (InstitutionType::Institute, "institute"),
+    (InstitutionType::Academy, "academy"),
+    (InstitutionType::Other, "other"),
+];
+
+impl InstitutionType {
+    fn as_str(self) -> &'static str {
+        let found = TYPES.iter().find(|(kind, _)| *kind == self);
+        found.map_or("other", |(_, word)| word)
+    }
+}
+
+impl FromStr for InstitutionType {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = TYPES.iter().find(|(_, known)| *known == word);
+        found.map(|(kind, _)| *kind).ok_or_else(|| {
+            let words: Vec<&str> = TYPES.iter().map(|(_, word)| *word).collect();
+            format!("Must be one of: {}.", words.join(", "))
+        })
+    }
+}
+
+impl TryFrom<String> for InstitutionType {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Self, String> {
+        word.parse()
+    }
+}
+
+/// What is set of an institution.
+#[derive(Debug, Clone, Default, FromRow, Serialize, JsonSchema)]
+pub struct Values {
+    name: String,
+    #[sqlx(try_from = "String")]
+    institution_type: InstitutionType,
+    location: Option<String>,
+    website: Option<String>,
+    accreditation: Option<String>,
+    established_year: Option<i64>,
+    #[sqlx(try_from = "String")]
+    data: Json<Value>,
+    #[sqlx(try_from = "String")]
+    metadata: Json<Value>,
+}
+
+/// An institution.
+#[derive(Debug, Clone, FromRow, Serialize, JsonSchema)]
+pub struct Institution {
+    pub(super) id: i64,
+    #[sqlx(flatten)]
+    #[serde(flatten)]
+    values: Values,
+    created_at: Iso,
+    updated_at: Iso,
+}
+
+impl Record for Institution {
+    const NAME: &'static str = "institution";
+    const REQUIRED: &'static [&'static str] = &["name"];
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "institution_type",
+        "location",
+        "website",
+        "accreditation",
+        "established_year",
+        "data",
+        "metadata",
+    ];
+    type Values = Values;
+
+    async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
+        Ok(sql!(
+            tx,
+            fetch_all as Self,
+            "SELECT * FROM career_institutions WHERE tenant_id = $1 AND user_id = $2 AND ($3 IS NULL OR id = $3)
+             ORDER BY id DESC",
+            learner.tenant,
+            learner.user,
+            id
+        )?)
+    }
+
+    fn id(&self) -> i64 {
+        self.id
+    }
+
+    fn values(&self) -> &Values {
+        &self.values
+    }
+
+    async fn read(
+        _: &mut Tx,
+        _: &Learner,
+        input: &mut Input<'_>,
+        stored: Values,
+    ) -> Result<Values> {
+        let name = input.text("name", CHARACTERS_MAX, Some(stored.name));
+        let kind = input.word("institution_type", Some(stored.institution_type));
+        Ok(Values {
+            name: name.unwrap_or_default(),
+            institution_type: kind.unwrap_or_default(),
+            location: input.text("location", CHARACTERS_MAX, stored.location),
+            website: input.url("website", stored.website),
+            accreditation: input.text("accreditation", CHARACTERS_MAX, stored.accreditation),
+            established_year: input.year("established_year", stored.established_year),
+            data: input.json("data", stored.data),
+            metadata: input.json("metadata", stored.metadata),
+        })
+    }
+
+    async fn insert(
+        tx: &mut Tx,
+        learner: &Learner,
+        values: Values,
+        now: UnixMs,
+    ) -> Result<i64, StorageError> {
+        sql!(
+            tx,
+            scalar as i64,
+            "INSERT INTO career_institutions (tenant_id, user_id, name, institution_type, location, website,
+                 accreditation, established_year, data, metadata, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11) RETURNING id",
+            learner.tenant,
+            learner.user,
+            &values.name,
+            values.institution_type.as_str(),
+            values.location.as_deref(),
+            values.website.as_deref(),
+            values.accreditation.as_deref(),
+            values.established_year,
+            values.data.to_text(),
+            values.metadata.to_text(),
+            now
+        )
+    }
+
+    async fn update(
+        tx: &mut Tx,
+        id: i64,
+        values: Values,
+        now: UnixMs,
+    ) -> Result<u64, StorageError> {
+        sql!(
+            tx,
+            execute,
+            "UPDATE career_institutions SET name = $2, institution_type = $3, location = $4, website = $5,
+                 accreditation = $6, established_year = $7, data = $8, metadata = $9, updated_at = $10
+             WHERE id = $1",
+            id,
+            &values.name,
+            values.institution_type.as_str(),
+            values.location.as_deref(),
+            values.website.as_deref(),
+            values.accreditation.as_deref(),
+            values.established_year,
+            values.data.to_text(),
+            values.metadata.to_text(),
+            now
+        )
+    }
+
+    async fn remove(tx: &mut Tx, id: i64) -> Result<()> {
+        let deleted = sql!(
+            tx,
+            execute,
+            "DELETE FROM career_institutions
+             WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM career_education WHERE institution_id = $1)",
+            id
+        )?;
+        if deleted == 0 {
+            return Err(Error::Conflict(
+                "an education is at this institution".into(),
+            ));
+        }
+        Ok(())
+    }
+}

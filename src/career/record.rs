@@ -1,0 +1,181 @@
+//! What all records of a profile have in common: they are listed, made, replaced and deleted in the same way.
+//! Knows no field of any of them.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::input::Input;
+use crate::clock::UnixMs;
+use crate::error::{Error, FieldErrors, Result};
+use crate::learner::Learner;
+use crate::storage::{StorageError, Tx};
+
+/// Records of one kind that a learner may have.
+const RECORDS_MAX: usize = 200;
+
+/// Fields of every answer that say what only we know; a client that sends back what it read sends them too.
+const READ_ONLY: [&str; 7] = [
+    "id",
+    "user",
+    "user_info",
+    "company",
+    "institution",
+    "created_at",
+    "updated_at",
+];
+
+/// A kind of record, as every wire shows it.
+pub trait Record: Serialize + JsonSchema + Send + Sized + 'static {
+    /// What it is called in refusals and audit rows.
+    const NAME: &'static str;
+    /// Fields without which there is none.
+    const REQUIRED: &'static [&'static str];
+    /// Every field that a client may set.
+    const FIELDS: &'static [&'static str];
+    /// What a client may set, as it is stored.
+    type Values: Default + Clone + Send + Sync;
+
+    /// The records of a learner, or the one with this id, the latest first.
+    fn rows(
+        tx: &mut Tx,
+        learner: &Learner,
+        id: Option<i64>,
+    ) -> impl Future<Output = Result<Vec<Self>>> + Send;
+
+    /// Its number.
+    fn id(&self) -> i64;
+
+    /// What a client set of it.
+    fn values(&self) -> &Self::Values;
+
+    /// The values after a change; complaints go to the input.
+    fn read(
+        tx: &mut Tx,
+        learner: &Learner,
+        input: &mut Input<'_>,
+        stored: Self::Values,
+    ) -> impl Future<Output = Result<Self::Values>> + Send;
+
+    /// Stores a new record and returns its id.
+    fn insert(
+        tx: &mut Tx,
+        learner: &Learner,
+        values: Self::Values,
+        now: UnixMs,
+    ) -> impl Future<Output = Result<i64, StorageError>> + Send;
+
+    /// Stores what a record has become.
+    fn update(
+        tx: &mut Tx,
+        id: i64,
+        values: Self::Values,
+        now: UnixMs,
+    ) -> impl Future<Output = Result<u64, StorageError>> + Send;
+
+    /// Removes a record.
+    fn remove(tx: &mut Tx, id: i64) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A record as a client wrote it, with what is known to be wrong with it.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The fields as they came.
+    pub fields: Map<String, Value>,
+    /// What was wrong before the rules were asked.
+    pub errors: FieldErrors,
+}
+
+/// Every record of a kind.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list<R: Record>(tx: &mut Tx, learner: &Learner) -> Result<Vec<R>> {
+    R::rows(tx, learner, None).await
+}
+
+/// Makes a record.
+///
+/// # Errors
+/// `Invalid` with everything that is wrong; `Conflict` if the learner has as many as they may.
+pub async fn create<R: Record>(
+    tx: &mut Tx,
+    learner: &Learner,
+    change: Change,
+    now: UnixMs,
+) -> Result<R> {
+    let values = read::<R>(tx, learner, change, R::Values::default()).await?;
+    if R::rows(tx, learner, None).await?.len() >= RECORDS_MAX {
+        let text = format!("a profile has at most {RECORDS_MAX} records of a kind");
+        return Err(Error::Conflict(text));
+    }
+    let id = R::insert(tx, learner, values, now).await?;
+    get::<R>(tx, learner, id).await
+}
+
+/// Changes the given fields of the record that `id` names; those without which there is none must be given again.
+///
+/// # Errors
+/// `NotFound` if the learner has no such record; `Invalid` with everything that is wrong.
+pub async fn replace<R: Record>(
+    tx: &mut Tx,
+    learner: &Learner,
+    mut change: Change,
+    now: UnixMs,
+) -> Result<R> {
+    let id = id_in(&mut change);
+    let stored = match id {
+        Some(id) => get::<R>(tx, learner, id).await?.values().clone(),
+        None => R::Values::default(),
+    };
+    let values = read::<R>(tx, learner, change, stored).await?;
+    let id = id.ok_or(Error::NotFound(R::NAME))?;
+    R::update(tx, id, values, now).await?;
+    get::<R>(tx, learner, id).await
+}
+
+/// Deletes the record that `id` names.
+///
+/// # Errors
+/// `Invalid` if it names none; `NotFound` if the learner has no such record; `Conflict` if another one needs it.
+pub async fn delete<R: Record>(tx: &mut Tx, learner: &Learner, mut change: Change) -> Result<i64> {
+    let id = id_in(&mut change);
+    change.errors.into_result()?;
+    let id = id.ok_or(Error::NotFound(R::NAME))?;
+    get::<R>(tx, learner, id).await?;
+    R::remove(tx, id).await?;
+    Ok(id)
+}
+
+/// The number of a record in the fields that name it; a complaint if they do not.
+fn id_in(change: &mut Change) -> Option<i64> {
+    let mut input = Input::new(&change.fields, std::mem::take(&mut change.errors));
+    input.require(&["id"]);
+    let id = input.id("id");
+    change.errors = input.errors;
+    id
+}
+
+async fn get<R: Record>(tx: &mut Tx, learner: &Learner, id: i64) -> Result<R> {
+    let mut rows = R::rows(tx, learner, Some(id)).await?;
+    rows.pop().ok_or(Error::NotFound(R::NAME))
+}
+
+async fn read<R: Record>(
+    tx: &mut Tx,
+    learner: &Learner,
+    change: Change,
+    stored: R::Values,
+) -> Result<R::Values> {
+    let mut input = Input::new(&change.fields, change.errors);
+    input.require(R::REQUIRED);
+    input.refuse_unknown(&[R::FIELDS, &READ_ONLY].concat());
+    let values = R::read(tx, learner, &mut input, stored).await?;
+    input.errors.into_result()?;
+    Ok(values)
+}
+
+/// The complaint about a number that no record of the learner has.
+pub(super) fn no_such(id: i64) -> String {
+    format!("Invalid pk \"{id}\" - object does not exist.")
+}
