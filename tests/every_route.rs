@@ -107,6 +107,7 @@ impl World {
             .replace("{anyone}", user)
             .replace("{org}", "acme")
             .replace("{user_id}", user)
+            .replace("{username}", user)
             .replace("{mentor}", &self.gateway.mentor)
             .replace("{name}", &self.gateway.mentor)
             .replace("{provider}", "google")
@@ -122,6 +123,10 @@ async fn call(client: &Client, route: &Route, path: &str) -> Answer {
         request = request.json(&json!({"name": "x"}));
     }
     send(request).await
+}
+
+fn names_a_user(route: &Route) -> bool {
+    route.path.contains("{user_id}") || route.path.contains("{username}")
 }
 
 fn closed() -> impl Iterator<Item = &'static Route> {
@@ -218,7 +223,7 @@ async fn a_learner_is_held_to_their_own_path_and_role() {
     let world = world().await;
     let learner = world.gateway.learner().await;
     for route in closed() {
-        if route.path.contains("{user_id}") {
+        if names_a_user(route) {
             for other in ["alice", "nobody", "gus", "ALICE", "bob%00", "bob%20", "%ff"] {
                 let path = world.filled(route, other);
                 assert_eq!(
@@ -246,8 +251,7 @@ async fn a_learner_is_held_to_their_own_path_and_role() {
 async fn an_admin_may_name_a_user_of_the_tenant_and_nobody_else() {
     let world = world().await;
     let admin = &world.admin;
-    for route in closed().filter(|route| route.method == "GET" && route.path.contains("{user_id}"))
-    {
+    for route in closed().filter(|route| route.method == "GET" && names_a_user(route)) {
         let path = world.filled(route, "bob");
         call(admin, route, &path).await.expect(200);
         for other in ["nobody", "gus"] {

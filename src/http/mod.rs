@@ -1,6 +1,7 @@
 //! The HTTP surface: one route table, one way in, one place where errors become answers.
 //! Holds no rule of any noun and no SQL.
 
+mod career;
 mod academy;
 pub mod answer;
 mod audit;

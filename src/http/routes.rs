@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use super::career::records;
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
 use super::oauth::{
@@ -12,6 +13,7 @@ use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::webhooks::{deliveries, hooks};
 use super::{audit, docs, health, openapi};
+use crate::career::{Company, Education, Experience, Institution};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
     // A handler that sees no caller behind a line that promises one does not compile.
@@ -123,6 +125,23 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/accounts/orgs/{org}/integration-credential/schema/", Admin, integration_credentials::SCHEMA),
     route(GET, "/api/accounts/orgs/{org}/integration-credential/schema/v2/", Admin, integration_credentials::SCHEMA),
     route(GET, "/api/accounts/orgs/{org}/masked-integration-credential/", Admin, integration_credentials::LIST_MASKED),
+
+    route(GET, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::list::<Company>("Lists a learner's companies, the latest first.")),
+    route(POST, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::create::<Company>("Adds a company to a profile.")),
+    route(PUT, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::replace::<Company>("Changes the given fields of a company.")),
+    route(DELETE, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::delete::<Company>("Removes a company from a profile.")),
+    route(GET, "/api/career/orgs/{org}/institutions/users/{username}/", Member, records::list::<Institution>("Lists a learner's institutions, the latest first.")),
+    route(POST, "/api/career/orgs/{org}/institutions/users/{username}/", Member, records::create::<Institution>("Adds an institution to a profile.")),
+    route(PUT, "/api/career/orgs/{org}/institutions/users/{username}/", Member, records::replace::<Institution>("Changes the given fields of an institution.")),
+    route(DELETE, "/api/career/orgs/{org}/institutions/users/{username}/", Member, records::delete::<Institution>("Removes an institution from a profile.")),
+    route(GET, "/api/career/orgs/{org}/education/users/{username}/", Member, records::list::<Education>("Lists a learner's studies, the latest first.")),
+    route(POST, "/api/career/orgs/{org}/education/users/{username}/", Member, records::create::<Education>("Adds what a learner studied to a profile.")),
+    route(PUT, "/api/career/orgs/{org}/education/users/{username}/", Member, records::replace::<Education>("Changes the given fields of what a learner studied.")),
+    route(DELETE, "/api/career/orgs/{org}/education/users/{username}/", Member, records::delete::<Education>("Removes what a learner studied from a profile.")),
+    route(GET, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::list::<Experience>("Lists a learner's positions, the latest first.")),
+    route(POST, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::create::<Experience>("Adds a position to a profile.")),
+    route(PUT, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::replace::<Experience>("Changes the given fields of a position.")),
+    route(DELETE, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::delete::<Experience>("Removes a position from a profile.")),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
 ];

@@ -123,6 +123,19 @@ impl Fields {
         })
     }
 
+    /// The values as the members of a JSON object: texts as they are, the last of a repeated one; of a file, nothing.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let value = |raw: &Raw| match raw {
+            Raw::Json(value) => value.clone(),
+            Raw::Texts(texts) => texts.last().map(String::as_str).into(),
+            Raw::File(_) => Value::Null,
+        };
+        let members = self.0.iter();
+        members
+            .map(|(name, raw)| (name.clone(), value(raw)))
+            .collect()
+    }
+
     /// Gives a value a second name, unless that one is taken: for fields that clients spell in two ways.
     pub fn alias(&mut self, from: &str, to: &str) {
         if self.has(to) {
