@@ -51,5 +51,6 @@ mod registry_servers;
 mod sign_in;
 mod upstream_sessions;
 mod upstream_transports;
+mod user_server;
 mod webhooks;
 mod tidy;

@@ -4,6 +4,7 @@ use super::academy::{v1, v2};
 use super::failure::{Failure, Refusal};
 use super::resource::ResourceEntry;
 use super::tool::ToolEntry;
+use super::user;
 use crate::auth::Caller;
 use crate::auth::token::TokenKind;
 use crate::clock::UnixMs;
@@ -46,7 +47,7 @@ pub struct Circumstances<'a> {
 }
 
 /// Every server of ours.
-pub const FACES: &[&Face] = &[&v1::FACE, &v2::FACE];
+pub const FACES: &[&Face] = &[&v1::FACE, &v2::FACE, &user::FACE];
 
 /// The server with this name.
 pub fn find(name: &str) -> Option<&'static Face> {

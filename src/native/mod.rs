@@ -13,10 +13,11 @@ mod resource;
 mod schema;
 mod server;
 mod tool;
+mod user;
 
 pub use face::{FACES, Face, find};
 pub use failure::{Allowance, Failure, Refusal};
 pub use protocol::{Answer, error_of};
 pub use resource::{Resource, ResourceEntry, resource};
 pub use server::{Parts, Reply, Request, Server, spell};
-pub use tool::{Access, Call, Tool, ToolEntry, entry};
+pub use tool::{Access, Call, Given, Tool, ToolEntry, entry};

@@ -14,7 +14,7 @@ use super::tool::{Access, Call, ToolEntry};
 use crate::audit::{self, AuditLog, Entry};
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
-use crate::error::Error;
+use crate::error::{Error, FieldErrors};
 use crate::mcp::Version;
 use crate::rate_limit::Limiter;
 use crate::secret::Vault;
@@ -147,8 +147,11 @@ impl Server {
         deed: &Deed<'_>,
     ) -> Result<(Value, bool), Refusal> {
         admit(request, tool.scopes)?;
-        if let Some(schema) = self.inputs.get(&(request.face.name, tool.name)) {
-            check::complaints(schema, &arguments).into_result()?;
+        let schema = self.inputs.get(&(request.face.name, tool.name));
+        let complaints = schema.map(|schema| check::complaints(schema, &arguments));
+        let mut complaints = complaints.unwrap_or_default();
+        if !tool.gathers {
+            std::mem::take(&mut complaints).into_result()?;
         }
         match tool.access {
             Access::Read => {
@@ -159,6 +162,7 @@ impl Server {
             Access::Write => {
                 let mut tx = self.db.write().await?;
                 let mut call = self.begin(request, &mut tx);
+                call.complaints = complaints;
                 let output = (tool.run)(&mut call, arguments).await?;
                 // What was changed and the row that says so are there together or not at all.
                 audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
@@ -231,6 +235,7 @@ impl Server {
             vault: &self.vault,
             now: self.clock.now(),
             base_url: &request.base_url,
+            complaints: FieldErrors::default(),
         }
     }
 
@@ -282,8 +287,11 @@ pub fn spell(face: &Face, refusal: &Refusal, request_id: &str, now: UnixMs) -> F
     (face.spell)(refusal, &Circumstances { request_id, now })
 }
 
-/// Whether the key has one of the scopes of which any suffices.
+/// Whether the key has one of the scopes of which any suffices. What names none is open to every key of its face.
 fn admit(request: &Request, scopes: &'static [&'static str]) -> Result<(), Refusal> {
+    if scopes.is_empty() {
+        return Ok(());
+    }
     let held = &request.caller.scopes;
     let all = request.face.every_scope;
     let suffices = |scope: &String| scopes.contains(&&**scope) || !all.is_empty() && scope == all;

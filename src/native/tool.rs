@@ -1,16 +1,19 @@
 //! What a tool is: its name, scope and types in one value, and the function behind it.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::failure::Refusal;
 use super::schema;
 use crate::auth::Caller;
 use crate::clock::UnixMs;
+use crate::error::FieldErrors;
 use crate::secret::Vault;
 use crate::storage::Tx;
 
@@ -36,6 +39,28 @@ pub struct Call<'a> {
     pub now: UnixMs,
     /// Scheme and host for absolute links, without a slash at the end.
     pub base_url: &'a str,
+    /// What is wrong with the arguments; for a tool that [gathers](Tool::GATHERS), empty for every other.
+    pub complaints: FieldErrors,
+}
+
+/// Arguments as they came, described by `T`, for a tool whose rules read them one by one.
+#[derive(Debug, Deserialize)]
+#[serde(transparent, bound = "")]
+pub struct Given<T> {
+    /// The members.
+    pub fields: Map<String, Value>,
+    #[serde(skip)]
+    described_by: PhantomData<fn() -> T>,
+}
+
+impl<T: JsonSchema> JsonSchema for Given<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
 }
 
 /// A tool. Its file is named after it.
@@ -52,6 +77,9 @@ pub trait Tool: 'static {
     const ACCESS: Access;
     /// Whether a second call with the same arguments changes nothing more.
     const IS_IDEMPOTENT: bool = matches!(Self::ACCESS, Access::Read);
+    /// Whether it is called with arguments that do not fit too, and adds what its own rules say of the others, so that
+    /// everything that is wrong is told at once.
+    const GATHERS: bool = false;
     /// What it is given.
     type Args: DeserializeOwned + JsonSchema + Send;
     /// What it answers.
@@ -82,6 +110,8 @@ pub struct ToolEntry {
     pub access: Access,
     /// See [`Tool::IS_IDEMPOTENT`].
     pub is_idempotent: bool,
+    /// See [`Tool::GATHERS`].
+    pub(super) gathers: bool,
     /// The schema of its arguments.
     pub input: fn() -> Value,
     /// The schema of its answers.
@@ -98,6 +128,7 @@ pub const fn entry<T: Tool>() -> ToolEntry {
         scopes: T::SCOPES,
         access: T::ACCESS,
         is_idempotent: T::IS_IDEMPOTENT,
+        gathers: T::GATHERS,
         input: schema::of_input::<T::Args>,
         output: schema::of_output::<T::Output>,
         run: run::<T>,

@@ -15,7 +15,7 @@ use log::Reading;
 use memory::Memory;
 use shared::Shared;
 
-pub use rate::{BURST_WINDOW, Bucket, Charge, Charges, Holder, Rate, v1, v2};
+pub use rate::{BURST_WINDOW, Bucket, Charge, Charges, Holder, Rate, learner, v1, v2};
 pub use shared::BadUrl;
 
 /// Counts requests, in this process or in Redis for all replicas. Cheap to clone.

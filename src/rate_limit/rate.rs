@@ -111,6 +111,11 @@ pub fn v2(caller: &Caller, scope: &'static str) -> Charges {
     }
 }
 
+/// A request to the learner server, whatever the tool.
+pub fn learner(caller: &Caller) -> Charges {
+    charges(caller, Holder::Key(caller.token), "learner", DEFAULT)
+}
+
 fn charges(caller: &Caller, holder: Holder, scope: &'static str, rate: Rate) -> Charges {
     let tenant = caller.tenant.id;
     let charge = |holder, scope, rate| Charge {

@@ -26,7 +26,7 @@ const LEARNER_SCOPES: [&str; 6] = [
     "certificates:read",
 ];
 
-/// An academy at `/mcp/v1/` or `/mcp/v2/`.
+/// An academy at `/mcp/v1/`, `/mcp/v2/` or, as learners see it, `/mcp/user/`.
 pub struct Academy {
     pub gateway: Gateway,
     face: &'static str,
@@ -71,6 +71,20 @@ impl Academy {
             learner: key("bob", &LEARNER_SCOPES).await,
             instructor: key("carol", &LEARNER_SCOPES).await,
             admin: key("alice", &["all"]).await,
+            gateway,
+        }
+    }
+
+    /// The learner server over the academy of the second specification: bob is John Doe, alice an admin without a profile.
+    pub async fn user() -> Self {
+        let gateway = Gateway::start_at(V2_NOW, |_| {}).await;
+        load(&gateway, sample::V2, &[("bob", "usr_456")]).await;
+        let key = async |user| gateway.with_key(user, TokenKind::Platform, &[]).await;
+        Self {
+            face: "user",
+            learner: key("bob").await,
+            instructor: key("carol").await,
+            admin: key("alice").await,
             gateway,
         }
     }

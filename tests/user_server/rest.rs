@@ -1,0 +1,192 @@
+//! `/api/career/…`: the same data as the tools show, in the encodings of its clients.
+
+use serde_json::{Value, json};
+
+use super::{acme, position, studies, university};
+use crate::harness::{Academy, Client, send};
+
+fn path(kind: &str, user: &str) -> String {
+    format!("/api/career/orgs/acme/{kind}/users/{user}/")
+}
+
+async fn put(client: &Client, path: &str, body: Value) -> crate::harness::Answer {
+    send(client.request(reqwest::Method::PUT, path).json(&body)).await
+}
+
+#[tokio::test]
+async fn rest_and_tools_show_the_same_records() {
+    let academy = Academy::user().await;
+    let records = [
+        ("companies", acme(&academy).await),
+        ("institutions", university(&academy).await),
+    ];
+    for (kind, made) in records {
+        let listed = academy.learner.get(&path(kind, "bob")).await.expect(200);
+        assert_eq!(listed, json!([made]));
+    }
+    for (kind, made) in [
+        ("education", studies(&academy).await),
+        ("experience", position(&academy).await),
+    ] {
+        let listed = academy.admin.get(&path(kind, "bob")).await.expect(200);
+        assert_eq!(listed, json!([made]));
+    }
+}
+
+#[tokio::test]
+async fn a_record_is_made_changed_and_deleted() {
+    let academy = Academy::user().await;
+    let learner = &academy.learner;
+    let company = json!({ "name": "Acme", "logo_url": "https://acme.example/logo.png", "data": {"size": 3}, "user": 7 });
+    let made = learner
+        .post(&path("companies", "bob"), company)
+        .await
+        .expect(200);
+    assert_eq!(made["data"], json!({"size": 3}));
+    assert_eq!(made["user_info"]["username"], "bob");
+    let id = &made["id"];
+    // The id stands in the body or in the query.
+    let changed = put(
+        learner,
+        &path("companies", "bob"),
+        json!({ "id": id, "name": "Acme Inc." }),
+    )
+    .await;
+    assert_eq!(changed.expect(200)["name"], "Acme Inc.");
+    let by_query = format!("{}?id={id}", path("companies", "bob"));
+    let changed = put(
+        learner,
+        &by_query,
+        json!({ "name": "Acme Ltd.", "logo_url": "" }),
+    )
+    .await
+    .expect(200);
+    assert_eq!(changed["name"], "Acme Ltd.");
+    assert_eq!(changed["logo_url"], Value::Null);
+    assert_eq!(changed["data"], json!({"size": 3}));
+    let gone = send(learner.request(reqwest::Method::DELETE, &by_query)).await;
+    assert_eq!(gone.status, 204);
+    let again = send(learner.request(reqwest::Method::DELETE, &by_query)).await;
+    assert_eq!(again.brief(), (404, r#"{"detail":"Not found."}"#.into()));
+}
+
+#[tokio::test]
+async fn what_another_record_needs_stays() {
+    let academy = Academy::user().await;
+    let position = position(&academy).await;
+    let company = format!("{}?id={}", path("companies", "bob"), position["company_id"]);
+    let refused = send(academy.learner.request(reqwest::Method::DELETE, &company)).await;
+    assert_eq!(
+        refused.brief(),
+        (
+            409,
+            r#"{"detail":"An experience is at this company."}"#.into()
+        )
+    );
+}
+
+#[tokio::test]
+async fn everything_that_is_wrong_is_said_at_once() {
+    let academy = Academy::user().await;
+    let education = json!({
+        "institution_id": 999_999, "start_date": "2025-02-30", "end_date": "2024-01-01", "grade": "A",
+        "is_current": "perhaps", "honours": true, "degree": "x".repeat(101),
+    });
+    let refused = academy
+        .learner
+        .post(&path("education", "bob"), education)
+        .await;
+    assert_eq!(
+        refused.expect(400),
+        json!({
+            "degree": ["Ensure this field has no more than 100 characters."],
+            "grade": ["Enter a number, such as 3.75."],
+            "honours": ["Unknown field."],
+            "institution_id": ["Invalid pk \"999999\" - object does not exist."],
+            "is_current": ["Must be true or false."],
+            "start_date": ["Enter a date that exists, as YYYY-MM-DD."],
+        })
+    );
+    let experience = json!({ "company_id": 1, "title": "x", "start_date": "2025-01-02", "end_date": "2025-01-01" });
+    let refused = academy
+        .learner
+        .post(&path("experience", "bob"), experience)
+        .await
+        .expect(400);
+    assert_eq!(
+        refused["end_date"],
+        json!(["Must not be before the start date."])
+    );
+}
+
+#[tokio::test]
+async fn a_grade_is_a_decimal_text_and_an_empty_one_is_none() {
+    let academy = Academy::user().await;
+    let institution = university(&academy).await;
+    let with = |grade: Value| json!({ "institution_id": institution["id"], "start_date": "2014-09-01", "grade": grade });
+    for (grade, stored) in [
+        (json!("3.75"), json!("3.75")),
+        (json!(3.5), json!("3.50")),
+        (json!(""), Value::Null),
+    ] {
+        let made = academy
+            .learner
+            .post(&path("education", "bob"), with(grade))
+            .await
+            .expect(200);
+        assert_eq!(made["grade"], stored);
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_read_like_json() {
+    let academy = Academy::user().await;
+    let institution = [
+        ("name", "State University"),
+        ("established_year", "1901"),
+        ("data", "{\"a\": 1}"),
+    ];
+    let request = academy
+        .learner
+        .request(reqwest::Method::POST, &path("institutions", "bob"));
+    let made = send(request.form(&institution)).await.expect(200);
+    assert_eq!(made["established_year"], 1901);
+    assert_eq!(made["data"], json!({"a": 1}));
+}
+
+#[tokio::test]
+async fn another_s_records_are_missing() {
+    let academy = Academy::user().await;
+    let made = acme(&academy).await;
+    let missing = (404, r#"{"detail":"Not found."}"#.to_owned());
+    assert_eq!(
+        academy
+            .instructor
+            .get(&path("companies", "bob"))
+            .await
+            .brief(),
+        missing
+    );
+    let body = json!({ "id": made["id"], "name": "Mine" });
+    assert_eq!(
+        put(&academy.instructor, &path("companies", "carol"), body)
+            .await
+            .brief(),
+        missing
+    );
+    let stranger = academy.gateway.stranger().await;
+    assert_eq!(
+        stranger
+            .get("/api/career/orgs/acme/companies/users/bob/")
+            .await
+            .brief(),
+        missing
+    );
+    assert_eq!(
+        stranger
+            .get("/api/career/orgs/globex/companies/users/bob/")
+            .await
+            .brief(),
+        missing
+    );
+}
