@@ -13,6 +13,7 @@ use crate::egress::{Egress, Policy, SetupError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
 use crate::jobs;
+use crate::mail::{self, Sender};
 use crate::native;
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
@@ -89,6 +90,9 @@ pub enum StartError {
     /// Redis cannot be used.
     #[error("rate limits cannot be shared")]
     Redis(#[from] rate_limit::BadUrl),
+    /// Mail cannot be set up.
+    #[error("mail cannot be set up")]
+    Mail(#[from] mail::BadSettings),
     /// The way out cannot be set up.
     #[error("outgoing connections cannot be set up")]
     Egress(#[from] SetupError),
@@ -146,14 +150,15 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
-        let native = own_servers(&db, &vault, &clock, &audit, &limits);
-        jobs::start(&jobs::Parts {
+        let native = native::Server::new(native::Parts {
             db: db.clone(),
             vault: vault.clone(),
             clock: clock.clone(),
-            egress: egress.clone(),
-            tasks: tasks.clone(),
+            audit: audit.clone(),
+            limits: limits.clone(),
+            sends_mail: config.smtp_url.is_some(),
         });
+        begin_jobs(&config, &flow, &tasks)?;
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -180,20 +185,19 @@ impl App {
     }
 }
 
-fn own_servers(
-    db: &Db,
-    vault: &Arc<Vault>,
-    clock: &Clock,
-    audit: &AuditLog,
-    limits: &Limiter,
-) -> native::Server {
-    native::Server::new(native::Parts {
-        db: db.clone(),
-        vault: vault.clone(),
-        clock: clock.clone(),
-        audit: audit.clone(),
-        limits: limits.clone(),
-    })
+/// Starts what happens without a request. Mail is sent if the settings name a mail server.
+fn begin_jobs(config: &Config, flow: &Flow, tasks: &Tasks) -> Result<(), mail::BadSettings> {
+    let url = config.smtp_url.as_ref();
+    let sender = url.map(|url| Sender::new(flow.egress.clone(), url, &config.mail_from));
+    let parts = jobs::Parts {
+        db: flow.db.clone(),
+        vault: flow.vault.clone(),
+        clock: flow.clock.clone(),
+        egress: flow.egress.clone(),
+        tasks: tasks.clone(),
+    };
+    jobs::start(&parts, sender.transpose()?);
+    Ok(())
 }
 
 /// The audit queue, with who writes it and who deletes what is old.

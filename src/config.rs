@@ -14,6 +14,8 @@ use crate::storage::Db;
 
 /// Where the service listens unless told otherwise.
 const DEFAULT_ADDR: &str = "127.0.0.1:8600";
+/// Whom mails come from unless told otherwise.
+const DEFAULT_MAIL_FROM: &str = "Academy <academy@localhost>";
 /// The file of master keys inside the data directory.
 const KEY_FILE: &str = "master.keys";
 
@@ -50,6 +52,18 @@ pub struct Settings {
     /// How many gateways share the rate limits; each allows its share while Redis is away [default: 1]
     #[arg(long, global = true, env = "GATEWAY_REPLICAS", value_name = "NUMBER")]
     pub replicas: Option<u32>,
+    /// The mail server: `smtps://user:word@host`, `smtp+starttls://…` or `smtp://…` [default: mail stays in the outbox]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_SMTP_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub smtp_url: Option<String>,
+    /// Whom mails come from [default: `Academy <academy@localhost>`]
+    #[arg(long, global = true, env = "GATEWAY_MAIL_FROM", value_name = "ADDRESS")]
+    pub mail_from: Option<String>,
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
@@ -139,6 +153,10 @@ pub struct Config {
     pub redis_url: Option<String>,
     /// How many replicas share them.
     pub replicas: u32,
+    /// The mail server.
+    pub smtp_url: Option<Secret>,
+    /// Whom mails come from.
+    pub mail_from: String,
     /// Where the service listens.
     pub addr: SocketAddr,
     /// The URL under which clients reach the gateway, without a slash at the end; empty: whatever it listens on.
@@ -220,6 +238,7 @@ impl Settings {
         {
             return Err(ConfigError::Value("--public-url is not a URL".into()));
         }
+        let mail_from = self.mail_from.or(file.mail_from);
         let ms = |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default));
         Ok(Config {
             database_url: self
@@ -229,6 +248,8 @@ impl Settings {
             data_dir,
             redis_url: self.redis_url.or(file.redis_url),
             replicas: self.replicas.or(file.replicas).unwrap_or(1),
+            smtp_url: self.smtp_url.or(file.smtp_url).map(Secret::new),
+            mail_from: mail_from.unwrap_or_else(|| DEFAULT_MAIL_FROM.to_owned()),
             addr: self.addr.or(file.addr).unwrap_or(default_addr),
             public_url,
             egress_allow: or_list(self.egress_allow, file.egress_allow),

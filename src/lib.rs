@@ -24,6 +24,7 @@
 //! * [`rate_limit`]: how many requests a key, a person and a tenant may make.
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
 //! * [`webhook`]: who is told of a tenant's events, and what is on its way.
+//! * [`mail`]: templates, the one outbox, and the way to the mail server.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
@@ -133,6 +134,7 @@ pub mod audit;
 pub mod rate_limit;
 pub mod registry;
 pub mod webhook;
+pub mod mail;
 pub mod oauth;
 pub mod credentials;
 pub mod academy;

@@ -36,6 +36,7 @@ struct World {
     session: String,
     connected_service: String,
     webhook: String,
+    mail_template: String,
     delivery: String,
 }
 
@@ -54,6 +55,8 @@ async fn world() -> World {
     let session = session(&gateway.learner().await, &gateway.mentor, json!({})).await;
     let connected_service = gateway.grant("acme", "bob").await.to_string();
     let (webhook, delivery) = webhook(&gateway, &admin).await;
+    let template = json!({"id": 7, "name": "x", "subject": "x", "text": "x"});
+    let mail_template = admin.post("mail-templates/", template).await.expect(201)["id"].to_string();
     World {
         session,
         connected_service,
@@ -63,6 +66,7 @@ async fn world() -> World {
         connection,
         api_key,
         webhook,
+        mail_template,
         delivery,
     }
 }
@@ -93,6 +97,7 @@ impl World {
             path if path.contains("mcp-server-connections") => &self.connection,
             path if path.contains("api-keys") => &self.api_key,
             path if path.contains("connected-services") => &self.connected_service,
+            path if path.contains("mail-templates") => &self.mail_template,
             path if path.contains("webhooks/") => &self.webhook,
             path if path.contains("webhook-deliveries") => &self.delivery,
             _ => &self.server,

@@ -38,6 +38,7 @@ mod oauth_discovery;
 mod oauth_sign_in;
 mod oauth_refresh;
 mod oauth_tokens;
+mod mail;
 mod mentor_settings;
 mod master_keys;
 mod isolation;

@@ -1,6 +1,8 @@
 //! One tenant's academy, live or sandbox, and who acts in it.
 //! Every query of the academy is bound to a realm, so that nothing is found in another tenant or from the sandbox.
 
+use sqlx::FromRow;
+
 use super::person::{self, Person};
 use super::{Error, Result};
 use crate::auth::Caller;
@@ -56,6 +58,28 @@ impl RealmId {
             now
         )?)
     }
+
+    /// Whose realm it is, and whether it is the live one.
+    ///
+    /// # Errors
+    /// `NotFound` for the realm that does not exist yet.
+    pub async fn owner(self, tx: &mut Tx) -> Result<(TenantId, Environment)> {
+        let found = sql!(
+            tx,
+            fetch_optional as Owner,
+            "SELECT tenant_id, environment FROM academy_realms WHERE id = $1",
+            self
+        )?;
+        let owner = found.ok_or(Error::not_found("academy"))?;
+        Ok((owner.tenant_id, owner.environment))
+    }
+}
+
+#[derive(FromRow)]
+struct Owner {
+    tenant_id: TenantId,
+    #[sqlx(try_from = "String")]
+    environment: Environment,
 }
 
 /// Who acts in a realm, and with which rights.

@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tower::Service;
 
 use super::failure::Failure;
@@ -36,25 +37,47 @@ pub const CONNECTIONS_MAX: usize = 4096;
 /// A connection, with or without TLS.
 pub(super) type Stream = MaybeHttpsStream<TokioIo<Wire>>;
 
-/// Makes connections for the pool and for WebSockets.
+/// Makes connections for the pool, for WebSockets and to the mail server.
 #[derive(Clone)]
 pub(super) struct Connector {
     https: HttpsConnector<Dial>,
+    guard: Arc<Guard>,
+    tls: Arc<ClientConfig>,
 }
 
 impl Connector {
     pub(super) fn new(policy: Arc<Policy>, resolver: Arc<dyn Resolver>, tls: ClientConfig) -> Self {
-        let free = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let guard = Arc::new(Guard {
+            policy,
+            resolver,
+            free: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        });
         let dial = Dial {
-            guard: Arc::new(Guard {
-                policy,
-                resolver,
-                free,
-            }),
+            guard: Arc::clone(&guard),
         };
+        let mut bare = tls.clone();
+        bare.alpn_protocols.clear();
         Self {
             https: HttpsConnector::from((dial, tls)),
+            guard,
+            tls: Arc::new(bare),
         }
+    }
+
+    /// A connection to a place on which the other side speaks first. `is_secure`: TLS begins before any secret is said.
+    pub(super) async fn dial_greeter(
+        &self,
+        place: Place,
+        port: u16,
+        is_secure: bool,
+    ) -> Result<Wire, Failure> {
+        let (tcp, permit) = self.guard.dial(place, port, is_secure).await?;
+        Ok(Wire::greeted(tcp, permit))
+    }
+
+    /// TLS as in every outgoing connection, without a word about HTTP.
+    pub(super) fn tls(&self) -> TlsConnector {
+        TlsConnector::from(Arc::clone(&self.tls))
     }
 }
 
@@ -111,17 +134,27 @@ struct Guard {
 impl Guard {
     async fn connect(&self, uri: &Uri) -> Result<TokioIo<Wire>, Failure> {
         let (place, port) = self.policy.check_uri(uri)?;
-        let addresses = self.addresses(place).await?;
         let is_secure = uri.scheme() == Some(&http::uri::Scheme::HTTPS);
+        let (tcp, permit) = self.dial(place, port, is_secure).await?;
+        Ok(TokioIo::new(Wire::new(tcp, permit)))
+    }
+
+    async fn dial(
+        &self,
+        place: Place,
+        port: u16,
+        is_secure: bool,
+    ) -> Result<(TcpStream, OwnedSemaphorePermit), Failure> {
+        let addresses = self.addresses(place).await?;
         for address in &addresses {
             self.policy.check_address(*address, is_secure)?;
         }
         let free = Arc::clone(&self.free);
-        let place = free
+        let permit = free
             .acquire_owned()
             .await
             .map_err(|error| Failure::Connect(Arc::new(error)))?;
-        dial(&addresses, port, place).await
+        Ok((dial(&addresses, port).await?, permit))
     }
 
     async fn addresses(&self, place: Place) -> Result<Vec<IpAddr>, Failure> {
@@ -144,11 +177,7 @@ impl Guard {
 }
 
 /// Dials the addresses in order, each within its share of the deadline.
-async fn dial(
-    addresses: &[IpAddr],
-    port: u16,
-    place: OwnedSemaphorePermit,
-) -> Result<TokioIo<Wire>, Failure> {
+async fn dial(addresses: &[IpAddr], port: u16) -> Result<TcpStream, Failure> {
     let share = CONNECT_DEADLINE / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in addresses {
@@ -157,7 +186,7 @@ async fn dial(
             Ok(Ok(tcp)) => {
                 tcp.set_nodelay(true)
                     .map_err(|error| Failure::Connect(Arc::new(error)))?;
-                return Ok(TokioIo::new(Wire::new(tcp, place)));
+                return Ok(tcp);
             }
             Ok(Err(error)) => last = error,
             Err(_) => last = io::ErrorKind::TimedOut.into(),

@@ -7,6 +7,7 @@ mod outgoing;
 mod body;
 mod sse;
 mod websocket;
+mod mail;
 mod failure;
 mod connect;
 mod wire;
@@ -25,6 +26,7 @@ pub use client::{Egress, HEAD_BYTES_MAX, IDLE_CONNECTION_TIME, IDLE_CONNECTIONS_
 pub use connect::{CONNECT_DEADLINE, CONNECTIONS_MAX, RESOLVE_DEADLINE};
 pub use destination::Destination;
 pub use failure::{Cause, Failure, Sent};
+pub use mail::{BadMailServer, GREETING_BYTES_MAX, MailServer, MailStream};
 pub use policy::{ADDRESSES_MAX, Policy, URL_BYTES_MAX};
 pub use refused::{Reason, Refused};
 pub use resolver::{Resolver, SystemResolver};

@@ -132,6 +132,19 @@ impl Policy {
         if CLOSED_PORTS.binary_search(&port).is_ok() {
             return Err(Reason::Port(port));
         }
+        self.place_of(host, is_secure)
+    }
+
+    /// Checks the host of the operator's mail server; the port is theirs to choose.
+    pub(super) fn check_mail_host(&self, host: &str, is_secure: bool) -> Result<Place, Reason> {
+        match Host::parse(host).map_err(|_| Reason::Malformed)? {
+            Host::Domain(name) => self.place_of(Host::Domain(name.as_str()), is_secure),
+            Host::Ipv4(v4) => self.place_of(Host::Ipv4(v4), is_secure),
+            Host::Ipv6(v6) => self.place_of(Host::Ipv6(v6), is_secure),
+        }
+    }
+
+    fn place_of(&self, host: Host<&str>, is_secure: bool) -> Result<Place, Reason> {
         let name = match host {
             Host::Ipv4(v4) => return self.check_literal(IpAddr::V4(v4), is_secure),
             Host::Ipv6(v6) => return self.check_literal(IpAddr::V6(v6), is_secure),

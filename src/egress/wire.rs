@@ -35,6 +35,15 @@ impl Wire {
         }
     }
 
+    /// One on which the server speaks first, so that a late word of ours says nothing.
+    pub(super) fn greeted(tcp: TcpStream, place: OwnedSemaphorePermit) -> Self {
+        Self {
+            tcp,
+            unused: None,
+            _place: place,
+        }
+    }
+
     fn is_given_up(&mut self, cx: &mut Context<'_>) -> bool {
         self.unused
             .as_mut()

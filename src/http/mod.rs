@@ -14,6 +14,7 @@ pub mod drf;
 pub mod endpoint;
 pub mod mcp;
 mod health;
+mod mails;
 mod oauth;
 mod openapi;
 mod pages;

@@ -6,6 +6,7 @@ use http::Method;
 use super::career::records;
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
+use super::mails::{outbox, templates};
 use super::oauth::{
     callback, client_document, connected_services, find, integration_credentials, services,
 };
@@ -92,6 +93,13 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/deliveries/", Admin, deliveries::LIST),
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/", Admin, deliveries::READ),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/retry/", Admin, deliveries::RETRY),
+
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::LIST),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::CREATE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/{id}/", Admin, templates::READ),
+    route(PUT, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/{id}/", Admin, templates::REPLACE),
+    route(DELETE, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/{id}/", Admin, templates::DELETE),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mails/", Admin, outbox::LIST),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/api-keys/", Admin, api_keys::CREATE),

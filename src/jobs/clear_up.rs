@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Parts;
 use crate::error::Result;
-use crate::webhook;
+use crate::{mail, webhook};
 
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -24,6 +24,8 @@ pub(super) async fn run(parts: Parts) {
 
 async fn clear(parts: &Parts) -> Result<()> {
     let mut tx = parts.db.write().await?;
-    webhook::expire(&mut tx, parts.clock.now()).await?;
+    let now = parts.clock.now();
+    webhook::expire(&mut tx, now).await?;
+    mail::expire(&mut tx, now).await?;
     Ok(tx.commit().await?)
 }

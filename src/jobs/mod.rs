@@ -2,12 +2,14 @@
 //! Holds no rule of any noun; each job is safe to run in several processes at once.
 
 mod clear_up;
+mod send_mail;
 mod send_webhooks;
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::egress::Egress;
+use crate::mail::Sender;
 use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tasks::Tasks;
@@ -27,8 +29,11 @@ pub struct Parts {
     pub tasks: Tasks,
 }
 
-/// Starts every job; each runs until the gateway stops.
-pub fn start(parts: &Parts) {
+/// Starts every job; each runs until the gateway stops. Without a `sender` mails stay in the outbox.
+pub fn start(parts: &Parts, sender: Option<Sender>) {
+    if let Some(sender) = sender {
+        parts.tasks.spawn(send_mail::run(parts.clone(), sender));
+    }
     parts.tasks.spawn(send_webhooks::run(parts.clone()));
     parts.tasks.spawn(clear_up::run(parts.clone()));
 }

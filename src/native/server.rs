@@ -28,6 +28,7 @@ pub struct Server {
     clock: Clock,
     audit: AuditLog,
     limits: Limiter,
+    sends_mail: bool,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
 }
@@ -69,6 +70,8 @@ pub struct Parts {
     pub audit: AuditLog,
     /// What callers may use.
     pub limits: Limiter,
+    /// Whether there is a mail server to send through.
+    pub sends_mail: bool,
 }
 
 /// What a call does, for its audit row.
@@ -94,6 +97,7 @@ impl Server {
             clock: parts.clock,
             audit: parts.audit,
             limits: parts.limits,
+            sends_mail: parts.sends_mail,
             inputs: inputs.collect(),
         }
     }
@@ -236,6 +240,7 @@ impl Server {
             now: self.clock.now(),
             base_url: &request.base_url,
             complaints: FieldErrors::default(),
+            sends_mail: self.sends_mail,
         }
     }
 

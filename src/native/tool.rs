@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub base_url: &'a str,
     /// What is wrong with the arguments; for a tool that [gathers](Tool::GATHERS), empty for every other.
     pub complaints: FieldErrors,
+    /// Whether there is a mail server to send through; without one mail stays in the outbox.
+    pub sends_mail: bool,
 }
 
 /// Arguments as they came, described by `T`, for a tool whose rules read them one by one.

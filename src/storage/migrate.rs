@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (9, include_str!("../../migrations/0009_academy_mail.sql")),
     (10, include_str!("../../migrations/0010_webhooks.sql")),
     (11, include_str!("../../migrations/0011_career.sql")),
+    (12, include_str!("../../migrations/0012_mail.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

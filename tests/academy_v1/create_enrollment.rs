@@ -3,7 +3,7 @@
 use mentor_gateway::sql;
 use serde_json::{Value, json};
 
-use crate::harness::Academy;
+use crate::harness::{Academy, MailServer};
 
 const TOOL: &str = "create_enrollment";
 
@@ -21,7 +21,7 @@ fn example() -> Value {
 
 #[tokio::test]
 async fn the_example_of_the_specification_comes_true() {
-    let academy = Academy::v1().await;
+    let academy = Academy::v1_that_mails(&MailServer::start().await).await;
     let mut made = academy.call(&academy.admin, TOOL, example()).await;
     assert!(made["enrollmentId"].as_str().unwrap().starts_with("enr_"));
     made["enrollmentId"] = "enr_new_123".into();

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use crate::harness::Academy;
+use crate::harness::{Academy, MailServer};
 
 const TOOL: &str = "academy_admin_create_enrollment";
 
 #[tokio::test]
 async fn the_example_of_the_specification_comes_true() {
-    let academy = Academy::v2().await;
+    let server = MailServer::start().await;
+    let academy = Academy::v2_with(|settings| server.set(settings)).await;
     let arguments =
         json!({ "userId": "usr_456", "cohortId": "coh_123", "organizationId": "org_789" });
     let mut answer = academy.call(&academy.admin, TOOL, arguments).await;

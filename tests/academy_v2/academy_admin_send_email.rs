@@ -10,7 +10,7 @@ const TOOL: &str = "academy_admin_send_email";
 async fn a_cohort_s_mail_waits_in_the_outbox() {
     let academy = Academy::v2().await;
     let arguments =
-        json!({ "cohortId": "coh_456", "templateId": 42, "params": { "cohortName": "December" } });
+        json!({ "cohortId": "coh_456", "templateId": 42, "params": { "startDate": "9 December" } });
     let mut answer = academy.call(&academy.admin, TOOL, arguments).await;
     assert!(
         answer["campaign"]["id"]
@@ -26,10 +26,11 @@ async fn a_cohort_s_mail_waits_in_the_outbox() {
                 "id": "camp_123",
                 "status": "queued",
                 "recipients": { "total": 22, "sent": 0, "failed": 0, "pending": 22 },
-                "template": { "id": 42 },
+                "template": { "id": 42, "name": "Cohort Welcome Email" },
                 "dryRun": false
             },
-            "errors": []
+            "errors": [],
+            "notice": "No mail server is set: the letters wait in the outbox."
         })
     );
 }
@@ -40,7 +41,7 @@ async fn a_dry_run_writes_nothing_and_names_whom_it_would_not_reach() {
     let arguments = json!({
         "enrollmentIds": ["enr_123", "enr_100", "enr_nowhere"],
         "templateId": 42,
-        "params": {},
+        "params": { "startDate": "9 December" },
         "scheduledAt": "2024-12-03T10:00:00Z",
         "dryRun": true
     });
@@ -51,7 +52,7 @@ async fn a_dry_run_writes_nothing_and_names_whom_it_would_not_reach() {
                 "status": "tested",
                 "scheduledAt": "2024-12-03T10:00:00Z",
                 "recipients": { "total": 2, "sent": 0, "failed": 1, "pending": 0 },
-                "template": { "id": 42 },
+                "template": { "id": 42, "name": "Cohort Welcome Email" },
                 "dryRun": true
             },
             "errors": [{ "enrollmentId": "enr_nowhere", "message": "There is no such enrollment" }]

@@ -3,12 +3,14 @@
 use mentor_gateway::academy::{RealmId, person, sample};
 use mentor_gateway::auth::token::{Environment, TokenKind};
 use mentor_gateway::clock::UnixMs;
+use mentor_gateway::config::Settings;
 use mentor_gateway::storage::Tx;
 use mentor_gateway::tenant::{self, user};
 use serde_json::Value;
 
 use super::app::Gateway;
 use super::client::{Answer, Client};
+use super::mail::MailServer;
 use super::mcp::{Mcp, Reply};
 
 /// 2024-01-01T00:00:00Z: just before the first cohort of v1's examples begins.
@@ -46,7 +48,16 @@ impl Academy {
 
     /// The same at another time.
     pub async fn v1_at(now: UnixMs) -> Self {
-        let gateway = Gateway::start_at(now, |_| {}).await;
+        Self::v1_with(now, |_| {}).await
+    }
+
+    /// The same with a mail server that takes everything.
+    pub async fn v1_that_mails(server: &MailServer) -> Self {
+        Self::v1_with(V1_NOW, |settings| server.set(settings)).await
+    }
+
+    async fn v1_with(now: UnixMs, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let gateway = Gateway::start_at(now, adjust).await;
         let people = [("bob", "usr_jane_smith"), ("carol", "usr_sarah_chen")];
         load(&gateway, sample::V1, &people).await;
         let key = async |user, scope: &str| gateway.with_key(user, TokenKind::Aea, &[scope]).await;
@@ -61,7 +72,12 @@ impl Academy {
 
     /// The academy of the second specification: bob is John Doe.
     pub async fn v2() -> Self {
-        let gateway = Gateway::start_at(V2_NOW, |_| {}).await;
+        Self::v2_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn v2_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let gateway = Gateway::start_at(V2_NOW, adjust).await;
         let people = [("bob", "usr_456"), ("carol", "usr_sarah")];
         load(&gateway, sample::V2, &people).await;
         let key =

@@ -17,6 +17,7 @@ use super::person::{self, Person};
 use super::{RealmId, Result};
 use crate::clock::UnixMs;
 use crate::error::Error;
+use crate::mail;
 use crate::storage::Tx;
 
 /// The academy of the first specification, as it stood on 2 January 2024.
@@ -52,6 +53,16 @@ struct World {
     bookings: Vec<activity::Booked>,
     #[serde(default)]
     activities: Vec<activity::Activity>,
+    #[serde(default)]
+    templates: Vec<Template>,
+}
+
+/// A template of mails, which belongs to the tenant and stays as it is if its number is taken.
+#[derive(Debug, Deserialize)]
+struct Template {
+    number: i64,
+    #[serde(flatten)]
+    draft: mail::Draft,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,6 +133,10 @@ pub async fn load_moved(
     }
     for row in &world.activities {
         row.insert(tx, realm, now).await?;
+    }
+    let owner = realm.owner(tx).await?;
+    for row in &world.templates {
+        mail::insert(tx, owner, row.number, &row.draft, now).await?;
     }
     Ok(())
 }

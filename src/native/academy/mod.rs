@@ -20,3 +20,12 @@ async fn actor(call: &mut Call<'_>, admin: &[&str], instructor: &[&str]) -> Resu
     actor.is_instructor = holds(instructor);
     Ok(actor)
 }
+
+/// Why letters stay in the outbox, if they do.
+fn notice(call: &Call<'_>, is_held: bool) -> Option<&'static str> {
+    match (is_held, call.sends_mail) {
+        (true, _) => Some("Nothing leaves the sandbox: the letters stay in the outbox."),
+        (false, false) => Some("No mail server is set: the letters wait in the outbox."),
+        (false, true) => None,
+    }
+}

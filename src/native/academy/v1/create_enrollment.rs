@@ -40,6 +40,7 @@ pub(super) struct Output {
     cohort_id: String,
     status: Status,
     enrolled_at: UnixMs,
+    /// Whether a mail server sends the welcome now; false where it stays in the outbox
     welcome_email_sent: bool,
 }
 
@@ -76,16 +77,16 @@ impl Tool for CreateEnrollment {
         };
         let (enrollment, _) = enrollment::create(call.tx, &actor, &grant, call.now).await?;
         let welcomes = args.send_welcome_email.unwrap_or(true);
-        if welcomes {
-            message::welcome(call.tx, actor.realm, &enrollment, call.now).await?;
-        }
+        let welcome_email_sent = welcomes
+            && message::welcome(call.tx, actor.realm, &enrollment, call.now).await?
+            && call.sends_mail;
         Ok(Output {
             enrollment_id: enrollment.id,
             user_id: enrollment.person_id,
             cohort_id: enrollment.cohort_id,
             status: enrollment.status,
             enrolled_at: enrollment.enrolled_at,
-            welcome_email_sent: welcomes,
+            welcome_email_sent,
         })
     }
 }

@@ -8,6 +8,7 @@ use crate::academy::cohort;
 use crate::academy::enrollment::Status;
 use crate::academy::message::{self, Announcement, Priority};
 use crate::clock::UnixMs;
+use crate::native::academy::notice;
 use crate::native::failure::Refusal;
 use crate::native::tool::{Access, Call, Tool};
 
@@ -44,6 +45,9 @@ pub(super) struct Output {
     recipient_count: usize,
     sent_at: UnixMs,
     delivery_status: DeliveryStatus,
+    /// Why the letters stay in the outbox, if they do
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -89,9 +93,10 @@ impl Tool for SendCohortNotification {
             // The outbox sends; until it has, a letter is pending.
             delivery_status: DeliveryStatus {
                 sent: 0,
-                failed: 0,
-                pending: queued.letters,
+                failed: queued.failed.len(),
+                pending: queued.letters - queued.failed.len(),
             },
+            notice: notice(call, queued.is_held),
         })
     }
 }

@@ -79,6 +79,7 @@ struct User {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct Notifications {
+    /// Whether a mail server sends the welcome now; false where it stays in the outbox
     welcome_email_sent: bool,
 }
 
@@ -108,10 +109,10 @@ impl Tool for AdminCreateEnrollment {
             metadata,
         };
         let (row, _) = enrollment::create(call.tx, &actor, &grant, call.now).await?;
-        let welcome_email_sent = args.send_welcome_email.unwrap_or(true);
-        if welcome_email_sent {
-            message::welcome(call.tx, actor.realm, &row, call.now).await?;
-        }
+        let welcomes = args.send_welcome_email.unwrap_or(true);
+        let welcome_email_sent = welcomes
+            && message::welcome(call.tx, actor.realm, &row, call.now).await?
+            && call.sends_mail;
         let is_open = row.require_access("", call.now).is_ok();
         Ok(Output {
             user: User {

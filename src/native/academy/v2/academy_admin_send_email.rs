@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 
 use super::actor;
 use super::time::{Iso, instant};
-use crate::academy::message::{self, Campaign, Priority};
-use crate::academy::{Actor, cohort, enrollment};
+use crate::academy::enrollment::{self, Enrollment};
+use crate::academy::message::{self, Templated};
+use crate::academy::{Actor, cohort};
 use crate::error::Error;
+use crate::native::academy::notice;
 use crate::native::failure::Refusal;
 use crate::native::tool::{Access, Call, Tool};
 
@@ -39,6 +41,9 @@ pub(super) struct Output {
     campaign: CampaignItem,
     /// One for each enrollment that could not be written to.
     errors: Vec<Unreached>,
+    /// Why the mail stays in the outbox, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -79,6 +84,7 @@ struct Recipients {
 #[schemars(inline)]
 struct Template {
     id: i64,
+    name: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -105,25 +111,24 @@ impl Tool for AdminSendEmail {
             .as_deref()
             .map(|text| instant("scheduledAt", text));
         let scheduled_at = at.transpose()?.filter(|at| *at > call.now);
-        let (people, errors) = recipients(call, &actor, &args).await?;
-        let people: Vec<&str> = people.iter().map(String::as_str).collect();
+        let (rows, mut errors) = recipients(call, &actor, &args).await?;
+        let rows: Vec<&Enrollment> = rows.iter().collect();
         let dry_run = args.dry_run.unwrap_or(false);
-        let body = Value::Object(args.params).to_string();
-        let campaign = Campaign {
-            template: Some(args.template_id),
-            subject: "",
-            body: &body,
-            priority: Priority::Normal,
+        let wanted = Templated {
+            template: args.template_id,
+            params: &args.params,
             send_at: scheduled_at.unwrap_or(call.now),
+            is_dry_run: dry_run,
         };
-        let id = if dry_run {
-            None
-        } else {
-            let queued = message::queue(call.tx, actor.realm, &campaign, &people, call.now).await?;
-            Some(queued.id)
-        };
+        let (name, queued) =
+            message::send_template(call.tx, actor.realm, wanted, &rows, call.now).await?;
+        let total = rows.len() + errors.len();
+        errors.extend(queued.failed.into_iter().map(|enrollment_id| Unreached {
+            enrollment_id,
+            message: "The learner has no address that mail could go to".to_owned(),
+        }));
         let campaign = CampaignItem {
-            id,
+            id: (!dry_run).then_some(queued.id),
             status: match (dry_run, scheduled_at) {
                 (true, _) => State::Tested,
                 (false, Some(_)) => State::Scheduled,
@@ -131,17 +136,23 @@ impl Tool for AdminSendEmail {
             },
             scheduled_at: scheduled_at.map(Iso),
             recipients: Recipients {
-                total: people.len() + errors.len(),
+                total,
                 sent: 0,
                 failed: errors.len(),
-                pending: if dry_run { 0 } else { people.len() },
+                pending: if dry_run { 0 } else { total - errors.len() },
             },
             template: Template {
                 id: args.template_id,
+                name,
             },
             dry_run,
         };
-        Ok(Output { campaign, errors })
+        let notice = notice(call, queued.is_held).filter(|_| !dry_run);
+        Ok(Output {
+            campaign,
+            errors,
+            notice,
+        })
     }
 }
 
@@ -150,14 +161,14 @@ async fn recipients(
     call: &mut Call<'_>,
     actor: &Actor,
     args: &Args,
-) -> Result<(Vec<String>, Vec<Unreached>), Refusal> {
-    let (mut people, mut errors) = (Vec::new(), Vec::new());
+) -> Result<(Vec<Enrollment>, Vec<Unreached>), Refusal> {
+    let (mut rows, mut errors) = (Vec::<Enrollment>::new(), Vec::new());
     match (&args.enrollment_ids, &args.cohort_id) {
         (Some(ids), _) => {
             for id in ids {
                 match enrollment::get(call.tx, actor, id).await {
-                    Ok(row) if !people.contains(&row.person_id) => people.push(row.person_id),
-                    Ok(_) => {}
+                    Ok(row) if rows.iter().any(|other| other.person_id == row.person_id) => {}
+                    Ok(row) => rows.push(row),
                     Err(crate::academy::Error::NotYours(_)) => errors.push(Unreached {
                         enrollment_id: id.clone(),
                         message: "There is no such enrollment".to_owned(),
@@ -168,13 +179,12 @@ async fn recipients(
         }
         (None, Some(id)) => {
             let cohort = cohort::get(call.tx, actor.realm, id).await?;
-            let rows = enrollment::roster(call.tx, actor, &cohort.id, false).await?;
-            people.extend(rows.into_iter().map(|row| row.person_id));
+            rows = enrollment::roster(call.tx, actor, &cohort.id, false).await?;
         }
         (None, None) => {
             let message = "This field is required if enrollmentIds is not provided.";
             return Err(Error::field("cohortId", message).into());
         }
     }
-    Ok((people, errors))
+    Ok((rows, errors))
 }

@@ -1,0 +1,65 @@
+//! Sends what is due in the outbox, one batch after the other and none twice at the same time.
+//! Without a mail server nothing is claimed, and everything waits.
+
+use std::time::Duration;
+
+use super::Parts;
+use crate::error::{Error, Result};
+use crate::mail::{self, Due, Sender, Session};
+
+/// How often due mails are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Mails of one conversation with the mail server. All of them together take less than their lease.
+const BATCH_MAILS: i64 = 8;
+
+pub(super) async fn run(parts: Parts, sender: Sender) {
+    loop {
+        let is_more = match claim(&parts).await {
+            Ok(due) => {
+                send(&parts, &sender, &due).await;
+                !due.is_empty()
+            }
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "the outbox could not be read");
+                false
+            }
+        };
+        let pause = if is_more { Duration::ZERO } else { LOOK_EVERY };
+        tokio::select! {
+            biased;
+            () = parts.tasks.stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+async fn claim(parts: &Parts) -> Result<Vec<Due>> {
+    let now = parts.clock.now();
+    let mut tx = parts.db.read().await?;
+    let is_idle = !mail::any_due(&mut tx, now).await?;
+    drop(tx);
+    if is_idle {
+        return Ok(Vec::new());
+    }
+    let mut tx = parts.db.write().await?;
+    let due = mail::claim(&mut tx, BATCH_MAILS, now).await?;
+    tx.commit().await?;
+    Ok(due)
+}
+
+async fn send(parts: &Parts, sender: &Sender, batch: &[Due]) {
+    let mut session = Session::default();
+    for due in batch {
+        let outcome = sender.send(&mut session, due, parts.clock.now()).await;
+        let settled = async {
+            let mut tx = parts.db.write().await?;
+            mail::settle(&mut tx, due, &outcome, parts.clock.now()).await?;
+            Ok::<_, Error>(tx.commit().await?)
+        };
+        if let Err(error) = settled.await {
+            // The lease ends, and it is sent again under the same message id.
+            tracing::error!(mail = due.id.0, error = %error.chain(), "what came of a mail was not noted");
+        }
+    }
+    session.end().await;
+}

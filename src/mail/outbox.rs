@@ -1,0 +1,346 @@
+//! The outbox: mails that wait, enqueued in the transaction of what they are about, claimed by one sender at a time.
+//! Never waits for the network.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use lettre::Address;
+use sqlx::FromRow;
+
+use crate::auth::token::Environment;
+use crate::clock::UnixMs;
+use crate::error::Result;
+use crate::sql;
+use crate::storage::{Page, PageRequest, Tx};
+use crate::tenant::TenantId;
+
+/// Pauses after the mail server put a mail off; after the last one it has failed.
+const PAUSES: [Duration; 5] = [
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 60 * 60),
+    Duration::from_secs(6 * 60 * 60),
+];
+/// Attempts at one mail.
+pub const ATTEMPTS_MAX: i64 = PAUSES.len() as i64 + 1;
+/// Pause while the mail server cannot be reached or takes nothing from us, which counts as no attempt.
+const UNREACHABLE_PAUSE: Duration = Duration::from_secs(60);
+/// How long a mail waits for a mail server that cannot be reached.
+const UNREACHABLE_MAX: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// How long a claimed mail is left to who claimed it. Longer than any attempt takes.
+const LEASE: Duration = Duration::from_secs(5 * 60);
+/// How long sent and failed mails can be looked at.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// The number of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct MailId(pub i64);
+
+/// How far a mail is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It will be sent.
+    Waiting,
+    /// The mail server took it.
+    Sent,
+    /// It is not tried any more.
+    Failed,
+    /// It is of the sandbox, which nothing leaves.
+    Held,
+}
+
+/// Every state with its word.
+const STATES: [(State, &str); 4] = [
+    (State::Waiting, "waiting"),
+    (State::Sent, "sent"),
+    (State::Failed, "failed"),
+    (State::Held, "held"),
+];
+
+impl State {
+    /// The stored word.
+    pub fn as_str(self) -> &'static str {
+        STATES
+            .iter()
+            .find(|(state, _)| *state == self)
+            .map_or("", |(_, word)| word)
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = STATES.iter().find(|(_, known)| *known == word);
+        found
+            .map(|(state, _)| *state)
+            .ok_or_else(|| "a mail is waiting, sent, failed or held".to_owned())
+    }
+}
+
+/// What is sent together, and on whose behalf.
+#[derive(Debug, Clone, Copy)]
+pub struct Campaign<'a> {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Whether it is for real; what is of the sandbox stays in the outbox.
+    pub environment: Environment,
+    /// Its name, `camp_…` or `notif_…`.
+    pub id: &'a str,
+    /// When it goes out.
+    pub send_at: UnixMs,
+}
+
+/// A mail to one person.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Letter<'a> {
+    /// The enrollment that it is about.
+    pub reference: &'a str,
+    /// Where it goes.
+    pub address: &'a str,
+    /// Whom it is for.
+    pub name: &'a str,
+    /// The subject, in one line.
+    pub subject: &'a str,
+    /// The text.
+    pub text: &'a str,
+    /// The same in HTML; empty for a mail of text alone.
+    pub html: &'a str,
+}
+
+/// A mail as admins see it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Mail {
+    /// Its number.
+    pub id: MailId,
+    /// Whether it is of live or of sandbox data.
+    #[sqlx(try_from = "String")]
+    pub environment: Environment,
+    /// What it was sent together with.
+    pub campaign: String,
+    /// The enrollment that it is about.
+    pub reference: String,
+    /// Where it goes.
+    pub address: String,
+    /// Its subject.
+    pub subject: String,
+    /// How far it is, a word of [`State`].
+    pub state: String,
+    /// Attempts so far.
+    pub attempts: i64,
+    /// When the next one is due.
+    pub next_at: UnixMs,
+    /// What came of the last one.
+    pub result: String,
+    /// When it was enqueued.
+    pub created_at: UnixMs,
+    /// When it was sent or given up.
+    pub ended_at: Option<UnixMs>,
+}
+
+/// A claimed mail, with all that it takes to send it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Due {
+    /// Its number.
+    pub id: MailId,
+    /// Attempts before this one.
+    pub attempts: i64,
+    /// Where it goes.
+    pub address: String,
+    /// Whom it is for.
+    pub name: String,
+    /// The subject.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The same in HTML, or nothing.
+    pub html: String,
+    /// When it was enqueued.
+    pub created_at: UnixMs,
+    lease_until: UnixMs,
+}
+
+/// What came of an attempt, with the mail server's reply or a word for the failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The mail server took it.
+    Sent,
+    /// It refused the mail for good.
+    Refused(String),
+    /// It put the mail off.
+    PutOff(String),
+    /// It could not be reached.
+    Unreachable(String),
+}
+
+/// Puts a letter into the outbox and says what becomes of it: one from the sandbox is held there, and one to what is no
+/// address has failed.
+///
+/// # Errors
+/// If the database fails.
+pub async fn enqueue(
+    tx: &mut Tx,
+    campaign: &Campaign<'_>,
+    letter: &Letter<'_>,
+    now: UnixMs,
+) -> Result<State> {
+    let (state, result) = match campaign.environment {
+        _ if letter.address.parse::<Address>().is_err() => (State::Failed, "not an address"),
+        Environment::Test => (State::Held, "nothing leaves the sandbox"),
+        Environment::Live => (State::Waiting, ""),
+    };
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO mails (tenant_id, environment, campaign, reference, address, name, subject, text, html, state, attempts,
+                            next_at, lease_until, result, created_at, ended_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, 0, $12, $13, $14)",
+        campaign.tenant,
+        campaign.environment.as_str(),
+        campaign.id,
+        letter.reference,
+        letter.address,
+        letter.name,
+        letter.subject,
+        letter.text,
+        letter.html,
+        state.as_str(),
+        campaign.send_at,
+        result,
+        now,
+        (state != State::Waiting).then_some(now)
+    )?;
+    Ok(state)
+}
+
+/// Whether any mail may be due; cheaper than to claim, and takes no lock.
+///
+/// # Errors
+/// If the database fails.
+pub async fn any_due(tx: &mut Tx, now: UnixMs) -> Result<bool> {
+    let found = sql!(
+        tx,
+        scalar_optional as MailId,
+        "SELECT id FROM mails WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 LIMIT 1",
+        now
+    )?;
+    Ok(found.is_some())
+}
+
+/// Claims mails that are due, at most so many. Nobody else sends them until they are settled or the lease is over.
+///
+/// # Errors
+/// If the database fails.
+pub async fn claim(tx: &mut Tx, at_most: i64, now: UnixMs) -> Result<Vec<Due>> {
+    let candidates = sql!(
+        tx,
+        fetch_all as Due,
+        "SELECT id, attempts, address, name, subject, text, html, created_at, lease_until FROM mails
+         WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 ORDER BY next_at, id LIMIT $2",
+        now,
+        at_most
+    )?;
+    let mut claimed = Vec::with_capacity(candidates.len());
+    for due in candidates {
+        let taken = sql!(
+            tx,
+            execute,
+            "UPDATE mails SET lease_until = $3 WHERE id = $1 AND state = 'waiting' AND lease_until = $2",
+            due.id,
+            due.lease_until,
+            now.plus(LEASE)
+        )?;
+        if taken == 1 {
+            claimed.push(due);
+        }
+    }
+    Ok(claimed)
+}
+
+/// Notes what came of an attempt: sent, to be tried again after a pause, or failed.
+///
+/// # Errors
+/// If the database fails; then it is sent again when the lease is over, under the same message id.
+pub async fn settle(tx: &mut Tx, due: &Due, outcome: &Outcome, now: UnixMs) -> Result<()> {
+    let pause = usize::try_from(due.attempts)
+        .ok()
+        .and_then(|made| PAUSES.get(made));
+    let is_patient = u128::from(now.since_ms(due.created_at)) < UNREACHABLE_MAX.as_millis();
+    let (state, next_at, counted, result) = match outcome {
+        Outcome::Sent => (State::Sent, now, 1_i64, ""),
+        Outcome::Refused(reply) => (State::Failed, now, 1, reply.as_str()),
+        Outcome::PutOff(reply) => match pause {
+            Some(pause) => (State::Waiting, now.plus(*pause), 1, reply.as_str()),
+            None => (State::Failed, now, 1, reply.as_str()),
+        },
+        Outcome::Unreachable(why) if is_patient => {
+            (State::Waiting, now.plus(UNREACHABLE_PAUSE), 0, why.as_str())
+        }
+        Outcome::Unreachable(why) => (State::Failed, now, 0, why.as_str()),
+    };
+    sql!(
+        tx,
+        execute,
+        "UPDATE mails SET state = $3, attempts = attempts + $4, next_at = $5, lease_until = 0, result = $6, ended_at = $7
+         WHERE id = $1 AND state = 'waiting' AND attempts = $2",
+        due.id,
+        due.attempts,
+        state.as_str(),
+        counted,
+        next_at,
+        result,
+        (state != State::Waiting).then_some(now)
+    )?;
+    Ok(())
+}
+
+/// A page of the tenant's mails, newest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn list(
+    tx: &mut Tx,
+    tenant: TenantId,
+    (state, campaign): (Option<State>, Option<&str>),
+    page: PageRequest,
+) -> Result<Page<Mail>> {
+    let state = state.map(State::as_str);
+    let total = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM mails
+         WHERE tenant_id = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR campaign = $3)",
+        tenant,
+        state,
+        campaign
+    )?;
+    let rows = sql!(
+        tx,
+        fetch_all as Mail,
+        "SELECT id, environment, campaign, reference, address, subject, state, attempts, next_at, result, created_at, ended_at FROM mails
+         WHERE tenant_id = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR campaign = $3)
+         ORDER BY id DESC LIMIT $4 OFFSET $5",
+        tenant,
+        state,
+        campaign,
+        page.size,
+        page.offset()
+    )?;
+    Ok(Page { total, rows })
+}
+
+/// Deletes what ended long ago and returns how many there were.
+///
+/// # Errors
+/// If the database fails.
+pub async fn expire(tx: &mut Tx, now: UnixMs) -> Result<u64> {
+    let kept_ms = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
+    Ok(sql!(
+        tx,
+        execute,
+        "DELETE FROM mails WHERE ended_at < $1",
+        UnixMs(now.0.saturating_sub(kept_ms))
+    )?)
+}
