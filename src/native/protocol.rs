@@ -4,7 +4,9 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::face::Face;
 use super::failure::{Allowance, Failure, Refusal};
+use super::progress::Step;
 use super::server::{Request, Server};
 use super::tool::{Access, ToolEntry};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError};
@@ -182,6 +184,35 @@ pub fn error_of(failure: &Failure) -> RpcError {
         .as_str()
         .unwrap_or_default();
     RpcError::new(code, message).with_data(failure.body.clone())
+}
+
+/// The token under which a client wants to hear how far a call is, if the tool tells it.
+pub fn progress_token(face: &Face, message: &Message) -> Option<Value> {
+    if message.method.as_deref() != Some("tools/call") {
+        return None;
+    }
+    let params: Value = serde_json::from_slice(message.params_or_empty()).ok()?;
+    let tool = face.tool(params["name"].as_str()?)?;
+    let token = &params["_meta"][meta::PROGRESS_TOKEN];
+    let is_token = tool.tells_progress && (token.is_string() || token.is_i64());
+    is_token.then(|| token.clone())
+}
+
+/// The notification of a step.
+pub fn progress_notification(token: &Value, step: &Step) -> Bytes {
+    let words = [
+        step.current_user.as_deref(),
+        Some(step.status),
+        step.message.as_deref(),
+    ];
+    let words: Vec<&str> = words.into_iter().flatten().collect();
+    let params = json!({
+        "progressToken": token,
+        "progress": step.completed,
+        "total": step.total,
+        "message": words.join(": "),
+    });
+    message::notification("notifications/progress", params.to_string().as_bytes()).into()
 }
 
 fn listed(tool: &ToolEntry, input: Value) -> Value {

@@ -3,14 +3,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
 use super::check;
 use super::face::{Circumstances, FACES, Face};
 use super::failure::{Allowance, Failure, Refusal};
+use super::long::LongCall;
+use super::progress::{Progress, Told};
 use super::resource::ResourceEntry;
-use super::tool::{Access, Call, ToolEntry};
+use super::tool::{Access, Call, Run, ToolEntry};
 use crate::audit::{self, AuditLog, Entry};
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
@@ -23,7 +26,7 @@ use crate::storage::{Db, Tx, like};
 /// Our own servers.
 #[derive(Debug)]
 pub struct Server {
-    db: Db,
+    pub(super) db: Db,
     vault: Arc<Vault>,
     clock: Clock,
     audit: AuditLog,
@@ -46,6 +49,8 @@ pub struct Request {
     pub request_id: Arc<str>,
     /// Scheme and host for absolute links, without a slash at the end.
     pub base_url: Arc<str>,
+    /// Where the call tells how far it is.
+    pub progress: Progress,
 }
 
 /// What a call came to, and how the caller's allowance stands after it.
@@ -75,13 +80,27 @@ pub struct Parts {
 }
 
 /// What a call does, for its audit row.
-struct Deed<'a> {
+pub(super) struct Deed<'a> {
     action: &'static str,
     /// The tool or the URI.
     name: &'a str,
     /// The names of the arguments; their values never stand in the log.
     arguments: String,
     watch: Stopwatch,
+    /// Whether the row is written already, with what was done.
+    is_recorded: AtomicBool,
+}
+
+impl<'a> Deed<'a> {
+    fn begin(action: &'static str, name: &'a str, arguments: String) -> Self {
+        Self {
+            action,
+            name,
+            arguments,
+            watch: Stopwatch::start(),
+            is_recorded: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Server {
@@ -110,14 +129,10 @@ impl Server {
 
     /// Calls a tool.
     pub async fn call(&self, request: &Request, name: &str, arguments: Value) -> Reply {
-        let deed = Deed {
-            action: "tools/call",
-            name,
-            arguments: names_of(&arguments),
-            watch: Stopwatch::start(),
-        };
+        let deed = Deed::begin("tools/call", name, names_of(&arguments));
         let tool = request.face.tool(name);
         let (charged, allowance) = self.charge(request, tool.map(|tool| tool.scopes)).await;
+        request.progress.tell(Told::Counted(allowance));
         let outcome = match (charged, tool) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), None) => Err(Refusal::UnknownTool(name.to_owned())),
@@ -149,7 +164,7 @@ impl Server {
         tool: &ToolEntry,
         arguments: Value,
         deed: &Deed<'_>,
-    ) -> Result<(Value, bool), Refusal> {
+    ) -> Result<Value, Refusal> {
         admit(request, tool.scopes)?;
         let schema = self.inputs.get(&(request.face.name, tool.name));
         let complaints = schema.map(|schema| check::complaints(schema, &arguments));
@@ -157,33 +172,51 @@ impl Server {
         if !tool.gathers {
             std::mem::take(&mut complaints).into_result()?;
         }
-        match tool.access {
-            Access::Read => {
+        match (tool.run, tool.access) {
+            (Run::Whole(run), Access::Read) => {
                 let mut tx = self.db.read().await?;
                 let mut call = self.begin(request, &mut tx);
-                Ok(((tool.run)(&mut call, arguments).await?, false))
+                run(&mut call, arguments).await
             }
-            Access::Write => {
+            (Run::Whole(run), Access::Write) => {
                 let mut tx = self.db.write().await?;
                 let mut call = self.begin(request, &mut tx);
                 call.complaints = complaints;
-                let output = (tool.run)(&mut call, arguments).await?;
-                // What was changed and the row that says so are there together or not at all.
-                audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
-                tx.commit().await?;
-                Ok((output, true))
+                let output = run(&mut call, arguments).await?;
+                self.commit(request, deed, tx).await?;
+                Ok(output)
+            }
+            (Run::Long(run), _) => {
+                let mut call = LongCall {
+                    server: self,
+                    request,
+                    deed,
+                };
+                run(&mut call, arguments).await
             }
         }
     }
 
+    /// Commits what was done: it and the row that says so are there together or not at all. A call has one row, which
+    /// goes with the first of its transactions.
+    pub(super) async fn commit(
+        &self,
+        request: &Request,
+        deed: &Deed<'_>,
+        mut tx: Tx,
+    ) -> Result<(), Refusal> {
+        let is_first = !deed.is_recorded.load(Ordering::Relaxed);
+        if is_first {
+            audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
+        }
+        tx.commit().await?;
+        deed.is_recorded.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Reads a resource.
     pub async fn read(&self, request: &Request, uri: &str) -> Reply {
-        let deed = Deed {
-            action: "resources/read",
-            name: uri,
-            arguments: String::new(),
-            watch: Stopwatch::start(),
-        };
+        let deed = Deed::begin("resources/read", uri, String::new());
         let mut known = request.face.resources.iter();
         let found = known.find_map(|entry| Some((entry, entry.id_in(uri)?)));
         let (charged, allowance) = self
@@ -194,7 +227,6 @@ impl Server {
             (Ok(()), None) => Err(Refusal::UnknownResource(uri.to_owned())),
             (Ok(()), Some(found)) => self.look_up(request, found).await,
         };
-        let outcome = outcome.map(|value| (value, false));
         Reply {
             outcome: self.conclude(request, &deed, outcome),
             allowance,
@@ -232,7 +264,7 @@ impl Server {
         (entry.complete)(&mut call, &pattern).await
     }
 
-    fn begin<'a>(&'a self, request: &'a Request, tx: &'a mut Tx) -> Call<'a> {
+    pub(super) fn begin<'a>(&'a self, request: &'a Request, tx: &'a mut Tx) -> Call<'a> {
         Call {
             tx,
             caller: &request.caller,
@@ -241,6 +273,7 @@ impl Server {
             base_url: &request.base_url,
             complaints: FieldErrors::default(),
             sends_mail: self.sends_mail,
+            progress: &request.progress,
         }
     }
 
@@ -249,22 +282,17 @@ impl Server {
         &self,
         request: &Request,
         deed: &Deed<'_>,
-        outcome: Result<(Value, bool), Refusal>,
+        outcome: Result<Value, Refusal>,
     ) -> Result<Value, Failure> {
-        match outcome {
-            Ok((value, is_recorded)) => {
-                if !is_recorded {
-                    self.audit.push(self.entry(request, deed, "ok"));
-                }
-                Ok(value)
-            }
-            Err(refusal) => {
-                let failure = self.spell(request, &refusal);
-                let outcome = failure.code.to_ascii_lowercase();
-                self.audit.push(self.entry(request, deed, &outcome));
-                Err(failure)
-            }
+        let outcome = outcome.map_err(|refusal| self.spell(request, &refusal));
+        if !deed.is_recorded.load(Ordering::Relaxed) {
+            let word = match &outcome {
+                Ok(_) => "ok".to_owned(),
+                Err(failure) => failure.code.to_ascii_lowercase(),
+            };
+            self.audit.push(self.entry(request, deed, &word));
         }
+        outcome
     }
 
     /// A refusal in the words of the face that was called.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::failure::Refusal;
+use super::long::{self, LongCall, LongTool};
+use super::progress::Progress;
 use super::schema;
 use crate::auth::Caller;
 use crate::clock::UnixMs;
@@ -43,6 +45,8 @@ pub struct Call<'a> {
     pub complaints: FieldErrors,
     /// Whether there is a mail server to send through; without one mail stays in the outbox.
     pub sends_mail: bool,
+    /// Where it tells how far it is.
+    pub progress: &'a Progress,
 }
 
 /// Arguments as they came, described by `T`, for a tool whose rules read them one by one.
@@ -82,6 +86,8 @@ pub trait Tool: 'static {
     /// Whether it is called with arguments that do not fit too, and adds what its own rules say of the others, so that
     /// everything that is wrong is told at once.
     const GATHERS: bool = false;
+    /// Whether it tells how far it is.
+    const TELLS_PROGRESS: bool = false;
     /// What it is given.
     type Args: DeserializeOwned + JsonSchema + Send;
     /// What it answers.
@@ -114,11 +120,22 @@ pub struct ToolEntry {
     pub is_idempotent: bool,
     /// See [`Tool::GATHERS`].
     pub(super) gathers: bool,
+    /// See [`Tool::TELLS_PROGRESS`].
+    pub tells_progress: bool,
     /// The schema of its arguments.
     pub input: fn() -> Value,
     /// The schema of its answers.
     pub output: fn() -> Value,
-    pub(super) run: for<'a> fn(&'a mut Call<'_>, Value) -> Running<'a, Value>,
+    pub(super) run: Run,
+}
+
+/// How a tool is run.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Run {
+    /// In one transaction, which is opened and committed for it.
+    Whole(for<'a> fn(&'a mut Call<'_>, Value) -> Running<'a, Value>),
+    /// In transactions of its own.
+    Long(for<'a> fn(&'a mut LongCall<'_>, Value) -> Running<'a, Value>),
 }
 
 /// The row of a tool.
@@ -131,9 +148,27 @@ pub const fn entry<T: Tool>() -> ToolEntry {
         access: T::ACCESS,
         is_idempotent: T::IS_IDEMPOTENT,
         gathers: T::GATHERS,
+        tells_progress: T::TELLS_PROGRESS,
         input: schema::of_input::<T::Args>,
         output: schema::of_output::<T::Output>,
-        run: run::<T>,
+        run: Run::Whole(run::<T>),
+    }
+}
+
+/// The row of a tool that takes its transactions itself.
+pub const fn long_entry<T: LongTool>() -> ToolEntry {
+    ToolEntry {
+        name: T::NAME,
+        title: T::TITLE,
+        description: T::DESCRIPTION,
+        scopes: T::SCOPES,
+        access: Access::Write,
+        is_idempotent: false,
+        gathers: false,
+        tells_progress: T::TELLS_PROGRESS,
+        input: schema::of_input::<T::Args>,
+        output: schema::of_output::<T::Output>,
+        run: Run::Long(long::run::<T>),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The academy's first face: each example of specification 6.3 on data that makes it true, and what it refuses.
 
+mod bulk;
 mod create_enrollment;
 mod send_cohort_notification;
 mod update_cohort_status;

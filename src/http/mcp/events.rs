@@ -49,7 +49,7 @@ pub(super) fn stream(messages: impl Messages) -> Response {
 
 /// The frames of a stream, with a comment after each silence. The future of the next message is never
 /// dropped half-way: a call may be between two rounds.
-fn kept_alive(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
+pub(super) fn kept_alive(frames: impl Stream<Item = Bytes> + Send + 'static) -> Response {
     let ticks = tokio::time::interval_at(tokio::time::Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
     let frames = frames.timeout_repeating(ticks);
     let frames =

@@ -9,6 +9,7 @@ mod native;
 mod peer;
 mod sse;
 mod streamable;
+mod told;
 mod websocket;
 
 use std::sync::Arc;
@@ -51,8 +52,16 @@ struct Asked {
 
 /// What becomes of a request, and the headers that go with an answer.
 struct Handled {
-    outcome: Outcome,
+    outcome: Handling,
     headers: HeaderMap,
+}
+
+/// What becomes of a request.
+enum Handling {
+    /// Whatever the gateway makes of it.
+    Relayed(Outcome),
+    /// A call to a server of ours that tells how far it is.
+    Told(told::Telling),
 }
 
 /// Has a request answered by whoever is behind its target.
@@ -60,11 +69,11 @@ async fn handle(app: &Arc<App>, base_url: &Arc<str>, request: Asking, message: M
     if let Target::Native(name) = request.target
         && let Some(face) = crate::native::find(name)
     {
-        return Box::pin(native::handle(app, (face, base_url), &request, &message)).await;
+        return Box::pin(native::handle(app, (face, base_url), &request, message)).await;
     }
     Handled {
         // Boxed: in debug builds a relayed call would otherwise be copied once more on a stack that is nearly full.
-        outcome: Box::pin(app.gateway.handle(request, message)).await,
+        outcome: Handling::Relayed(Box::pin(app.gateway.handle(request, message)).await),
         headers: HeaderMap::new(),
     }
 }

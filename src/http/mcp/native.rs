@@ -6,12 +6,12 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use axum::routing::{any, post};
-use http::header::LOCATION;
+use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::rate_limit;
-use super::{Asking, Handled, Mcp, body};
+use super::{Asking, Handled, Handling, Mcp, body, told};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::auth::token::{Environment, TokenKind};
@@ -19,10 +19,13 @@ use crate::error::{Error, Result};
 use crate::gateway::{Outcome, Target};
 use crate::mcp::Message;
 use crate::mcp::error::RpcError;
-use crate::native::{self, Allowance, FACES, Face, Failure, Refusal};
+use crate::native::{self, Allowance, FACES, Face, Failure, Progress, Refusal, ToolEntry};
 
 /// What the tools of v1 are called without a version in front of them (threats.md T13).
 const UNVERSIONED: &str = "v1";
+
+/// What a client accepts that wants to hear of each step.
+const EVENTS: &str = "text/event-stream";
 
 /// The routes of every server of ours.
 pub(super) fn routes() -> Router<Mcp> {
@@ -96,10 +99,10 @@ fn of_kind(face: &Face, caller: Result<Arc<Caller>>) -> Result<Arc<Caller>> {
 
 /// Answers one MCP request.
 pub(super) async fn handle(
-    app: &App,
+    app: &Arc<App>,
     (face, base_url): (&'static Face, &Arc<str>),
     asking: &Asking,
-    message: &Message,
+    message: Message,
 ) -> Handled {
     let request = native::Request {
         caller: asking.caller.clone(),
@@ -107,16 +110,22 @@ pub(super) async fn handle(
         version: Some(asking.version),
         request_id: asking.request_id.clone(),
         base_url: base_url.clone(),
+        progress: Progress::default(),
     };
-    let answer = app.native.handle(&request, message).await;
+    if let Some(token) = native::progress_token(face, &message) {
+        let (telling, headers) = told::begin(app, request, message, token).await;
+        let outcome = Handling::Told(telling);
+        return Handled { outcome, headers };
+    }
+    let answer = app.native.handle(&request, &message).await;
     Handled {
         headers: standing(&answer.allowance),
-        outcome: Outcome::Answer(answer.text, answer.status),
+        outcome: Handling::Relayed(Outcome::Answer(answer.text, answer.status)),
     }
 }
 
 /// How the caller's allowance stands, as headers.
-fn standing(allowance: &Allowance) -> HeaderMap {
+pub(super) fn standing(allowance: &Allowance) -> HeaderMap {
     let mut headers = HeaderMap::new();
     match allowance {
         Allowance::Uncounted => {}
@@ -140,14 +149,18 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
         version: None,
         request_id: asked.request_id.clone(),
         base_url: asked.base_url.clone(),
+        progress: Progress::default(),
     };
-    let arguments = match arguments(&asked.parts.headers, content).await {
+    let mut arguments = match arguments(&asked.parts.headers, content).await {
         Ok(arguments) => arguments,
         Err(error) => {
             let failure = native::spell(face, &error, id.as_str(), app.clock.now());
             return failed(&failure);
         }
     };
+    if wants_events(&asked.parts.headers, face.tool(tool), &mut arguments) {
+        return told::stream(&app, request, tool.to_owned(), arguments).await;
+    }
     let reply = app.native.call(&request, tool, arguments).await;
     let mut response = match &reply.outcome {
         Ok(output) => body::json(output.to_string().into(), 200),
@@ -155,6 +168,25 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
     };
     response.headers_mut().extend(standing(&reply.allowance));
     response
+}
+
+/// Whether the steps of a call are wanted as events: `stream: true`, which is no argument of the tool, and a client that
+/// accepts them (specification 6.3.5.3).
+fn wants_events(headers: &HeaderMap, tool: Option<&ToolEntry>, arguments: &mut Value) -> bool {
+    let tells = tool.is_some_and(|tool| tool.tells_progress);
+    let Some(members) = arguments.as_object_mut().filter(|_| tells) else {
+        return false;
+    };
+    let is_wanted = members.get("stream").and_then(Value::as_bool);
+    if is_wanted.is_some() {
+        members.shift_remove("stream");
+    }
+    let mut accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    // By name: who accepts anything expects one answer.
+    is_wanted == Some(true) && accepted.any(|types| types.contains(EVENTS))
 }
 
 async fn arguments(headers: &HeaderMap, content: axum::body::Body) -> Result<Value, Refusal> {
@@ -166,7 +198,7 @@ async fn arguments(headers: &HeaderMap, content: axum::body::Body) -> Result<Val
         .map_err(|_| Error::Malformed("the body is not JSON".into()).into())
 }
 
-fn failed(failure: &Failure) -> Response {
+pub(super) fn failed(failure: &Failure) -> Response {
     body::json(failure.body.to_string().into(), failure.status)
 }
 

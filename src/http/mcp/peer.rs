@@ -11,7 +11,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dispatch::base_url;
+use super::Handling;
 use super::era::{self, Opening};
+use super::events::Messages;
 use super::streamable::client_of;
 use crate::app::App;
 use crate::auth::Caller;
@@ -225,7 +227,7 @@ impl Peer {
         }
     }
 
-    async fn handle(&self, request: Request, message: Message) -> Outcome {
+    async fn handle(&self, request: Request, message: Message) -> Handling {
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
         handled.outcome
     }
@@ -258,20 +260,19 @@ impl Peer {
         lock(&self.session).clone()
     }
 
-    async fn write_outcome(&self, outcome: Outcome) {
+    async fn write_outcome(&self, outcome: Handling) {
         match outcome {
-            Outcome::Answer(text, _) if text.is_empty() => {}
-            Outcome::Answer(text, _) => self.write(text).await,
-            Outcome::Stream(mut relay) => {
-                while let Some(text) = relay.next().await {
-                    self.write(text).await;
-                }
-            }
-            Outcome::Listen(mut subscription) => {
-                while let Some(text) = subscription.next().await {
-                    self.write(text).await;
-                }
-            }
+            Handling::Relayed(Outcome::Answer(text, _)) if text.is_empty() => {}
+            Handling::Relayed(Outcome::Answer(text, _)) => self.write(text).await,
+            Handling::Relayed(Outcome::Stream(relay)) => self.write_all(relay).await,
+            Handling::Relayed(Outcome::Listen(subscription)) => self.write_all(subscription).await,
+            Handling::Told(telling) => self.write_all(telling).await,
+        }
+    }
+
+    async fn write_all(&self, mut messages: impl Messages) {
+        while let Some(text) = messages.next().await {
+            self.write(text).await;
         }
     }
 

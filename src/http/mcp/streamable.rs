@@ -12,14 +12,13 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
-use super::events;
-use super::{Asked, body};
+use super::events::{self, Messages};
+use super::{Asked, Handling, body};
 use crate::app::App;
 use crate::error::Error;
 use crate::gateway::chats;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{Listening, list_changed};
-use crate::gateway::relay::Relay;
 use crate::gateway::streams::{Position, Stream};
 use crate::gateway::{Outcome, Request, Target};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
@@ -138,7 +137,12 @@ impl Asked {
                     self.request(session.version, session.client(), Some(session.clone()));
                 let handled = super::handle(&self.app, &self.base_url, request, message).await;
                 Ok(match handled.outcome {
-                    Outcome::Stream(relay) => resumable(&self.app, &session, relay),
+                    Handling::Relayed(Outcome::Stream(relay)) => {
+                        resumable(&self.app, &session, relay)
+                    }
+                    Handling::Told(telling) => {
+                        headed(resumable(&self.app, &session, telling), handled.headers)
+                    }
                     outcome => headed(respond(outcome), handled.headers),
                 })
             }
@@ -165,7 +169,7 @@ impl Asked {
         );
         let request = self.request(session.version, client, Some(session.clone()));
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
-        let made = matches!(&handled.outcome, Outcome::Answer(text, 200) if is_result(text));
+        let made = matches!(&handled.outcome, Handling::Relayed(Outcome::Answer(text, 200)) if is_result(text));
         let mut response = headed(respond(handled.outcome), handled.headers);
         if made {
             let id = HeaderValue::from_str(&session.id).expect("hex is a header value");
@@ -311,13 +315,13 @@ pub(super) fn client_of(message: &Message) -> Result<Client, RpcError> {
 
 /// A call's stream that goes on for a while when its connection breaks (2025-11-25: "disconnection SHOULD NOT
 /// be interpreted as the client cancelling its request").
-fn resumable(app: &App, session: &Arc<ClientSession>, mut relay: Box<Relay>) -> Response {
+fn resumable(app: &App, session: &Arc<ClientSession>, mut messages: impl Messages) -> Response {
     let stream = session.streams.begin();
     let reader = stream.read_after(0);
     app.tasks.spawn(async move {
         loop {
             let text = tokio::select! {
-                text = relay.next() => text,
+                text = messages.next() => text,
                 () = stream.abandoned() => None,
             };
             match text {
@@ -342,7 +346,11 @@ fn headed(mut response: Response, headers: HeaderMap) -> Response {
     response
 }
 
-fn respond(outcome: Outcome) -> Response {
+fn respond(outcome: Handling) -> Response {
+    let outcome = match outcome {
+        Handling::Relayed(outcome) => outcome,
+        Handling::Told(telling) => return events::stream(telling),
+    };
     match outcome {
         Outcome::Answer(text, status) if text.is_empty() => {
             body::empty(StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED))

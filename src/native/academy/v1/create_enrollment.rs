@@ -1,14 +1,18 @@
-//! `create_enrollment`: gives a learner a place in a cohort (specification 6.3.2.7).
+//! `create_enrollment`: gives learners places in cohorts, one or up to a thousand (specification 6.3.2.7, 6.3.5.3).
+//! Each place of many is given by itself: what is done is kept whatever comes after it, and asking again goes on.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::error::in_brief;
 use super::{ADMIN, actor};
 use crate::academy::enrollment::{self, Grant, Kind, Payment, Status};
-use crate::academy::message;
-use crate::clock::UnixMs;
+use crate::academy::{Error as Academy, message};
+use crate::clock::{Stopwatch, UnixMs};
+use crate::error::FieldErrors;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::long::{LongCall, LongTool};
+use crate::native::progress::Step;
 
 pub(super) struct CreateEnrollment;
 
@@ -16,13 +20,13 @@ pub(super) struct CreateEnrollment;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Args {
     /// Target learner's user ID
-    user_id: String,
+    user_id: Option<String>,
     /// Cohort to enroll in
-    cohort_id: String,
+    cohort_id: Option<String>,
     /// Required for B2B enrollments
     organization_id: Option<String>,
-    /// How the learner comes to the place
-    enrollment_type: Kind,
+    /// How the learner comes to the place; default of many: standard
+    enrollment_type: Option<Kind>,
     /// Default: pending for standard enrollments, waived for complimentary and trial ones, paid for corporate ones
     payment_status: Option<Payment>,
     /// Admin notes for audit trail
@@ -30,11 +34,42 @@ pub(super) struct Args {
     notes: Option<String>,
     /// Default: true
     send_welcome_email: Option<bool>,
+    /// Many at once, instead of userId; what a row does not say is as said beside it
+    #[schemars(length(min = 1, max = 1000))]
+    enrollments: Option<Vec<Row>>,
+}
+
+/// One of many.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(inline)]
+struct Row {
+    /// Target learner's user ID
+    user_id: String,
+    /// Cohort to enroll in
+    cohort_id: Option<String>,
+    /// Required for B2B enrollments
+    organization_id: Option<String>,
+    /// How the learner comes to the place
+    enrollment_type: Option<Kind>,
+    /// As beside the rows
+    payment_status: Option<Payment>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(extend("type" = "object"))]
+pub(super) enum Output {
+    /// What one enrollment came to.
+    One(Enrolled),
+    /// What many came to.
+    Many(Totals),
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Output {
+#[schemars(inline)]
+pub(super) struct Enrolled {
     enrollment_id: String,
     user_id: String,
     cohort_id: String,
@@ -42,6 +77,60 @@ pub(super) struct Output {
     enrolled_at: UnixMs,
     /// Whether a mail server sends the welcome now; false where it stays in the outbox
     welcome_email_sent: bool,
+}
+
+#[derive(Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub(super) struct Totals {
+    total_enrolled: usize,
+    /// Had their place before; left out where nobody had.
+    #[serde(skip_serializing_if = "is_none")]
+    total_existing: usize,
+    total_failed: usize,
+    /// In ms.
+    duration: u64,
+    /// One for each row, in their order; left out where every one was told as an event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<RowResult>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+struct RowResult {
+    user_id: String,
+    cohort_id: String,
+    status: RowStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrollment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+enum RowStatus {
+    Success,
+    Exists,
+    Failed,
+}
+
+impl RowStatus {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Exists => "exists",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What is owed when nobody says.
@@ -53,40 +142,149 @@ fn payment_of(kind: Kind) -> Payment {
     }
 }
 
-impl Tool for CreateEnrollment {
+impl LongTool for CreateEnrollment {
     const NAME: &'static str = "create_enrollment";
-    const TITLE: &'static str = "Enroll a learner";
+    const TITLE: &'static str = "Enroll learners";
     const DESCRIPTION: &'static str = "Creates a manual enrollment for a learner, typically used for B2B bulk \
                                        enrollments or complimentary access.";
     const SCOPES: &'static [&'static str] = ADMIN;
-    const ACCESS: Access = Access::Write;
+    const TELLS_PROGRESS: bool = true;
     type Args = Args;
     type Output = Output;
 
-    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
-        let actor = actor(call).await?;
-        let kind = args.enrollment_type;
-        let grant = Grant {
-            person: &args.user_id,
-            cohort: &args.cohort_id,
-            organization: args.organization_id.as_deref(),
-            kind,
-            payment: args.payment_status.unwrap_or_else(|| payment_of(kind)),
-            notes: args.notes.as_deref().unwrap_or_default(),
-            metadata: serde_json::Map::new(),
-        };
-        let (enrollment, _) = enrollment::create(call.tx, &actor, &grant, call.now).await?;
-        let welcomes = args.send_welcome_email.unwrap_or(true);
-        let welcome_email_sent = welcomes
-            && message::welcome(call.tx, actor.realm, &enrollment, call.now).await?
-            && call.sends_mail;
-        Ok(Output {
-            enrollment_id: enrollment.id,
-            user_id: enrollment.person_id,
-            cohort_id: enrollment.cohort_id,
-            status: enrollment.status,
-            enrolled_at: enrollment.enrolled_at,
-            welcome_email_sent,
-        })
+    async fn call(call: &LongCall<'_>, mut args: Args) -> Result<Output, Refusal> {
+        match args.enrollments.take() {
+            Some(rows) => Ok(Output::Many(many(call, &args, rows).await?)),
+            None => Ok(Output::One(enroll(call, &args, &the_one(&args)?).await?)),
+        }
     }
+}
+
+/// The one place that is asked for without rows.
+fn the_one(args: &Args) -> Result<Row, Refusal> {
+    let mut errors = FieldErrors::default();
+    let mut require = |field: &str, is_there: bool| {
+        if !is_there {
+            errors.add(field, "This field is required.");
+        }
+    };
+    require("userId", args.user_id.is_some());
+    require("cohortId", args.cohort_id.is_some());
+    require("enrollmentType", args.enrollment_type.is_some());
+    errors.into_result()?;
+    Ok(Row {
+        user_id: args.user_id.clone().unwrap_or_default(),
+        cohort_id: None,
+        organization_id: None,
+        enrollment_type: None,
+        payment_status: None,
+    })
+}
+
+/// Gives the places one after the other.
+async fn many(call: &LongCall<'_>, args: &Args, rows: Vec<Row>) -> Result<Totals, Refusal> {
+    check(args, &rows)?;
+    let watch = Stopwatch::start();
+    let (total, mut totals, mut results) = (rows.len(), Totals::default(), Vec::new());
+    for row in rows {
+        let result = one_of_many(call, args, row).await;
+        match result.status {
+            RowStatus::Success => totals.total_enrolled += 1,
+            RowStatus::Exists => totals.total_existing += 1,
+            RowStatus::Failed => totals.total_failed += 1,
+        }
+        call.progress().step(Step {
+            completed: results.len() + 1,
+            total,
+            current_user: Some(result.user_id.clone()),
+            status: result.status.word(),
+            code: result.code,
+            message: result.message.clone(),
+        });
+        results.push(result);
+    }
+    totals.duration = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
+    totals.results = (!call.progress().tells_all()).then_some(results);
+    Ok(totals)
+}
+
+/// What is wrong with the rows themselves is said of all at once, before the first place is given.
+fn check(args: &Args, rows: &[Row]) -> Result<(), Refusal> {
+    let mut errors = FieldErrors::default();
+    if args.user_id.is_some() {
+        errors.add("userId", "Name people in enrollments or here, not in both.");
+    }
+    for (at, row) in rows.iter().enumerate() {
+        if row.cohort_id.is_none() && args.cohort_id.is_none() {
+            let field = format!("enrollments[{at}].cohortId");
+            errors.add(&field, "This field is required.");
+        }
+    }
+    Ok(errors.into_result()?)
+}
+
+async fn one_of_many(call: &LongCall<'_>, args: &Args, row: Row) -> RowResult {
+    let enrolled = enroll(call, args, &row).await;
+    let mut result = RowResult {
+        cohort_id: row
+            .cohort_id
+            .or_else(|| args.cohort_id.clone())
+            .unwrap_or_default(),
+        user_id: row.user_id,
+        status: RowStatus::Success,
+        enrollment_id: None,
+        code: None,
+        message: None,
+    };
+    match enrolled {
+        Ok(enrolled) => result.enrollment_id = Some(enrolled.enrollment_id),
+        Err(Refusal::Academy(Academy::EnrollmentExists { enrollment })) => {
+            result.status = RowStatus::Exists;
+            result.enrollment_id = Some(enrollment);
+        }
+        Err(refusal) => {
+            let (code, message) = in_brief(&refusal);
+            result.status = RowStatus::Failed;
+            result.code = Some(code);
+            result.message = Some(message);
+        }
+    }
+    result
+}
+
+/// Gives one place; what the row does not say, the arguments do.
+async fn enroll(call: &LongCall<'_>, args: &Args, row: &Row) -> Result<Enrolled, Refusal> {
+    let mut tx = call.write().await?;
+    let mut within = call.within(&mut tx);
+    let actor = actor(&mut within).await?;
+    let kind = row.enrollment_type.or(args.enrollment_type);
+    let kind = kind.unwrap_or(Kind::Standard);
+    let payment = row.payment_status.or(args.payment_status);
+    let organization = row
+        .organization_id
+        .as_ref()
+        .or(args.organization_id.as_ref());
+    let cohort = row.cohort_id.as_ref().or(args.cohort_id.as_ref());
+    let grant = Grant {
+        person: &row.user_id,
+        cohort: cohort.map_or("", String::as_str),
+        organization: organization.map(String::as_str),
+        kind,
+        payment: payment.unwrap_or_else(|| payment_of(kind)),
+        notes: args.notes.as_deref().unwrap_or_default(),
+        metadata: serde_json::Map::new(),
+    };
+    let (enrollment, _) = enrollment::create(within.tx, &actor, &grant, within.now).await?;
+    let welcome_email_sent = args.send_welcome_email.unwrap_or(true)
+        && message::welcome(within.tx, actor.realm, &enrollment, within.now).await?
+        && within.sends_mail;
+    call.commit(tx).await?;
+    Ok(Enrolled {
+        enrollment_id: enrollment.id,
+        user_id: enrollment.person_id,
+        cohort_id: enrollment.cohort_id,
+        status: enrollment.status,
+        enrolled_at: enrollment.enrolled_at,
+        welcome_email_sent,
+    })
 }

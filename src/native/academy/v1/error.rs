@@ -15,14 +15,7 @@ type Spelled = (u16, &'static str, String, Option<Value>);
 
 /// A refusal in the words of 6.3.5.4.
 pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
-    let (status, code, message, details) = match refusal {
-        Refusal::Core(error) => core(error),
-        Refusal::Academy(error) => academy(error),
-        Refusal::Scope { required, held } => scope(required, held),
-        Refusal::Limited(refused) => limited(refused),
-        Refusal::UnknownTool(_) => not_found("tool"),
-        Refusal::UnknownResource(_) => not_found("resource"),
-    };
+    let (status, code, message, details) = spelled(refusal);
     let mut error = json!({ "code": code, "message": message });
     if let Some(details) = details {
         error["details"] = details;
@@ -33,6 +26,23 @@ pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
         status,
         code,
         body: json!({ "error": error }),
+    }
+}
+
+/// Code and message alone, of one row among many.
+pub(super) fn in_brief(refusal: &Refusal) -> (&'static str, String) {
+    let (_, code, message, _) = spelled(refusal);
+    (code, message)
+}
+
+fn spelled(refusal: &Refusal) -> Spelled {
+    match refusal {
+        Refusal::Core(error) => core(error),
+        Refusal::Academy(error) => academy(error),
+        Refusal::Scope { required, held } => scope(required, held),
+        Refusal::Limited(refused) => limited(refused),
+        Refusal::UnknownTool(_) => not_found("tool"),
+        Refusal::UnknownResource(_) => not_found("resource"),
     }
 }
 

@@ -8,7 +8,11 @@ use crate::academy::cohort;
 use crate::academy::enrollment::{self, Enrollment, Kind, Status};
 use crate::clock::UnixMs;
 use crate::native::failure::Refusal;
+use crate::native::progress::Step;
 use crate::native::tool::{Access, Call, Tool};
+
+/// Rows of one step of an export.
+const STEP_ROWS: usize = 100;
 
 pub(super) struct GetCohortRoster;
 
@@ -81,6 +85,7 @@ impl Tool for GetCohortRoster {
     const DESCRIPTION: &'static str = "Retrieves the complete roster for a cohort, including learner details and enrollment status.";
     const SCOPES: &'static [&'static str] = INSTRUCTOR;
     const ACCESS: Access = Access::Read;
+    const TELLS_PROGRESS: bool = true;
     type Args = Args;
     type Output = Output;
 
@@ -100,7 +105,26 @@ impl Tool for GetCohortRoster {
             start_date: cohort.starts_at,
             end_date: cohort.ends_at,
             total_seats: cohort.seats_total,
-            roster: rows.into_iter().map(Into::into).collect(),
+            roster: entries(call, rows),
         })
     }
+}
+
+/// The rows as entries; a step is told of each part of a long list.
+fn entries(call: &Call<'_>, rows: Vec<Enrollment>) -> Vec<RosterEntry> {
+    let total = rows.len();
+    let mut entries = Vec::with_capacity(total);
+    for row in rows {
+        entries.push(row.into());
+        let completed = entries.len();
+        if completed % STEP_ROWS == 0 || completed == total {
+            call.progress.step(Step {
+                completed,
+                total,
+                status: "success",
+                ..Step::default()
+            });
+        }
+    }
+    entries
 }

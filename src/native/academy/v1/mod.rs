@@ -19,7 +19,7 @@ use crate::auth::token::TokenKind;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
 use crate::native::resource::{ResourceEntry, resource};
-use crate::native::tool::{Call, ToolEntry, entry};
+use crate::native::tool::{Call, ToolEntry, entry, long_entry};
 use crate::rate_limit;
 
 /// Who may use what everybody may (6.3.4.2).
@@ -37,7 +37,7 @@ const TOOLS: &[ToolEntry] = &[
     entry::<check_enrollment_status::CheckEnrollmentStatus>(),
     entry::<get_enablement_kit::GetEnablementKit>(),
     entry::<get_certificate::GetCertificate>(),
-    entry::<create_enrollment::CreateEnrollment>(),
+    long_entry::<create_enrollment::CreateEnrollment>(),
     entry::<get_cohort_roster::GetCohortRoster>(),
     entry::<update_cohort_status::UpdateCohortStatus>(),
     entry::<send_cohort_notification::SendCohortNotification>(),

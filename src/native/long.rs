@@ -1,0 +1,80 @@
+//! Tools that take their transactions themselves, because they go step by step or wait for somebody.
+//! None of their transactions may be open while they wait.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::failure::Refusal;
+use super::progress::Progress;
+use super::server::{Deed, Request, Server};
+use super::tool::{Call, Running};
+use crate::storage::Tx;
+
+/// A tool that takes its transactions itself. Its file is named after it.
+pub trait LongTool: 'static {
+    /// See [`Tool::NAME`](super::Tool::NAME).
+    const NAME: &'static str;
+    /// See [`Tool::TITLE`](super::Tool::TITLE).
+    const TITLE: &'static str;
+    /// See [`Tool::DESCRIPTION`](super::Tool::DESCRIPTION).
+    const DESCRIPTION: &'static str;
+    /// See [`Tool::SCOPES`](super::Tool::SCOPES).
+    const SCOPES: &'static [&'static str];
+    /// See [`Tool::TELLS_PROGRESS`](super::Tool::TELLS_PROGRESS).
+    const TELLS_PROGRESS: bool = false;
+    /// What it is given.
+    type Args: DeserializeOwned + JsonSchema + Send;
+    /// What it answers.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Does it.
+    fn call(
+        call: &LongCall<'_>,
+        args: Self::Args,
+    ) -> impl Future<Output = Result<Self::Output, Refusal>> + Send;
+}
+
+/// One call under way that takes its transactions itself.
+pub struct LongCall<'a> {
+    pub(super) server: &'a Server,
+    pub(super) request: &'a Request,
+    pub(super) deed: &'a Deed<'a>,
+}
+
+impl LongCall<'_> {
+    /// Where it tells how far it is.
+    pub(super) fn progress(&self) -> &Progress {
+        &self.request.progress
+    }
+
+    /// A transaction that writes.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn write(&self) -> Result<Tx, Refusal> {
+        Ok(self.server.db.write().await?)
+    }
+
+    /// The call within a transaction, for what works in one.
+    pub(super) fn within<'t>(&'t self, tx: &'t mut Tx) -> Call<'t> {
+        self.server.begin(self.request, tx)
+    }
+
+    /// Commits what was done, and with it the row that says so.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing was done.
+    pub(super) async fn commit(&self, tx: Tx) -> Result<(), Refusal> {
+        self.server.commit(self.request, self.deed, tx).await
+    }
+}
+
+pub(super) fn run<'a, T: LongTool>(call: &'a mut LongCall<'_>, args: Value) -> Running<'a, Value> {
+    Box::pin(async move {
+        let args = serde_json::from_value(args).map_err(|error| Refusal::argument(&error))?;
+        let output = T::call(call, args).await?;
+        serde_json::to_value(output).map_err(Refusal::internal)
+    })
+}
