@@ -154,6 +154,26 @@ async fn opening_a_material_counts_and_closes_with_the_enrollment() {
 }
 
 #[tokio::test]
+async fn an_enrollment_is_as_far_as_its_materials_are_opened() {
+    let academy = Academy::v2().await;
+    let arguments = json!({ "courseId": "crs_ai_foundations" });
+    let kit = academy
+        .call(&academy.learner, "academy_get_materials", arguments)
+        .await;
+    let progress = async || {
+        let mut tx = academy.write().await;
+        let progress = "SELECT progress FROM academy_enrollments WHERE id = 'enr_123'";
+        mentor_gateway::sql!(&mut tx, scalar as i64, progress).unwrap()
+    };
+    assert_eq!(progress().await, 40);
+    for material in kit["materials"].as_array().unwrap() {
+        let link = material["downloadUrl"].as_str().unwrap();
+        assert_eq!(follow(&academy, link).await.status, 200);
+    }
+    assert_eq!(progress().await, 100);
+}
+
+#[tokio::test]
 async fn a_booking_is_a_calendar_entry() {
     let academy = Academy::v2().await;
     let arguments = json!({ "enrollmentId": "enr_123", "slotId": "slot_123", "topic": "AI; in my company, soon" });

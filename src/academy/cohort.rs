@@ -310,7 +310,8 @@ pub async fn take_seat(tx: &mut Tx, realm: RealmId, id: &str, now: UnixMs) -> Re
     }
 }
 
-/// Whether a cohort may go from one state to another.
+/// Whether a cohort may go from one state to another. A completed one may be completed again, for learners who are through
+/// by now.
 fn may_become(from: Status, to: Status) -> bool {
     use Status::{Cancelled, Completed, InProgress, Open, Scheduled};
     matches!(
@@ -318,6 +319,7 @@ fn may_become(from: Status, to: Status) -> bool {
         (Scheduled, Open | InProgress | Cancelled)
             | (Open, Scheduled | InProgress | Cancelled)
             | (InProgress, Completed | Cancelled)
+            | (Completed, Completed)
     )
 }
 

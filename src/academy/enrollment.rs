@@ -470,3 +470,23 @@ pub async fn activity(tx: &mut Tx, realm: RealmId, row: &Enrollment) -> Result<A
         row.organization_id.as_deref()
     )?)
 }
+
+/// Brings an enrollment as far as its share of opened materials; never back.
+///
+/// # Errors
+/// If the database fails.
+pub async fn advance(tx: &mut Tx, realm: RealmId, row: &Enrollment, now: UnixMs) -> Result<()> {
+    let done = activity(tx, realm, row).await?;
+    let share = done.materials_accessed * COMPLETE / done.materials_total.max(1);
+    sql!(
+        tx,
+        execute,
+        "UPDATE academy_enrollments SET last_activity_at = $4, progress = CASE WHEN progress < $3 THEN $3 ELSE progress END
+         WHERE realm_id = $1 AND id = $2",
+        realm,
+        &row.id,
+        share.min(COMPLETE),
+        now
+    )?;
+    Ok(())
+}

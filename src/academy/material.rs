@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
+use super::enrollment::{self, Enrollment};
 use super::words::{Json, words};
 use super::{Error, RealmId, Result};
 use crate::clock::UnixMs;
@@ -126,14 +127,14 @@ pub async fn text(tx: &mut Tx, realm: RealmId, id: &str) -> Result<String> {
     Ok(pages.join("\n\n"))
 }
 
-/// Notes that a learner opened a material.
+/// Notes that a learner opened a material, which brings their enrollment on.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn note_access(
     tx: &mut Tx,
     realm: RealmId,
-    (enrollment, material): (&str, &str),
+    (enrollment, material): (&Enrollment, &str),
     now: UnixMs,
 ) -> Result<()> {
     sql!(
@@ -144,11 +145,11 @@ pub async fn note_access(
          ON CONFLICT (realm_id, enrollment_id, material_id)
          DO UPDATE SET times = academy_accesses.times + 1, was_downloaded = TRUE, last_at = excluded.last_at",
         realm,
-        enrollment,
+        &enrollment.id,
         material,
         now
     )?;
-    Ok(())
+    enrollment::advance(tx, realm, enrollment, now).await
 }
 
 /// Adds a material and the text of its pages.

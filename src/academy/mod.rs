@@ -3,6 +3,7 @@
 
 pub mod certificate;
 pub mod cohort;
+pub mod completion;
 pub mod course;
 pub mod course_chat;
 pub mod enrollment;

@@ -35,7 +35,7 @@ async fn people(academy: &Academy, count: usize) -> Vec<Value> {
     (0..count).map(row).collect()
 }
 
-fn streamed(person: &Client, tool: &str, arguments: &Value) -> RequestBuilder {
+pub fn streamed(person: &Client, tool: &str, arguments: &Value) -> RequestBuilder {
     let path = format!("/mcp/v1/tools/{tool}");
     let request = person.request(Method::POST, &path).json(arguments);
     request.header("accept", "text/event-stream")
@@ -53,7 +53,7 @@ fn events_of(text: &str) -> Vec<(String, Value)> {
     texts.map(event).collect()
 }
 
-async fn events(request: RequestBuilder) -> Vec<(String, Value)> {
+pub async fn events(request: RequestBuilder) -> Vec<(String, Value)> {
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");

@@ -174,7 +174,7 @@ async fn material_file(
             return Err(Error::NotFound("file"));
         }
         let text = material::text(&mut tx, realm, &id).await.map_err(core)?;
-        let access = (place.id.as_str(), id.as_str());
+        let access = (&place, id.as_str());
         material::note_access(&mut tx, realm, access, now)
             .await
             .map_err(core)?;

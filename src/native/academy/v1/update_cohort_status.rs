@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ADMIN, actor};
-use crate::academy::cohort::{self, Status};
-use crate::academy::enrollment;
+use crate::academy::cohort::{self, Cohort, Status};
+use crate::academy::enrollment::{self, Enrollment};
 use crate::academy::message::{self, Announcement, Priority};
+use crate::academy::{Actor, completion};
 use crate::clock::UnixMs;
 use crate::native::failure::Refusal;
+use crate::native::progress::Step;
 use crate::native::tool::{Access, Call, Tool};
 
 pub(super) struct UpdateCohortStatus;
@@ -35,6 +37,9 @@ pub(super) struct Output {
     new_status: Status,
     updated_at: UnixMs,
     notifications_sent: usize,
+    /// Learners who were through and are completed with their cohort, with their certificates; left out where nobody was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enrollments_completed: Option<usize>,
 }
 
 impl Tool for UpdateCohortStatus {
@@ -44,6 +49,7 @@ impl Tool for UpdateCohortStatus {
         "Updates the status of a cohort (e.g., from \"scheduled\" to \"in_progress\").";
     const SCOPES: &'static [&'static str] = ADMIN;
     const ACCESS: Access = Access::Write;
+    const TELLS_PROGRESS: bool = true;
     type Args = Args;
     type Output = Output;
 
@@ -66,7 +72,13 @@ impl Tool for UpdateCohortStatus {
             let queued = message::announce(call.tx, &actor, &before, &said, call.now).await?;
             notifications_sent = queued.letters;
         }
+        let enrollments_completed = if args.status == Status::Completed {
+            Some(complete(call, &actor, &before).await?)
+        } else {
+            None
+        };
         Ok(Output {
+            enrollments_completed: enrollments_completed.filter(|count| *count > 0),
             cohort_id: before.id,
             previous_status: before.status,
             new_status: args.status,
@@ -74,4 +86,18 @@ impl Tool for UpdateCohortStatus {
             notifications_sent,
         })
     }
+}
+
+/// Completes who is through; a step is told of each.
+async fn complete(call: &mut Call<'_>, actor: &Actor, cohort: &Cohort) -> Result<usize, Refusal> {
+    let told = |completed, total, row: &Enrollment| {
+        call.progress.step(Step {
+            completed,
+            total,
+            current_user: Some(row.person_id.clone()),
+            status: "success",
+            ..Step::default()
+        });
+    };
+    Ok(completion::complete_cohort(call.tx, actor, cohort, call.now, told).await?)
 }

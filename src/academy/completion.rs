@@ -1,0 +1,87 @@
+//! How enrollments end: completed with their cohort, and with a certificate where the course offers one.
+//! Nothing is completed twice, and no enrollment has two certificates.
+
+use super::certificate::{self, Certificate};
+use super::cohort::Cohort;
+use super::enrollment::{self, COMPLETE, Enrollment, Status};
+use super::words::Json;
+use super::{Actor, Result, course, new_id};
+use crate::clock::{UnixMs, random_hex};
+use crate::sql;
+use crate::storage::Tx;
+
+/// Random bytes of the codes that are printed on a certificate.
+const CODE_BYTES: usize = 4;
+
+/// Completes the enrollments of a cohort that are through, and gives certificates to those that have none. `told` hears
+/// of each of them: how many are done, how many there are, and whose it was. Returns how many there were.
+///
+/// # Errors
+/// If the database fails.
+pub async fn complete_cohort(
+    tx: &mut Tx,
+    actor: &Actor,
+    cohort: &Cohort,
+    now: UnixMs,
+    told: impl Fn(usize, usize, &Enrollment),
+) -> Result<usize> {
+    let rows = enrollment::roster(tx, actor, &cohort.id, false).await?;
+    let course = course::get(tx, actor.realm, &cohort.course_id).await?;
+    let lacks_certificate =
+        |row: &Enrollment| course.has_certificate && row.certificate_id.is_none();
+    let is_due = |row: &Enrollment| match row.status {
+        Status::Active => row.progress >= COMPLETE,
+        Status::Completed => lacks_certificate(row),
+        Status::Pending | Status::Withdrawn => false,
+    };
+    let due: Vec<Enrollment> = rows.into_iter().filter(is_due).collect();
+    for (at, row) in due.iter().enumerate() {
+        let completed_at = row.completed_at.unwrap_or(now);
+        complete(tx, actor, row, completed_at).await?;
+        if lacks_certificate(row) {
+            let skills = course.skills.0.clone();
+            let made = printed(row, skills, (completed_at, now));
+            certificate::insert(tx, actor.realm, &made).await?;
+        }
+        told(at + 1, due.len(), row);
+    }
+    Ok(due.len())
+}
+
+async fn complete(tx: &mut Tx, actor: &Actor, row: &Enrollment, at: UnixMs) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE academy_enrollments SET status = 'completed', completed_at = $3
+         WHERE realm_id = $1 AND id = $2 AND status = 'active'",
+        actor.realm,
+        &row.id,
+        at
+    )?;
+    Ok(())
+}
+
+/// What is printed: what is known today, and codes that nobody can guess.
+fn printed(
+    row: &Enrollment,
+    skills: Vec<String>,
+    (completed_at, issued_at): (UnixMs, UnixMs),
+) -> Certificate {
+    let iso = issued_at.to_iso();
+    let year = iso.split('-').next().unwrap_or_default();
+    let code = || random_hex::<CODE_BYTES>().to_uppercase();
+    Certificate {
+        id: new_id("cert"),
+        enrollment_id: row.id.clone(),
+        verification_code: format!("AEA-{year}-{}", code()),
+        credential_id: format!("AIEA-{year}-{}", code()),
+        learner_name: row.learner_name.clone(),
+        course_title: row.course_title.clone(),
+        cohort_name: row.cohort_name.clone(),
+        organization_name: row.organization_name.clone(),
+        skills: Json(skills),
+        signature: row.instructor_name.clone(),
+        completed_at,
+        issued_at,
+    }
+}
