@@ -28,6 +28,7 @@ mod durability;
 mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;
+mod every_call;
 mod every_route;
 mod every_tool;
 mod hostile_upstreams;
