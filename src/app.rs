@@ -10,6 +10,7 @@ use crate::chat::Chat;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::egress::{Egress, Policy, SetupError};
+use crate::files::{Files, FilesError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
 use crate::jobs;
@@ -49,6 +50,8 @@ pub struct App {
     pub gateway: Arc<Gateway>,
     /// The turns of learners with mentors.
     pub chat: Arc<Chat>,
+    /// What people bring.
+    pub files: Files,
     /// Servers of our own.
     pub native: native::Server,
     /// The sessions of MCP clients.
@@ -87,6 +90,9 @@ pub enum StartError {
     /// The database failed while the catalog was stored.
     #[error("the OAuth catalog cannot be stored")]
     Store(#[from] crate::error::Error),
+    /// What people bring cannot be kept.
+    #[error("files cannot be kept")]
+    Files(#[from] FilesError),
     /// Redis cannot be used.
     #[error("rate limits cannot be shared")]
     Redis(#[from] rate_limit::BadUrl),
@@ -150,6 +156,7 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
+        let files = Files::in_data_dir(&config.data_dir)?;
         let native = native::Server::new(native::Parts {
             db: db.clone(),
             vault: vault.clone(),
@@ -157,6 +164,7 @@ impl App {
             audit: audit.clone(),
             limits: limits.clone(),
             sends_mail: config.smtp_url.is_some(),
+            files: files.clone(),
         });
         begin_jobs(&config, &flow, &tasks)?;
         let sessions = ClientSessions::default();
@@ -172,6 +180,7 @@ impl App {
             flow,
             gateway,
             chat,
+            files,
             native,
             sessions,
             tasks,

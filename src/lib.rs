@@ -13,6 +13,7 @@
 //! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
 //! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
+//! * [`files`]: what people bring, kept under the digest of its content.
 //! * [`config`]: every setting, read once; the only module that reads the environment.
 //! * [`mcp`]: what MCP itself says: revisions, messages as raw JSON, error codes.
 //!
@@ -126,6 +127,7 @@ pub mod tasks;
 pub mod egress;
 pub mod secret;
 pub mod storage;
+pub mod files;
 pub mod config;
 pub mod mcp;
 pub mod tenant;

@@ -22,6 +22,9 @@ const PUBLIC: &[&str] = &[
     "/api/ai-mentor/orgs/{org}/users/{user_id}/sessions/",
     "/api/accounts/connected-services/callback/",
     "/api/accounts/oauth-client/",
+    // Opened by the proof in a link.
+    "/api/career/files/{id}/",
+    "/api/career/uploads/{username}/",
 ];
 
 const MISSING: &str = r#"{"detail":"Not found."}"#;
@@ -57,6 +60,12 @@ async fn world() -> World {
     let (webhook, delivery) = webhook(&gateway, &admin).await;
     let template = json!({"id": 7, "name": "x", "subject": "x", "text": "x"});
     let mail_template = admin.post("mail-templates/", template).await.expect(201)["id"].to_string();
+    for user in ["alice", "bob"] {
+        let path = format!("/api/career/resume/orgs/acme/users/{user}/");
+        let resume = reqwest::multipart::Form::new().text("link_1", "https://bob.example");
+        let request = admin.request(reqwest::Method::POST, &path);
+        send(request.multipart(resume)).await.expect(200);
+    }
     World {
         session,
         connected_service,
@@ -103,8 +112,9 @@ impl World {
             _ => &self.server,
         };
         let query = match route.path {
-            // The one route that names its tenant in the query.
+            // Routes that name their tenant in the query.
             "/api/agent/chat/" => "?platform_key=acme",
+            path if path.starts_with("/api/analytics/") => "?platform_key=acme&username={username}",
             _ => "",
         };
         format!("{}{query}", route.path)
@@ -131,7 +141,9 @@ async fn call(client: &Client, route: &Route, path: &str) -> Answer {
 }
 
 fn names_a_user(route: &Route) -> bool {
-    route.path.contains("{user_id}") || route.path.contains("{username}")
+    route.path.contains("{user_id}")
+        || route.path.contains("{username}")
+        || route.path.starts_with("/api/analytics/")
 }
 
 fn closed() -> impl Iterator<Item = &'static Route> {

@@ -4,6 +4,7 @@ pub mod api_key;
 mod authenticator;
 mod browser;
 mod header;
+pub mod link;
 pub mod scope;
 pub mod token;
 
@@ -14,9 +15,8 @@ pub use browser::{BROWSER_LIFE, Browser};
 pub use header::{CREDENTIAL_BYTES_MAX as KEY_BYTES_MAX, credential_of};
 
 use crate::error::{Error, Result};
-use crate::storage::Tx;
 use crate::tenant::Tenant;
-use crate::tenant::user::{self, Role, User, UserId};
+use crate::tenant::user::{Role, User, UserId};
 use token::{Environment, TokenId, TokenKind};
 
 /// The right of a platform key to act for another user of its tenant (design.md D9).
@@ -62,20 +62,6 @@ impl Caller {
         } else {
             Err(Error::Forbidden("tenant admin"))
         }
-    }
-
-    /// The user with this name, if it is the caller, or the caller administers their tenant.
-    ///
-    /// # Errors
-    /// `NotFound` for everybody else, whether they exist or not.
-    pub async fn user_named(&self, tx: &mut Tx, name: &str) -> Result<Arc<User>> {
-        if name == self.user.username {
-            return Ok(self.user.clone());
-        }
-        if !self.is_admin() {
-            return Err(Error::NotFound("user"));
-        }
-        Ok(Arc::new(user::get(tx, self.tenant.id, name).await?))
     }
 
     /// Refuses keys of the academy's servers and of the sandbox: they open those servers and nothing else.

@@ -4,12 +4,16 @@
 mod company;
 mod education;
 mod experience;
+mod file;
 mod input;
 mod institution;
 mod record;
+pub mod resume;
+pub mod sample;
 
 pub use company::Company;
 pub use education::Education;
 pub use experience::Experience;
+pub use file::FILE_BYTES_MAX;
 pub use institution::{Institution, InstitutionType};
 pub use record::{Change, Record, create, delete, list, replace};

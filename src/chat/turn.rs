@@ -20,6 +20,7 @@ use crate::auth::Caller;
 use crate::clock::random_uuid;
 use crate::error::{Error, Result};
 use crate::gateway::Target;
+use crate::learner::event;
 use crate::registry::chat_model;
 use crate::tenant::mentor::Mentor;
 
@@ -156,6 +157,9 @@ impl Chat {
                 message::add(&mut tx, session.id, Speaker::Human, text, now).await?;
             }
         }
+        let mentor = &turn.mentor.unique_id;
+        let whose = (session.tenant_id, turn.caller.user_id());
+        event::record_message(&mut tx, whose, mentor, now).await?;
         tx.commit().await?;
         Ok(history)
     }

@@ -22,7 +22,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
     after_help = "Example, in a client's configuration:\n  { \"command\": \"mentor-gateway\", \"args\": [\"stdio\", \"--server\", \"mentor:UUID\"],\n    \"env\": { \"ACADEMY_BASE_URL\": \"http://127.0.0.1:8600\", \"ACADEMY_API_KEY\": \"…\" } }\n\nThe key is read from the environment only, never from an argument."
 )]
 pub(super) struct Stdio {
-    /// `v2` or `v1` (the academy), `mentor:UUID` (its union of tools) or `server:ID` (one server, for an admin)
+    /// `v2` or `v1` (the academy), `user` (the learner server), `mentor:UUID` (its union of tools) or `server:ID` (one server, for an admin)
     #[arg(long)]
     server: Served,
     /// Where the gateway runs
@@ -54,7 +54,7 @@ impl FromStr for Served {
             }
             None if native::find(text).is_some() => Ok(Self(format!("/mcp/{text}/ws"))),
             _ => Err(format!(
-                "{text:?} is neither a server of ours (v1, v2) nor mentor:UUID nor server:ID"
+                "{text:?} is neither a server of ours (v1, v2, user) nor mentor:UUID nor server:ID"
             )),
         }
     }

@@ -26,6 +26,7 @@ use crate::audit::Entry;
 use crate::auth::Caller;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
+use crate::tenant::user;
 
 /// Longest wait for the whole body of a request.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -198,7 +199,7 @@ async fn admit(incoming: &Incoming, caller: &Caller, access: Access) -> Result<(
         && name != caller.user.username
     {
         let mut tx = incoming.app.db.read().await?;
-        caller.user_named(&mut tx, name).await?;
+        user::seen_by(&mut tx, &caller.user, name).await?;
     }
     match access {
         Access::Public | Access::Member => Ok(()),
@@ -222,7 +223,12 @@ async fn fields(route: &Route, parts: &Parts, body: Body) -> Result<Fields> {
     if route.method == Method::GET {
         return Ok(Fields::default());
     }
-    let reading = drf::body::read(&parts.headers, body);
+    let reading = async {
+        match route.endpoint.form_bytes_max {
+            Some(max) => drf::body::read_form(&parts.headers, body, max).await,
+            None => drf::body::read(&parts.headers, body).await,
+        }
+    };
     let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
     let mut fields =
         read.unwrap_or_else(|_| Err(Error::Malformed("the body did not arrive in time".into())))?;

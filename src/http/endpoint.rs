@@ -107,6 +107,8 @@ pub struct Endpoint {
     pub query: &'static [QueryParameter],
     /// Its request body, if it reads one.
     pub body: Option<SchemaFn>,
+    /// For an endpoint that reads a multipart form and nothing else: its largest body, in bytes.
+    pub form_bytes_max: Option<usize>,
     /// Status of a success.
     pub status: u16,
     /// Body of a success.
@@ -130,6 +132,7 @@ impl Endpoint {
             handler,
             query: &[],
             body: None,
+            form_bytes_max: None,
             status: 204,
             shape: Shape::Empty,
         }
@@ -147,6 +150,13 @@ impl Endpoint {
     pub const fn body(mut self, schema: SchemaFn) -> Self {
         self.body = Some(schema);
         self
+    }
+
+    /// With a request body that is a multipart form of at most so many bytes.
+    #[must_use]
+    pub const fn form(mut self, bytes_max: usize, schema: SchemaFn) -> Self {
+        self.form_bytes_max = Some(bytes_max);
+        self.body(schema)
     }
 
     /// With this success.

@@ -3,6 +3,7 @@
 
 mod career;
 mod academy;
+mod analytics;
 pub mod answer;
 mod audit;
 pub mod caller;

@@ -83,11 +83,15 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     }
     if let Some(body) = endpoint.body {
         let schema = body(generator);
-        operation["requestBody"] = json!({ "content": {
-            "application/json": { "schema": schema },
-            "application/x-www-form-urlencoded": { "schema": schema },
-            "multipart/form-data": { "schema": schema },
-        }});
+        let content = match endpoint.form_bytes_max {
+            Some(_) => json!({ "multipart/form-data": { "schema": schema } }),
+            None => json!({
+                "application/json": { "schema": schema },
+                "application/x-www-form-urlencoded": { "schema": schema },
+                "multipart/form-data": { "schema": schema },
+            }),
+        };
+        operation["requestBody"] = json!({ "content": content });
     }
     operation
 }

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::career::records;
+use super::career::{records, resume};
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
 use super::mails::{outbox, templates};
@@ -13,7 +13,7 @@ use super::oauth::{
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::webhooks::{deliveries, hooks};
-use super::{audit, docs, health, openapi};
+use super::{analytics, audit, docs, health, openapi};
 use crate::career::{Company, Education, Experience, Institution};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
@@ -134,6 +134,12 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/accounts/orgs/{org}/integration-credential/schema/v2/", Admin, integration_credentials::SCHEMA),
     route(GET, "/api/accounts/orgs/{org}/masked-integration-credential/", Admin, integration_credentials::LIST_MASKED),
 
+    route(GET, "/api/career/resume/orgs/{org}/users/{username}/", Member, resume::READ),
+    route(POST, "/api/career/resume/orgs/{org}/users/{username}/", Member, resume::CREATE),
+    route(PUT, "/api/career/resume/orgs/{org}/users/{username}/", Member, resume::REPLACE),
+    route(DELETE, "/api/career/resume/orgs/{org}/users/{username}/", Member, resume::DELETE),
+    route(GET, "/api/career/files/{id}/", Public, resume::FILE),
+    route(POST, "/api/career/uploads/{username}/", Public, resume::UPLOAD),
     route(GET, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::list::<Company>("Lists a learner's companies, the latest first.")),
     route(POST, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::create::<Company>("Adds a company to a profile.")),
     route(PUT, "/api/career/orgs/{org}/companies/users/{username}/", Member, records::replace::<Company>("Changes the given fields of a company.")),
@@ -150,6 +156,9 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::create::<Experience>("Adds a position to a profile.")),
     route(PUT, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::replace::<Experience>("Changes the given fields of a position.")),
     route(DELETE, "/api/career/orgs/{org}/experience/users/{username}/", Member, records::delete::<Experience>("Removes a position from a profile.")),
+
+    route(GET, "/api/analytics/learners/", Member, analytics::OVERVIEW),
+    route(GET, "/api/analytics/learner/details/", Member, analytics::DETAILS),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
 ];

@@ -1,17 +1,16 @@
-//! Who a learner is: whom a caller may ask about, and what is said of them with every answer.
+//! Who a learner is: whom a viewer may ask about, and what is said of them with every answer.
 //! Never finds anybody of another tenant.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
 
-use crate::auth::Caller;
 use crate::clock::Iso;
 use crate::error::Result;
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
-use crate::tenant::user::UserId;
+use crate::tenant::user::{self, User, UserId};
 
 /// What is said of a learner.
 #[derive(Debug, Clone, FromRow, Serialize, JsonSchema)]
@@ -32,7 +31,7 @@ pub struct UserInfo {
     pub date_joined: Iso,
 }
 
-/// A learner whom the caller may ask about.
+/// A learner whom a viewer may ask about.
 #[derive(Debug, Clone)]
 pub struct Learner {
     /// The tenant.
@@ -44,13 +43,13 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// The learner with this name: the caller, or for an admin anybody of the tenant.
+    /// The learner with this name: the viewer themselves, or for an admin anybody of the tenant.
     ///
     /// # Errors
     /// `NotFound` for everybody else, whether they exist or not.
-    pub async fn of(tx: &mut Tx, caller: &Caller, username: &str) -> Result<Self> {
-        let user = caller.user_named(tx, username).await?;
-        let tenant = caller.tenant.id;
+    pub async fn of(tx: &mut Tx, viewer: &User, username: &str) -> Result<Self> {
+        let user = user::seen_by(tx, viewer, username).await?;
+        let tenant = viewer.tenant_id;
         let info = sql!(
             tx,
             fetch_one as UserInfo,

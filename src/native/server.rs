@@ -18,6 +18,7 @@ use crate::audit::{self, AuditLog, Entry};
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors};
+use crate::files::Files;
 use crate::mcp::Version;
 use crate::rate_limit::Limiter;
 use crate::secret::Vault;
@@ -32,6 +33,7 @@ pub struct Server {
     audit: AuditLog,
     limits: Limiter,
     sends_mail: bool,
+    files: Files,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
 }
@@ -77,6 +79,8 @@ pub struct Parts {
     pub limits: Limiter,
     /// Whether there is a mail server to send through.
     pub sends_mail: bool,
+    /// What people bring.
+    pub files: Files,
 }
 
 /// What a call does, for its audit row.
@@ -117,6 +121,7 @@ impl Server {
             audit: parts.audit,
             limits: parts.limits,
             sends_mail: parts.sends_mail,
+            files: parts.files,
             inputs: inputs.collect(),
         }
     }
@@ -269,6 +274,7 @@ impl Server {
             tx,
             caller: &request.caller,
             vault: &self.vault,
+            files: &self.files,
             now: self.clock.now(),
             base_url: &request.base_url,
             complaints: FieldErrors::default(),

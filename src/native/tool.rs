@@ -16,6 +16,7 @@ use super::schema;
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::FieldErrors;
+use crate::files::Files;
 use crate::secret::Vault;
 use crate::storage::Tx;
 
@@ -37,6 +38,8 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// The master keys, which sign links.
     pub vault: &'a Vault,
+    /// What people bring.
+    pub files: &'a Files,
     /// The current time.
     pub now: UnixMs,
     /// Scheme and host for absolute links, without a slash at the end.

@@ -185,3 +185,17 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, username: &str) -> Result<User> 
         .await?
         .ok_or(Error::NotFound("user"))
 }
+
+/// The active user of that name, if it is the viewer themselves or the viewer administers the tenant.
+///
+/// # Errors
+/// `NotFound` for everybody else, whether they exist or not.
+pub async fn seen_by(tx: &mut Tx, viewer: &User, username: &str) -> Result<User> {
+    if username == viewer.username {
+        return Ok(viewer.clone());
+    }
+    if viewer.role != Role::Admin || username.contains(char::is_control) {
+        return Err(Error::NotFound("user"));
+    }
+    get(tx, viewer.tenant_id, username).await
+}

@@ -2,8 +2,10 @@
 
 use mentor_gateway::academy::{RealmId, person, sample};
 use mentor_gateway::auth::token::{Environment, TokenKind};
+use mentor_gateway::career;
 use mentor_gateway::clock::UnixMs;
 use mentor_gateway::config::Settings;
+use mentor_gateway::learner::Learner;
 use mentor_gateway::storage::Tx;
 use mentor_gateway::tenant::{self, user};
 use serde_json::Value;
@@ -103,6 +105,19 @@ impl Academy {
             admin: key("alice").await,
             gateway,
         }
+    }
+
+    /// The learner server, with the profile and the past of the sample for bob.
+    pub async fn user_with_a_past() -> Self {
+        let academy = Self::user().await;
+        let now = academy.gateway.app.clock.now();
+        let mut tx = academy.write().await;
+        let acme = tenant::get(&mut tx, "acme").await.unwrap();
+        let bob = user::get(&mut tx, acme.id, "bob").await.unwrap();
+        let learner = Learner::of(&mut tx, &bob, "bob").await.unwrap();
+        career::sample::load(&mut tx, &learner, now).await.unwrap();
+        tx.commit().await.unwrap();
+        academy
     }
 
     /// The MCP endpoint.

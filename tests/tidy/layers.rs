@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("egress", ""),
     ("secret", "clock"),
     ("storage", "error"),
+    ("files", "error"),
     ("config", "secret storage"),
     ("mcp", "error"),
     ("tenant", "clock error storage"),
@@ -27,15 +28,15 @@ const MAY_USE: &[(&str, &str)] = &[
     ("credentials", "clock error oauth registry secret storage tenant"),
     ("academy", "auth clock error mail secret storage tenant"),
     ("learner", "academy auth clock error storage tenant"),
-    ("career", "academy auth clock error learner secret storage tenant"),
+    ("career", "academy auth clock error files learner secret storage tenant"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
-    ("chat", "auth clock credentials egress error gateway mcp registry secret storage tasks tenant upstream"),
-    ("native", "academy audit auth career clock error learner mcp rate_limit secret storage"),
+    ("chat", "auth clock credentials egress error gateway learner mcp registry secret storage tasks tenant upstream"),
+    ("native", "academy audit auth career clock error files learner mcp rate_limit secret storage"),
     ("jobs", "clock egress error mail secret storage tasks webhook"),
-    ("app", "audit auth chat clock config egress error gateway jobs mail native oauth rate_limit registry secret storage tasks upstream"),
+    ("app", "audit auth chat clock config egress error files gateway jobs mail native oauth rate_limit registry secret storage tasks upstream"),
     ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
-    ("cli", "academy app audit auth clock config credentials egress error http mcp native oauth registry secret storage tasks tenant upstream"),
+    ("cli", "academy app audit auth career clock config credentials egress error http learner mcp native oauth registry secret storage tasks tenant upstream"),
 ];
 
 /// Texts that only these files or folders may contain, and why.

@@ -4,23 +4,45 @@ mod get_company;
 mod get_education;
 mod get_experience;
 mod get_institution;
+mod get_learner_analytics;
+mod get_learner_details;
+mod get_user_resume;
 mod ping;
 mod post_company;
 mod post_education;
 mod post_experience;
 mod post_institution;
+mod post_user_resume;
 mod put_company;
 mod put_education;
 mod put_experience;
 mod put_institution;
+mod put_user_resume;
 mod rest;
+mod use_cases;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::harness::Academy;
 
 /// When everything in these tests happens.
 const NOW: &str = "2024-12-02T10:00:00Z";
+
+/// The smallest thing that is a PDF to whoever looks at its beginning.
+const PDF: &str = "%PDF-1.7\n%resume of bob";
+
+/// Bob's resume, as base64.
+async fn upload(academy: &Academy) -> Value {
+    let resume = json!({
+        "username": "bob", "file_name": "../bob doe.exe", "file_type": "application/pdf",
+        "content": BASE64_STANDARD.encode(PDF), "links": ["https://bob.example"],
+    });
+    academy
+        .call(&academy.learner, "post_user_resume", resume)
+        .await
+}
 
 /// What is said of bob with every answer.
 fn bob(id: &Value) -> Value {

@@ -1,8 +1,9 @@
 //! `/api/career/…`: the same data as the tools show, in the encodings of its clients.
 
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use super::{acme, position, studies, university};
+use super::{PDF, acme, position, studies, university};
 use crate::harness::{Academy, Client, send};
 
 fn path(kind: &str, user: &str) -> String {
@@ -188,5 +189,86 @@ async fn another_s_records_are_missing() {
             .await
             .brief(),
         missing
+    );
+}
+
+#[tokio::test]
+async fn a_resume_is_a_form_and_nothing_else() {
+    let academy = Academy::user().await;
+    let learner = &academy.learner;
+    let path = "/api/career/resume/orgs/acme/users/bob/";
+    let text = r#"{"detail":"Unsupported media type \"application/json\" in request."}"#;
+    let plain = learner.post(path, json!({ "resume": "x" })).await;
+    assert_eq!(plain.brief(), (415, text.into()));
+    assert_eq!(learner.get(path).await.status, 404);
+    let file = |content: Vec<u8>, name: &str| Part::bytes(content).file_name(name.to_owned());
+    let form = Form::new()
+        .text("user", "1")
+        .part("resume", file(PDF.into(), "cv.pdf"))
+        .part(
+            "additional_files",
+            file(b"\xff\xd8\xff\xe0a".into(), "me.jpeg"),
+        )
+        .part(
+            "additional_files",
+            file(b"\xff\xd8\xff\xe0b".into(), "me too.jpeg"),
+        )
+        .text("link_1", "https://bob.example")
+        .text("link_2", "https://code.example/bob");
+    let made = send(learner.request(reqwest::Method::POST, path).multipart(form))
+        .await
+        .expect(200);
+    let files: Vec<_> = made["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| &file["name"])
+        .collect();
+    assert_eq!(files, ["cv.pdf", "me.jpg", "me too.jpg"]);
+    assert_eq!(
+        made["links"],
+        json!([{"url": "https://bob.example"}, {"url": "https://code.example/bob"}])
+    );
+    let shown = academy
+        .call(learner, "get_user_resume", json!({ "username": "bob" }))
+        .await;
+    assert_eq!(shown, learner.get(path).await.expect(200));
+    assert_eq!(
+        send(learner.request(reqwest::Method::DELETE, path))
+            .await
+            .status,
+        204
+    );
+    assert_eq!(learner.get(path).await.status, 404);
+}
+
+#[tokio::test]
+async fn files_that_are_not_what_they_should_be_are_refused_together() {
+    let academy = Academy::user().await;
+    let path = "/api/career/resume/orgs/acme/users/bob/";
+    let post = || academy.learner.request(reqwest::Method::POST, path);
+    let mut large = b"%PDF-1.7".to_vec();
+    large.resize(26_000_000, b' ');
+    let form = Form::new()
+        .part("resume", Part::bytes(large).file_name("cv.pdf"))
+        .part(
+            "additional_files",
+            Part::bytes(&b"<html>"[..]).file_name("cv.pdf"),
+        )
+        .text("link_1", "nowhere")
+        .text("salary", "1");
+    assert_eq!(
+        send(post().multipart(form)).await.expect(400),
+        json!({
+            "additional_files": ["Must be a PDF, a DOCX or an image (PNG, JPEG, WebP)."],
+            "link_1": ["Enter a valid URL, such as https://example.com."],
+            "resume": ["Ensure this file has no more than 25 MB."],
+            "salary": ["Unknown field."],
+        })
+    );
+    let empty = send(post().multipart(Form::new().text("user", "1"))).await;
+    assert_eq!(
+        empty.expect(400),
+        json!({ "resume": ["No file was submitted."] })
     );
 }

@@ -1,4 +1,5 @@
-//! The demo's academy: the people and courses of both specifications, moved to today, and keys for them.
+//! The demo's academy: the people and courses of both specifications, moved to today, a learner with a career and a past,
+//! and keys for them.
 
 use std::path::Path;
 
@@ -6,7 +7,9 @@ use super::super::Failure;
 use crate::academy::{RealmId, person, sample};
 use crate::app::App;
 use crate::auth::token::{self, Environment, NewToken, TokenKind};
+use crate::career;
 use crate::clock::UnixMs;
+use crate::learner::Learner;
 use crate::secret::write_private;
 use crate::storage::Tx;
 use crate::tenant::user::User;
@@ -41,7 +44,12 @@ pub(super) async fn prepare(
     person::bind(tx, realm, LEARNER_IS, learner.id)
         .await
         .map_err(Failure::new)?;
+    let profile = Learner::of(tx, learner, &learner.username).await;
+    let loaded = career::sample::load(tx, &profile.map_err(Failure::new)?, now).await;
+    loaded.map_err(Failure::new)?;
     for (user, kind, scopes) in [
+        (learner, TokenKind::Platform, &[][..]),
+        (admin, TokenKind::Platform, &[][..]),
         (learner, TokenKind::Aea, &["learner"][..]),
         (learner, TokenKind::Mcp, &LEARNER_SCOPES[..]),
         (admin, TokenKind::Aea, &["admin"][..]),

@@ -433,6 +433,7 @@ fn say_how_to_go_on(people: &People, address: SocketAddr, data_dir: &Path) {
          token of {ADMIN} (admin)           {}\n\
          token of {LEARNER} (learner)           {}\n\
          academy v1 and v2                http://{address}/mcp/v1/  http://{address}/mcp/v2/\n\
+         learner server                   http://{address}/mcp/user/\n\
          their keys                       {}\n\n\
          Try it in Claude Code:\n  \
          claude mcp add demo --transport http {mentor} --header \"Authorization: Token $(cat {})\"",

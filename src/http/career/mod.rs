@@ -2,3 +2,4 @@
 
 pub(super) mod records;
 mod requests;
+pub(super) mod resume;

@@ -75,7 +75,7 @@ async fn deleted<R: Record>(call: Call) -> Result<Answer> {
 
 /// The learner of the path, whom dispatch has found to be the caller's own or one whom they administer.
 pub(super) async fn of_path(tx: &mut Tx, call: &Call) -> Result<Learner> {
-    Learner::of(tx, &call.caller, call.path.get("username")).await
+    Learner::of(tx, &call.caller.user, call.path.get("username")).await
 }
 
 fn change(call: &Call) -> Change {

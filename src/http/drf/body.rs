@@ -54,6 +54,22 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Fields> {
     }
 }
 
+/// Decodes a request body that must be a multipart form.
+///
+/// # Errors
+/// `TooLarge`, `UnsupportedMediaType` for everything else, or `Malformed` for what cannot be decoded.
+pub async fn read_form(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Fields> {
+    let value = headers.get(CONTENT_TYPE);
+    let media_type = value.and_then(|value| value.to_str().ok());
+    let media_type = media_type.unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+        return Err(Error::UnsupportedMediaType(media_type.to_owned()));
+    }
+    let bytes = collect(headers, body, max_bytes).await?;
+    form::multipart(media_type, bytes).await
+}
+
 async fn collect(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Bytes> {
     let declared = headers.get(CONTENT_LENGTH);
     let declared = declared.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

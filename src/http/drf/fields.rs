@@ -11,6 +11,8 @@ use crate::error::{Error, FieldErrors, Result};
 /// A file that came in a multipart body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
+    /// What it is called, as the client says.
+    pub file_name: String,
     /// The bytes.
     pub content: Bytes,
 }
@@ -76,9 +78,8 @@ impl Fields {
         }
     }
 
-    /// Adds a file; a later one of the same name wins.
+    /// Adds a file; whoever wants one of a name gets the last.
     pub(super) fn add_file(&mut self, name: &str, upload: Upload) {
-        self.0.retain(|(known, _)| known != name);
         self.0.push((name.to_owned(), Raw::File(upload)));
     }
 
@@ -91,7 +92,7 @@ impl Fields {
 
     /// The value of a name.
     pub fn get(&self, name: &str) -> Option<&Raw> {
-        let found = self.0.iter().find(|(known, _)| known == name);
+        let found = self.0.iter().rfind(|(known, _)| known == name);
         found.map(|(_, raw)| raw)
     }
 
@@ -110,6 +111,11 @@ impl Fields {
     /// Every name.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every name with its value; a name with several files stands once for each.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Raw)> {
+        self.0.iter().map(|(name, raw)| (name.as_str(), raw))
     }
 
     /// Every pair of texts, as a query has them.

@@ -40,10 +40,10 @@ pub(super) async fn multipart(media_type: &str, body: Bytes) -> Result<Fields> {
             )));
         }
         let name = part.name().unwrap_or_default().to_owned();
-        let is_file = part.file_name().is_some();
+        let file_name = part.file_name().map(str::to_owned);
         let content = part.bytes().await.map_err(|e| malformed(&e.body_text()))?;
-        if is_file {
-            fields.add_file(&name, Upload { content });
+        if let Some(file_name) = file_name {
+            fields.add_file(&name, Upload { file_name, content });
         } else {
             let text = String::from_utf8(content.into());
             fields.add_text(&name, text.map_err(|_| malformed("a text is not UTF-8"))?);

@@ -8,13 +8,18 @@ use super::super::answer::Answer;
 use super::super::endpoint::Incoming;
 use super::error::PAGE;
 use super::fields::{Fields, Raw};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
 use crate::storage::{Page, PageRequest};
 
 /// Rows in a page unless asked otherwise. Large, for one client reads only the first page of connections.
 const SIZE_DEFAULT: i64 = 100;
 /// Rows in a page at most.
 const SIZE_MAX: i64 = 1000;
+
+/// Results in a page of analytics unless asked otherwise.
+const LIMIT_DEFAULT: i64 = 20;
+/// Results in a page of analytics at most.
+const LIMIT_MAX: i64 = 100;
 
 /// The page that a query asks for.
 ///
@@ -30,6 +35,28 @@ pub fn request(query: &Fields) -> Result<PageRequest> {
         number,
         size: size.unwrap_or(SIZE_DEFAULT).min(SIZE_MAX),
     })
+}
+
+/// The page that a query of analytics asks for, by `page` and `limit`. Complaints go to `errors`.
+pub fn of_analytics(query: &Fields, errors: &mut FieldErrors) -> PageRequest {
+    let mut number = |name: &str, default: i64, max: i64| match last(query, name) {
+        None => default,
+        Some(text) => match parse(text).filter(|number| *number <= max) {
+            Some(number) => number,
+            None if max == i64::MAX => {
+                errors.add(name, "Must be a positive number.");
+                default
+            }
+            None => {
+                errors.add(name, format!("Must be a number from 1 to {max}."));
+                default
+            }
+        },
+    };
+    PageRequest {
+        number: number("page", 1, i64::MAX),
+        size: number("limit", LIMIT_DEFAULT, LIMIT_MAX),
+    }
 }
 
 fn last<'a>(query: &'a Fields, name: &str) -> Option<&'a str> {

@@ -6,16 +6,23 @@ mod get_company;
 mod get_education;
 mod get_experience;
 mod get_institution;
+mod get_learner_analytics;
+mod get_learner_details;
+mod get_user_resume;
 mod ping;
 mod post_company;
 mod post_education;
 mod post_experience;
 mod post_institution;
+mod post_user_resume;
 mod put_company;
 mod put_education;
 mod put_experience;
 mod put_institution;
+mod put_user_resume;
 mod records;
+mod resumes;
+mod spans;
 
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
@@ -25,6 +32,9 @@ use crate::rate_limit;
 /// The tools, in the order of their specification.
 const TOOLS: &[ToolEntry] = &[
     entry::<ping::Ping>(),
+    entry::<get_user_resume::GetUserResume>(),
+    entry::<post_user_resume::PostUserResume>(),
+    entry::<put_user_resume::PutUserResume>(),
     entry::<get_company::GetCompany>(),
     entry::<post_company::PostCompany>(),
     entry::<put_company::PutCompany>(),
@@ -37,6 +47,8 @@ const TOOLS: &[ToolEntry] = &[
     entry::<get_experience::GetExperience>(),
     entry::<post_experience::PostExperience>(),
     entry::<put_experience::PutExperience>(),
+    entry::<get_learner_analytics::GetLearnerAnalytics>(),
+    entry::<get_learner_details::GetLearnerDetails>(),
 ];
 
 /// The face.

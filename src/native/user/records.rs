@@ -27,7 +27,7 @@ pub(super) async fn list<R: Record>(
     call: &mut Call<'_>,
     args: &OfUser,
 ) -> Result<Records<R>, Refusal> {
-    let learner = Learner::of(call.tx, call.caller, &args.username).await?;
+    let learner = Learner::of(call.tx, &call.caller.user, &args.username).await?;
     let results = career::list::<R>(call.tx, &learner).await?;
     Ok(Records { results })
 }
@@ -59,6 +59,6 @@ async fn begin(
         // Whose rules are to be asked is not known.
         return Err(errors.into());
     };
-    let learner = Learner::of(call.tx, call.caller, &username).await?;
+    let learner = Learner::of(call.tx, &call.caller.user, &username).await?;
     Ok((learner, Change { fields, errors }))
 }

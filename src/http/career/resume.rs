@@ -1,0 +1,232 @@
+//! `/api/career/resume/…`: the resume of a learner, read as JSON and written as a form, and the links that it is
+//! shown and uploaded by. A link is worth nothing without a user who may still do what it was made for.
+
+use http::HeaderValue;
+use http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use schemars::JsonSchema;
+
+use super::super::answer::Answer;
+use super::super::drf::fields::{Fields, Raw};
+use super::super::endpoint::{Call, Endpoint, Incoming, QueryParameter, Shape, query, schema_of};
+use super::records::of_path;
+use crate::audit::{self, Entry};
+use crate::auth::link::Link;
+use crate::career::resume::{self, Draft, Links, Resume, Upload};
+use crate::error::{Error, FieldErrors, Result};
+use crate::learner::Learner;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::{self, User};
+
+/// Largest form with a resume, in bytes: two files of the largest size, and the fields beside them.
+const FORM_BYTES_MAX: usize = 60 * 1024 * 1024;
+
+/// A resume as it is written: `multipart/form-data`, with `link_1`, `link_2` and so on for links.
+#[derive(JsonSchema)]
+#[schemars(rename = "ResumeRequest")]
+#[expect(dead_code, reason = "documentation")]
+struct ResumeRequest {
+    /// PDF, DOCX or image, at most 25 MB; takes the place of the one before.
+    resume: Option<String>,
+    /// More files, one part each.
+    additional_files: Option<Vec<String>>,
+    link_1: Option<String>,
+}
+
+const TOKEN: &[QueryParameter] = &[query(
+    "token",
+    "string",
+    "The proof that goes with the link.",
+)];
+const ONE: Shape = Shape::One(schema_of::<Resume>);
+
+pub(crate) const READ: Endpoint = Endpoint::closed(
+    "Reads a learner's resume; its links last for minutes.",
+    |call| Box::pin(read(call)),
+)
+.answers(200, ONE);
+
+pub(crate) const CREATE: Endpoint =
+    Endpoint::closed("Uploads files and links of a resume.", |call| {
+        Box::pin(write(call, false))
+    })
+    .form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+    .answers(200, ONE);
+
+pub(crate) const REPLACE: Endpoint = Endpoint::closed("Changes a resume that is there.", |call| {
+    Box::pin(write(call, true))
+})
+.form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+.answers(200, ONE);
+
+pub(crate) const DELETE: Endpoint = Endpoint::closed("Deletes a resume with its files.", |call| {
+    Box::pin(delete(call))
+});
+
+pub(crate) const FILE: Endpoint = Endpoint::open(
+    "Hands out a file of a resume to whoever its link was made for.",
+    |incoming| Box::pin(file(incoming)),
+)
+.query(TOKEN)
+.answers(200, Shape::Media("application/octet-stream"));
+
+pub(crate) const UPLOAD: Endpoint = Endpoint::open(
+    "Uploads a resume through a link that an agent was given.",
+    |incoming| Box::pin(upload(incoming)),
+)
+.query(TOKEN)
+.form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+.answers(200, ONE);
+
+async fn read(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    let learner = of_path(&mut tx, &call).await?;
+    let links = links(&call, &call.caller.user);
+    Answer::ok(&resume::get(&mut tx, &learner, &links).await?)
+}
+
+async fn write(call: Call, must_exist: bool) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let learner = of_path(&mut tx, &call).await?;
+    let change = (draft(&call.fields), must_exist);
+    resume::save(&mut tx, &call.app.files, &learner, change, call.now()).await?;
+    audit::record(&mut tx, &call.entry("resume.update", name_of(&learner))).await?;
+    let links = links(&call, &call.caller.user);
+    let resume = resume::get(&mut tx, &learner, &links).await?;
+    tx.commit().await?;
+    Answer::ok(&resume)
+}
+
+async fn delete(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.write().await?;
+    let learner = of_path(&mut tx, &call).await?;
+    resume::delete(&mut tx, &call.app.files, &learner).await?;
+    audit::record(&mut tx, &call.entry("resume.delete", name_of(&learner))).await?;
+    tx.commit().await?;
+    Ok(Answer::no_content())
+}
+
+async fn file(incoming: Incoming) -> Result<Answer> {
+    let id = incoming.path.id()?;
+    let link = link(&incoming, &resume::file_of(id))?;
+    let tenant = TenantId(link.place);
+    let mut tx = incoming.app.db.read().await?;
+    let stored = resume::file(&mut tx, tenant, id).await?;
+    holder(&mut tx, &link, &stored.username).await?;
+    drop(tx);
+    let content = incoming.app.files.get(tenant.0, &stored.digest).await?;
+    let media_type = HeaderValue::try_from(stored.media_type).map_err(Error::internal)?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let plain = stored.name.replace(|c| !is_plain(c), "_");
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{plain}\""));
+    let fixed = HeaderValue::from_static;
+    // The bytes came from outside: whatever they are, a browser must not run them.
+    Ok(Answer::bytes(media_type, content)
+        .with_header(CONTENT_DISPOSITION, disposition.map_err(Error::internal)?)
+        .with_header(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"))
+        .with_header(
+            CONTENT_SECURITY_POLICY,
+            fixed("default-src 'none'; sandbox"),
+        )
+        .with_header(REFERRER_POLICY, fixed("no-referrer"))
+        .with_header(CACHE_CONTROL, fixed("private, no-store")))
+}
+
+async fn upload(incoming: Incoming) -> Result<Answer> {
+    let username = incoming.path.get("username");
+    let link = link(&incoming, &resume::upload_of(username))?;
+    let (app, now) = (&incoming.app, incoming.now());
+    let mut tx = app.db.write().await?;
+    let (holder, learner) = holder(&mut tx, &link, username).await?;
+    let change = (draft(&incoming.fields), false);
+    resume::save(&mut tx, &app.files, &learner, change, now).await?;
+    let entry = Entry {
+        at: now.0,
+        tenant_id: learner.tenant.0,
+        username: holder.username.clone(),
+        action: "resume.upload".to_owned(),
+        object: name_of(&learner),
+        outcome: "ok".to_owned(),
+        request_id: incoming.request_id.as_str().to_owned(),
+        ..Entry::default()
+    };
+    audit::record(&mut tx, &entry).await?;
+    let links = links(&incoming, &holder);
+    let resume = resume::get(&mut tx, &learner, &links).await?;
+    tx.commit().await?;
+    Answer::ok(&resume)
+}
+
+/// What the token of a link allows; a bad one answers as a missing file.
+fn link(incoming: &Incoming, file: &str) -> Result<Link> {
+    let token = match incoming.query.get("token") {
+        Some(Raw::Texts(texts)) => texts.last().map(String::as_str),
+        _ => None,
+    };
+    let app = &incoming.app;
+    let link = Link::read(&app.vault, file, token.unwrap_or_default(), incoming.now());
+    link.ok_or(Error::NotFound("file"))
+}
+
+/// Whoever a link was made for, if they are there and may still see this learner.
+async fn holder(tx: &mut Tx, link: &Link, username: &str) -> Result<(User, Learner)> {
+    let holder = user::get_by_id(tx, TenantId(link.place), link.user).await?;
+    let learner = Learner::of(tx, &holder, username).await?;
+    Ok((holder, learner))
+}
+
+fn links<'a>(incoming: &'a Incoming, viewer: &User) -> Links<'a> {
+    Links {
+        vault: &incoming.app.vault,
+        base_url: &incoming.base_url,
+        tenant: viewer.tenant_id,
+        viewer: viewer.id,
+        now: incoming.now(),
+    }
+}
+
+fn name_of(learner: &Learner) -> String {
+    format!("resume:{}", learner.user.0)
+}
+
+/// The form: `resume`, `additional_files` and `link_1` to `link_N`; `user` and `platform` say what the path says.
+fn draft(fields: &Fields) -> Draft {
+    let (mut uploads, mut links) = (Vec::new(), Vec::new());
+    let mut errors = FieldErrors::default();
+    for (name, raw) in fields.iter() {
+        let number = name.strip_prefix("link_");
+        match (name, raw) {
+            ("resume" | "additional_files", Raw::File(file)) => uploads.push(Upload {
+                field: name.to_owned(),
+                name: file.file_name.clone(),
+                content: file.content.clone(),
+                is_resume: name == "resume",
+                declared: None,
+            }),
+            ("resume" | "additional_files", Raw::Texts(_) | Raw::Json(_)) => {
+                errors.add(name, "The submitted data was not a file.");
+            }
+            ("user" | "platform", _) => {}
+            (_, Raw::Texts(texts)) if number.is_some_and(|n| n.parse::<u8>().is_ok()) => {
+                let urls = texts.iter().filter(|url| !url.trim().is_empty());
+                links.extend(urls.map(|url| (name.to_owned(), url.trim().to_owned())));
+            }
+            _ => errors.add(name, "Unknown field."),
+        }
+    }
+    if fields
+        .iter()
+        .all(|(name, _)| matches!(name, "user" | "platform"))
+    {
+        errors.add("resume", "No file was submitted.");
+    }
+    let are_links = fields.names().any(|name| name.starts_with("link_"));
+    Draft {
+        uploads,
+        links: are_links.then_some(links),
+        errors,
+    }
+}

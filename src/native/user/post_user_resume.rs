@@ -1,0 +1,21 @@
+//! `post_user_resume`: `POST /api/career/resume/orgs/{org}/users/{username}/`.
+
+use super::resumes::{self, Args, Output};
+use crate::native::failure::Refusal;
+use crate::native::tool::{Access, Call, Tool};
+
+pub(super) struct PostUserResume;
+
+impl Tool for PostUserResume {
+    const NAME: &'static str = "post_user_resume";
+    const TITLE: &'static str = "Upload a resume";
+    const DESCRIPTION: &'static str = "Upload a resume file. Takes a small file as base64; without a file it answers with a link to upload one.";
+    const SCOPES: &'static [&'static str] = &[];
+    const ACCESS: Access = Access::Write;
+    type Args = Args;
+    type Output = Output;
+
+    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
+        resumes::save(call, args, false).await
+    }
+}

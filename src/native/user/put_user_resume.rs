@@ -1,0 +1,22 @@
+//! `put_user_resume`: `PUT /api/career/resume/orgs/{org}/users/{username}/`.
+
+use super::resumes::{self, Args, Output};
+use crate::native::failure::Refusal;
+use crate::native::tool::{Access, Call, Tool};
+
+pub(super) struct PutUserResume;
+
+impl Tool for PutUserResume {
+    const NAME: &'static str = "put_user_resume";
+    const TITLE: &'static str = "Update the resume";
+    const DESCRIPTION: &'static str = "Update an existing resume. Takes a small file as base64; without a file it answers with a link to upload one.";
+    const SCOPES: &'static [&'static str] = &[];
+    const ACCESS: Access = Access::Write;
+    const IS_IDEMPOTENT: bool = true;
+    type Args = Args;
+    type Output = Output;
+
+    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
+        resumes::save(call, args, true).await
+    }
+}
