@@ -30,6 +30,22 @@ async function signIn(id, url, context) {
   await send("GET", back);
 }
 
+// Whether the mock takes the token that it led to. One that moved to another authorization server meanwhile does not.
+async function takesToken(id) {
+  const version = "2026-07-28";
+  const answer = await fetch(`${gateway}/mcp/servers/${id}/`, {
+    method: "POST",
+    headers: {
+      ...headers, accept: "application/json, text/event-stream", "mcp-protocol-version": version, "mcp-method": "tools/list",
+    },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list", params: { _meta: {
+      "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {},
+    } } }),
+  });
+  const { error } = await answer.json();
+  return error?.data?.kind !== "unauthorized";
+}
+
 export async function open({ url, scenario, context }) {
   const isAuth = scenario.startsWith("auth/");
   const { id } = await send("POST", `${api}/mcp-servers/`, {
@@ -46,6 +62,7 @@ export async function open({ url, scenario, context }) {
       if (++tries > 3) return undefined;
       try {
         await signIn(id, url, context);
+        if (!(await takesToken(id))) await signIn(id, url, context);
       } catch (error) {
         console.error("[adapter]", error.message);
         return undefined;
