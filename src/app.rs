@@ -16,9 +16,9 @@ use crate::gateway::{Gateway, Parts};
 use crate::jobs;
 use crate::mail::{self, Sender};
 use crate::native;
+use crate::oauth::Refresher;
 use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
-use crate::oauth::refresh::{self, Refresher};
 use crate::rate_limit::{self, Limiter};
 use crate::registry::keys::{self, KeysError};
 use crate::secret::Vault;
@@ -143,7 +143,7 @@ impl App {
             upstreams,
             tasks: tasks.clone(),
             base_url: config.base_url(),
-            refresher: Refresher::new(refresh::Parts::of(&flow, &tasks)),
+            refresher: Refresher::new(flow.clone(), tasks.clone()),
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();

@@ -5,15 +5,12 @@ use sqlx::FromRow;
 
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::registry::sealed::{Change, Record};
+use crate::registry::sealed::{CLIENT_SECRET, Change, Record};
 use crate::registry::words;
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
-
-/// The sealed column of a client that registered itself.
-pub const CLIENT_SECRET: &str = "client_secret";
 
 words! {
     /// How a client proves itself at a token endpoint (RFC 8414, `token_endpoint_auth_methods_supported`).

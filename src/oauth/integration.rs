@@ -9,7 +9,9 @@ use super::provider::{self, Provider};
 use super::{Client, TokenAuthMethod, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
-use crate::registry::sealed::{Change, Record, VALUE, integration_credential_record};
+use crate::registry::sealed::{
+    CLIENT_SECRET, Change, Record, VALUE, integration_credential_record,
+};
 use crate::secret::{Secret, Vault, looks_masked, mask};
 use crate::sql;
 use crate::storage::Tx;
@@ -23,7 +25,6 @@ pub const NAME_CHARACTERS_MAX: usize = 255;
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 const CLIENT_ID: &str = "client_id";
-const CLIENT_SECRET: &str = "client_secret";
 const REDIRECT_URI: &str = "redirect_uri";
 
 /// A stored credential.

@@ -1,31 +1,78 @@
-//! Giving a deleted grant back to its provider (RFC 7009), where the provider takes it.
+//! Giving a deleted grant, or tokens that came too late for it, back to the provider (RFC 7009), where it takes them.
 //! Tries once; what the person asked for was done when the row was deleted.
 
 use super::super::connected_service::Deleted;
 use super::super::integration::Identity;
 use super::super::revoke::{Revocable, revoke};
 use super::super::service::{self, ServiceId};
+use super::super::token::Tokens;
 use super::{Flow, identity};
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::sealed::{ACCESS_TOKEN, REFRESH_TOKEN, Record};
+use crate::tenant::TenantId;
 
-/// Gives a deleted grant back. The refresh token, if there is one: its access tokens end with it.
+/// Gives a deleted grant back.
 pub async fn give_back(flow: &Flow, deleted: &Deleted) {
-    match try_it(flow, deleted).await {
-        Ok(true) => tracing::info!(connected_service.id = deleted.id, "a grant was given back"),
+    let grant = Gone {
+        id: deleted.id,
+        tenant: deleted.tenant_id,
+        service: deleted.service_id.map(ServiceId),
+        client_id: &deleted.client_id,
+    };
+    told(
+        &grant,
+        try_it(flow, &grant, || stored_token(flow, deleted)).await,
+    );
+}
+
+/// A grant that is not there any more.
+#[derive(Debug)]
+pub(in crate::oauth) struct Gone<'a> {
+    /// The number that it had.
+    pub(in crate::oauth) id: i64,
+    /// The tenant.
+    pub(in crate::oauth) tenant: TenantId,
+    /// For what it was, if that is still known.
+    pub(in crate::oauth) service: Option<ServiceId>,
+    /// Who we were there.
+    pub(in crate::oauth) client_id: &'a str,
+}
+
+/// Gives tokens back that came when their grant was deleted already.
+pub(in crate::oauth) async fn give_back_late(flow: &Flow, grant: &Gone<'_>, tokens: &Tokens) {
+    let token = match &tokens.refresh_token {
+        Some(token) => Revocable::Refresh(token.clone()),
+        None => Revocable::Access(tokens.access_token.clone()),
+    };
+    told(grant, try_it(flow, grant, || Ok(token)).await);
+}
+
+fn told(grant: &Gone<'_>, outcome: Result<bool>) {
+    match outcome {
+        Ok(true) => tracing::info!(connected_service.id = grant.id, "a grant was given back"),
         Ok(false) => {}
         Err(error) => {
             let error = error.chain();
-            tracing::warn!(connected_service.id = deleted.id, %error, "a grant was not given back");
+            tracing::warn!(connected_service.id = grant.id, %error, "a grant was not given back");
         }
     }
 }
 
-async fn try_it(flow: &Flow, deleted: &Deleted) -> Result<bool> {
-    let Some(identity) = identity_of(flow, deleted).await? else {
+async fn try_it(
+    flow: &Flow,
+    grant: &Gone<'_>,
+    token: impl FnOnce() -> Result<Revocable>,
+) -> Result<bool> {
+    let Some(identity) = identity_of(flow, grant).await? else {
         return Ok(false);
     };
+    let url = &identity.revocation_url;
+    let revoked = revoke(&flow.egress, url, &identity.client, &token()?).await;
+    revoked.map(|()| true).map_err(Error::internal)
+}
+
+fn stored_token(flow: &Flow, deleted: &Deleted) -> Result<Revocable> {
     let name = Reference::record_name(deleted.id);
     let record = Record {
         tenant: deleted.tenant_id,
@@ -38,28 +85,25 @@ async fn try_it(flow: &Flow, deleted: &Deleted) -> Result<bool> {
             .map_err(Error::internal)
     };
     let refresh_token = open(REFRESH_TOKEN, &deleted.refresh_token_sealed)?;
-    let token = if refresh_token.is_empty() {
-        Revocable::Access(open(ACCESS_TOKEN, &deleted.access_token_sealed)?)
-    } else {
-        Revocable::Refresh(refresh_token)
-    };
-    let url = &identity.revocation_url;
-    let revoked = revoke(&flow.egress, url, &identity.client, &token).await;
-    revoked.map(|()| true).map_err(Error::internal)
+    // Its access tokens end with it.
+    Ok(match refresh_token.is_empty() {
+        true => Revocable::Access(open(ACCESS_TOKEN, &deleted.access_token_sealed)?),
+        false => Revocable::Refresh(refresh_token),
+    })
 }
 
 /// Who we were when the grant was made, if the provider takes tokens back and still knows us as that.
-async fn identity_of(flow: &Flow, deleted: &Deleted) -> Result<Option<Identity>> {
-    let Some(id) = deleted.service_id else {
+async fn identity_of(flow: &Flow, grant: &Gone<'_>) -> Result<Option<Identity>> {
+    let Some(id) = grant.service else {
         return Ok(None);
     };
     let offer = {
         let mut tx = flow.db.read().await?;
-        service::find(&mut tx, ServiceId(id)).await?
+        service::find(&mut tx, id).await?
     };
     let Some(offer) = offer else {
         return Ok(None);
     };
-    let known = identity::known(flow, deleted.tenant_id, &offer, &deleted.client_id).await?;
+    let known = identity::known(flow, grant.tenant, &offer, grant.client_id).await?;
     Ok(known.filter(|identity| !identity.revocation_url.is_empty()))
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 pub use finish::{Answer, Finished, finish};
 pub use give_back::give_back;
+pub(super) use give_back::{Gone, give_back_late};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
 pub use service::{FindError, find_service, service_of};
 pub use start::{Start, Started, start};

@@ -31,10 +31,10 @@ const RETRY_MAX: Duration = Duration::from_secs(300);
 pub(super) struct Grant {
     pub(super) id: i64,
     pub(super) tenant_id: TenantId,
-    service_id: Option<ServiceId>,
+    pub(super) service_id: Option<ServiceId>,
     issuer: String,
     pub(super) token_url: String,
-    client_id: String,
+    pub(super) client_id: String,
     pub(super) resource: String,
     pub(super) refresh_token_sealed: String,
     expires_at: Option<UnixMs>,

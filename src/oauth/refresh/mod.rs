@@ -16,12 +16,8 @@ use tokio::sync::watch;
 
 pub use due::{Ask, is_ending};
 
-use crate::clock::Clock;
-use crate::egress::Egress;
 use crate::oauth::flow::Flow;
 use crate::registry::words;
-use crate::secret::Vault;
-use crate::storage::Db;
 use crate::tasks::Tasks;
 
 /// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
@@ -80,31 +76,11 @@ impl ReauthReason {
 }
 
 /// What refreshing needs.
-#[derive(Clone)]
-pub struct Parts {
-    /// The database.
-    pub db: Db,
-    /// The master keys.
-    pub vault: Arc<Vault>,
-    /// The source of time.
-    pub clock: Clock,
-    /// The way out.
-    pub egress: Egress,
+struct Parts {
+    /// The same as signing in needs.
+    flow: Flow,
     /// Background work.
-    pub tasks: Tasks,
-}
-
-impl Parts {
-    /// The same as signing in needs, and a place for background work.
-    pub fn of(flow: &Flow, tasks: &Tasks) -> Self {
-        Self {
-            db: flow.db.clone(),
-            vault: flow.vault.clone(),
-            clock: flow.clock.clone(),
-            egress: flow.egress.clone(),
-            tasks: tasks.clone(),
-        }
-    }
+    tasks: Tasks,
 }
 
 /// Refreshes grants, each at most once at a time. Cheap to clone.
@@ -126,10 +102,10 @@ impl std::fmt::Debug for Refresher {
 }
 
 impl Refresher {
-    /// A refresher over these parts.
-    pub fn new(parts: Parts) -> Self {
+    /// A refresher with what signing in needs, and a place for its background work.
+    pub fn new(flow: Flow, tasks: Tasks) -> Self {
         Self {
-            parts: Arc::new(parts),
+            parts: Arc::new(Parts { flow, tasks }),
             flights: Arc::default(),
             used: Cache::builder()
                 .max_capacity(USED_MAX)
@@ -164,7 +140,7 @@ impl Refresher {
         self.used.insert(grant, ());
         let parts = self.parts.clone();
         self.parts.tasks.spawn(async move {
-            if let Err(error) = lease::touch(&parts.db, grant, parts.clock.now()).await {
+            if let Err(error) = lease::touch(&parts.flow.db, grant, parts.flow.clock.now()).await {
                 tracing::warn!(grant.id = grant, error = %error.chain(), "the use of a grant was not noted");
             }
         });

@@ -36,14 +36,14 @@ pub(super) async fn run(refresher: Refresher) {
 }
 
 pub(super) async fn sweep(refresher: &Refresher) -> Result<usize> {
-    let now = refresher.parts.clock.now();
+    let now = refresher.parts.flow.clock.now();
     let times = Times {
         now,
         used_after: before(now, IDLE_AFTER),
         ended_before: before(now, KEEP_ALIVE_EVERY),
         rows_max: ROUND_MAX,
     };
-    let due = due_before(&refresher.parts.db, now.plus(AHEAD), &times).await?;
+    let due = due_before(&refresher.parts.flow.db, now.plus(AHEAD), &times).await?;
     let count = due.len();
     let refreshing = futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, async |grant| {
         refresher.refresh(grant, Ask::Ahead).await;

@@ -10,6 +10,7 @@ use super::{CALLER_PATIENCE, Parts, ReauthReason, Refreshed};
 use crate::clock::{Stopwatch, random_hex};
 use crate::error::{Error, Result};
 use crate::oauth::client::Client;
+use crate::oauth::flow::{Gone, give_back_late};
 use crate::oauth::token::{TokenEndpoint, TokenError, Tokens};
 
 /// How often a grant that another replica refreshes is looked at.
@@ -60,8 +61,8 @@ pub(super) async fn refresh(parts: &Parts, id: i64, ask: Ask) -> Refreshed {
 }
 
 async fn look(parts: &Parts, id: i64, (ask, jitter): (Ask, f64), holder: &str) -> Result<Next> {
-    let now = parts.clock.now();
-    let Some(grant) = lease::read(&parts.db, id).await? else {
+    let now = parts.flow.clock.now();
+    let Some(grant) = lease::read(&parts.flow.db, id).await? else {
         return Ok(Next::Nothing(Refreshed::Impossible));
     };
     if grant.needs_reauth.is_some() {
@@ -76,15 +77,17 @@ async fn look(parts: &Parts, id: i64, (ask, jitter): (Ask, f64), holder: &str) -
     if grant.retry_at > now {
         return Ok(Next::Nothing(Refreshed::Later));
     }
-    Ok(match lease::take(&parts.db, &grant, holder, now).await? {
-        true => Next::Ours(Box::new(grant)),
-        false => Next::Wait,
-    })
+    Ok(
+        match lease::take(&parts.flow.db, &grant, holder, now).await? {
+            true => Next::Ours(Box::new(grant)),
+            false => Next::Wait,
+        },
+    )
 }
 
 /// Refreshes a grant that is ours now. `None` if it turned out to be somebody else's by the time of the answer.
 async fn act(parts: &Parts, grant: &Grant, holder: &str) -> Result<Option<Refreshed>> {
-    let Some(client) = lease::client_of(&parts.db, &parts.vault, grant).await? else {
+    let Some(client) = lease::client_of(&parts.flow.db, &parts.flow.vault, grant).await? else {
         return give_up(parts, grant, holder, ReauthReason::ClientChanged).await;
     };
     match ask_provider(parts, grant, (client, holder)).await {
@@ -107,7 +110,13 @@ async fn act(parts: &Parts, grant: &Grant, holder: &str) -> Result<Option<Refres
                 TokenError::Refused(code) => code,
             };
             tracing::warn!(grant.id = grant.id, tenant.id = grant.tenant_id.0, %failure, "a grant was not refreshed");
-            lease::fail(&parts.db, grant, (holder, word), parts.clock.now()).await?;
+            lease::fail(
+                &parts.flow.db,
+                grant,
+                (holder, word),
+                parts.flow.clock.now(),
+            )
+            .await?;
             Ok(Some(Refreshed::Later))
         }
         Err(error) => {
@@ -123,13 +132,15 @@ async fn ask_provider(
     grant: &Grant,
     (client, holder): (Client, &str),
 ) -> Result<Result<Tokens, TokenError>> {
-    let token = grant.refresh_token(&parts.vault).map_err(Error::internal)?;
+    let token = grant
+        .refresh_token(&parts.flow.vault)
+        .map_err(Error::internal)?;
     let endpoint = TokenEndpoint {
         url: grant.token_url.clone(),
         client,
         resource: grant.resource.clone(),
     };
-    let asking = endpoint.refresh(&parts.egress, &token);
+    let asking = endpoint.refresh(&parts.flow.egress, &token);
     tokio::pin!(asking);
     loop {
         tokio::select! {
@@ -137,7 +148,9 @@ async fn ask_provider(
             () = tokio::time::sleep(EXTEND_EVERY) => {}
         }
         // If it cannot be extended, another replica may ask too; compare-and-set keeps the newer tokens.
-        if let Err(error) = lease::extend(&parts.db, grant, holder, parts.clock.now()).await {
+        if let Err(error) =
+            lease::extend(&parts.flow.db, grant, holder, parts.flow.clock.now()).await
+        {
             tracing::warn!(grant.id = grant.id, error = %error.chain(), "a lease was not extended");
         }
     }
@@ -153,16 +166,16 @@ async fn store(
     let watch = Stopwatch::start();
     let mut pause = LOOK_EVERY;
     loop {
-        let now = parts.clock.now();
-        match lease::store(&parts.db, &parts.vault, grant, tokens, now).await {
+        let now = parts.flow.clock.now();
+        match lease::store(&parts.flow.db, &parts.flow.vault, grant, tokens, now).await {
             Ok(true) => return Ok(Some(Refreshed::Fresh)),
-            // Others were stored meanwhile, or the grant was given back: these are not brought to life again.
             Ok(false) => {
                 tracing::info!(
                     grant.id = grant.id,
                     lease.holder = holder,
                     "refreshed tokens came too late"
                 );
+                give_back(parts, grant, tokens).await?;
                 return Ok(None);
             }
             Err(error) if watch.elapsed() >= STORE_PATIENCE => return Err(error),
@@ -175,13 +188,29 @@ async fn store(
     }
 }
 
+/// Tokens of a grant that was deleted meanwhile end too. Where others were stored in their place they are left alone:
+/// many providers end a person's whole grant with any token of it.
+async fn give_back(parts: &Parts, grant: &Grant, tokens: &Tokens) -> Result<()> {
+    if lease::read(&parts.flow.db, grant.id).await?.is_some() {
+        return Ok(());
+    }
+    let gone = Gone {
+        id: grant.id,
+        tenant: grant.tenant_id,
+        service: grant.service_id,
+        client_id: &grant.client_id,
+    };
+    give_back_late(&parts.flow, &gone, tokens).await;
+    Ok(())
+}
+
 async fn give_up(
     parts: &Parts,
     grant: &Grant,
     holder: &str,
     reason: ReauthReason,
 ) -> Result<Option<Refreshed>> {
-    if !lease::give_up(&parts.db, grant, holder, reason).await? {
+    if !lease::give_up(&parts.flow.db, grant, holder, reason).await? {
         return Ok(None);
     }
     tracing::warn!(
