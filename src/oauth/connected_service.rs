@@ -114,6 +114,28 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, user: UserId, id: i64) -> Result
     .ok_or(Error::NotFound("connected service"))
 }
 
+/// The scopes that a person has granted for a service; empty without a grant.
+///
+/// # Errors
+/// If the database fails.
+pub async fn scope_of(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    offer: &Offer,
+) -> Result<String> {
+    let scope = sql!(
+        tx,
+        scalar_optional as String,
+        "SELECT scope FROM connected_services
+         WHERE tenant_id = $1 AND user_id = $2 AND provider = $3 AND service = $4",
+        tenant,
+        user,
+        &offer.provider.name,
+        &offer.service.name
+    )?;
+    Ok(scope.unwrap_or_default())
+}
+
 /// What a grant is used for.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Use {

@@ -13,6 +13,7 @@ pub mod provider;
 pub mod refresh;
 pub mod register;
 pub mod revoke;
+pub mod scope;
 pub mod service;
 pub mod state;
 mod template;

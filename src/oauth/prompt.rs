@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
+use super::scope::union;
 use crate::clock::{UnixMs, random_hex};
 use crate::error::Result;
 use crate::registry::server::ServerId;
@@ -61,11 +62,13 @@ pub struct Prompt {
     pub created_at: UnixMs,
 }
 
-/// Asks, and returns the question's id: that of the one which stands already, or a new one.
+/// Asks, and returns the question's id: that of the one which stands already, with the scopes of both, or a new one.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<String> {
+    let asked = scope_of(tx, (new.tenant, new.user), new.server, now).await?;
+    let scope = union(&[&asked.unwrap_or_default(), new.scope]);
     Ok(sql!(
         tx,
         scalar as String,
@@ -75,7 +78,7 @@ pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<Strin
              id = CASE WHEN sign_in_prompts.expires_at <= $7 THEN excluded.id ELSE sign_in_prompts.id END,
              created_at = CASE WHEN sign_in_prompts.expires_at <= $7 THEN excluded.created_at
                                ELSE sign_in_prompts.created_at END,
-             scope = CASE WHEN excluded.scope = '' THEN sign_in_prompts.scope ELSE excluded.scope END,
+             scope = excluded.scope,
              mentor_id = excluded.mentor_id,
              expires_at = excluded.expires_at
          RETURNING id",
@@ -84,7 +87,7 @@ pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<Strin
         new.user,
         new.server,
         new.mentor,
-        new.scope,
+        &scope,
         now,
         now.plus(PROMPT_LIFE)
     )?)

@@ -20,6 +20,8 @@ use crate::registry::server;
 struct Question {
     prompt: Prompt,
     offer: Offer,
+    /// What is asked for.
+    scope: String,
 }
 
 /// The page.
@@ -43,7 +45,7 @@ pub(super) async fn go(visit: &Visit, id: &str, body: Body) -> Result<Answer> {
     let Found::Theirs(question) = find(visit, browser, id).await? else {
         return Ok(another_persons(browser).answer(visit));
     };
-    let Question { prompt, offer } = *question;
+    let Question { prompt, offer, .. } = *question;
     let start = Start {
         tenant: &browser.caller.tenant,
         user: &browser.caller.user,
@@ -84,7 +86,13 @@ async fn find(visit: &Visit, browser: &Browser, id: &str) -> Result<Found> {
         Error::NotFound(_) => Error::SignIn(crate::error::SignInFailure::NoCredentials),
         other => other,
     })?;
-    Ok(Found::Theirs(Box::new(Question { prompt, offer })))
+    let person = (caller.tenant.id, caller.user.id);
+    let scope = flow::scope_of(&visit.app.flow, person, (&offer, &prompt.scope)).await?;
+    Ok(Found::Theirs(Box::new(Question {
+        prompt,
+        offer,
+        scope,
+    })))
 }
 
 fn another_persons(browser: &Browser) -> Page {
@@ -101,7 +109,11 @@ fn another_persons(browser: &Browser) -> Page {
 }
 
 fn page(browser: &Browser, question: &Question) -> Page {
-    let Question { prompt, offer } = question;
+    let Question {
+        prompt,
+        offer,
+        scope,
+    } = question;
     let title = format!("Connect your account to {}", prompt.server_name);
     let mentor = prompt
         .mentor_name
@@ -109,19 +121,19 @@ fn page(browser: &Browser, question: &Question) -> Page {
         .map_or_else(String::new, |name| {
             format!("<dt>Mentor</dt><dd>{}</dd>", Text(name))
         });
-    let scope = [offer.service.scope.as_str(), prompt.scope.as_str()].join(" ");
     let scopes: Vec<&str> = scope.split_whitespace().collect();
     let scopes = match scopes.as_slice() {
         [] => "What the service gives by default".to_owned(),
         scopes => scopes.join(", "),
     };
     let provider = &offer.provider.display_name;
+    let host = host_of(&offer.provider.auth_url);
     let body = format!(
         "<section class=\"card\"><h1>{}</h1>\
          <p>Your mentor needs your own account for what you asked. You will sign in at {}, and come back here.</p>\
          <dl><dt>Organisation</dt><dd>{}</dd>{mentor}<dt>Server</dt><dd>{} ({})</dd>\
          <dt>Your name here</dt><dd>{}</dd><dt>You sign in at</dt><dd>{} ({})</dd>\
-         <dt>It may then use</dt><dd>{}</dd></dl>\
+         <dt>It may then use</dt><dd>{}</dd></dl>{}\
          <div class=\"deeds\"><form method=\"post\" action=\"/connect/{}\"><button>Continue to {}</button></form>\
          <a href=\"/connections/\">Not now</a></div></section>\n\
          <p class=\"quiet-text\">You did not ask for this? Then do not continue: nothing happens.</p>\n",
@@ -132,12 +144,25 @@ fn page(browser: &Browser, question: &Question) -> Page {
         Text(&prompt.server_origin),
         Text(&browser.caller.user.username),
         Text(provider),
-        Text(&host_of(&offer.provider.auth_url)),
+        Text(&host),
         Text(&scopes),
+        warning(&[&host, &prompt.server_origin]),
         Text(&prompt.id),
         Text(provider),
     );
     Page::new(title, body)
+}
+
+/// A word about names in other alphabets, whose letters may look like others: those of the usual ones stand for themselves.
+fn warning(hosts: &[&str]) -> &'static str {
+    let is_foreign = |host: &&str| host.contains("xn--");
+    match hosts.iter().any(is_foreign) {
+        true => {
+            "<p class=\"bad\" role=\"alert\">An address with <strong>xn--</strong> is written in letters that may look \
+             like others. Continue only if you know it.</p>"
+        }
+        false => "",
+    }
 }
 
 /// The whole host of a URL, so that a look-alike shows: international names in their ASCII form.

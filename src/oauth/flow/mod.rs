@@ -16,7 +16,7 @@ pub use give_back::give_back;
 pub(super) use give_back::{Gone, give_back_late};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
 pub use service::{FindError, find_service, service_of};
-pub use start::{Start, Started, start};
+pub use start::{Start, Started, scope_of, start};
 
 use crate::auth::Caller;
 use crate::auth::token::TokenId;

@@ -1,5 +1,7 @@
 //! Beginning a sign-in: a state is kept, and the person gets the URL to go to.
 
+use super::super::connected_service;
+use super::super::scope::union;
 use super::super::service::{self, Offer, ServiceId};
 use super::super::state::{self, STATE_LIFE, State};
 use super::request::Request;
@@ -8,8 +10,8 @@ use crate::clock::{UnixMs, random_uuid};
 use crate::error::{Error, Result, SignInFailure};
 use crate::registry::server::ServerId;
 use crate::secret::Secret;
-use crate::tenant::Tenant;
-use crate::tenant::user::User;
+use crate::tenant::user::{User, UserId};
+use crate::tenant::{Tenant, TenantId};
 
 /// Who shall sign in to what.
 #[derive(Debug, Clone)]
@@ -71,7 +73,8 @@ pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
         ask.user.username,
         random_uuid()
     ));
-    let scope = union(&offer.service.scope, ask.further_scope);
+    let person = (ask.tenant.id, ask.user.id);
+    let scope = scope_of(flow, person, (&offer, ask.further_scope)).await?;
     let request = Request {
         offer: &offer,
         auth_url: &identity.auth_url,
@@ -110,32 +113,25 @@ pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
     })
 }
 
+/// What a sign-in of a person asks for: what the service always needs, what they gave it before, so that nothing is lost
+/// by signing in again, and what a call lacks.
+///
+/// # Errors
+/// If the database fails.
+pub async fn scope_of(
+    flow: &Flow,
+    (tenant, user): (TenantId, UserId),
+    (offer, lacking): (&Offer, &str),
+) -> Result<String> {
+    let mut tx = flow.db.read().await?;
+    let granted = connected_service::scope_of(&mut tx, (tenant, user), offer).await?;
+    Ok(union(&[&offer.service.scope, &granted, lacking]))
+}
+
 async fn offer(flow: &Flow, id: ServiceId) -> Result<Offer> {
     let mut tx = flow.db.read().await?;
     let found = service::find(&mut tx, id).await?;
     found
         .filter(Offer::is_enabled)
         .ok_or(Error::NotFound("service"))
-}
-
-/// Every scope once, in the order they are named.
-fn union(first: &str, second: &str) -> String {
-    let mut words: Vec<&str> = Vec::new();
-    for word in first.split_whitespace().chain(second.split_whitespace()) {
-        if !words.contains(&word) {
-            words.push(word);
-        }
-    }
-    words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::union;
-
-    #[test]
-    fn a_scope_is_asked_for_once() {
-        assert_eq!(union("a b", "b  c a"), "a b c");
-        assert_eq!(union("", ""), "");
-    }
 }
