@@ -10,7 +10,7 @@ use super::bond::Bond;
 use super::catalog::Item;
 use super::parked;
 use super::relay::{Back, Record, Relay, Start};
-use super::renew;
+use super::renew::{self, Renewed, is_refused_token};
 use super::rounds::{Resend, is_input_required};
 use super::sign_in::SignIn;
 use super::tasks::{self, Owner};
@@ -135,7 +135,7 @@ impl Call<'_> {
         let (sent, renewed) = self
             .send_renewing(gateway, open, (&back.id, &request))
             .await;
-        let open = renewed.as_ref().and_then(Member::ready).unwrap_or(open);
+        let open = renewed.ready().unwrap_or(open);
         let Some(sent) = sent else {
             back.record.ended("cancelled");
             // The response is never read: the client has forgotten the call.
@@ -143,7 +143,7 @@ impl Call<'_> {
         };
         let sent = match sent {
             Ok(sent) => sent,
-            Err(failure) => return self.failed(back, open, failure),
+            Err(failure) => return self.failed(back, (open, &renewed), failure),
         };
         back.crossing.upstream = sent.version;
         let resend = self.resend(open, &back);
@@ -265,20 +265,22 @@ impl Call<'_> {
         }
     }
 
-    /// The answer to a call that brought none, or the way to one: a sign-in with the scopes that the server asks for.
+    /// The answer to a call that brought none, or the way to one: a sign-in, with the scopes that the server asks for
+    /// or because it takes no token of the last one any more.
     fn failed(
         &self,
         mut back: Back,
-        open: &Open,
+        (open, renewed): (&Open, &Renewed),
         failure: CallFailure,
     ) -> Result<Outcome, Refusal> {
         let server = &self.member.server;
         let is_own = open.credential.step == Some(Step::User) && open.credential.grant.is_some();
-        let scope = failure.missing_scope().filter(|_| is_own);
-        let Some(scope) = scope else {
-            return Ok(self.finish(back.failure(failure)));
+        let (scope, word) = match (failure.missing_scope(), renewed) {
+            (Some(scope), _) if is_own => (scope, "scope_needed"),
+            (None, Renewed::Never) if is_own => (String::new(), "sign_in_needed"),
+            _ => return Ok(self.finish(back.failure(failure))),
         };
-        back.record.ended("scope_needed");
+        back.record.ended(word);
         if let Some(session) = &self.request.session {
             session.end_call(&back.id);
         }
@@ -290,22 +292,21 @@ impl Call<'_> {
         }))
     }
 
-    /// Sends, and once more with another token if the upstream takes this one no more. Returns the server with that
-    /// token too, if there is one.
+    /// Sends, and once more with another token if the upstream takes this one no more. Says what became of the token.
     async fn send_renewing(
         &self,
         gateway: &Gateway,
         open: &Open,
         (id, request): (&Bytes, &Request),
-    ) -> (Option<Result<Sent, CallFailure>>, Option<Member>) {
+    ) -> (Option<Result<Sent, CallFailure>>, Renewed) {
         let sent = self.send_unless_cancelled(open, id, request).await;
         if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
-            return (sent, None);
+            return (sent, Renewed::No);
         }
         let renewed = renew::refused(gateway, self.request, self.view, self.member).await;
-        match renewed.as_ref().and_then(Member::ready) {
+        match renewed.ready() {
             Some(open) => (self.send_unless_cancelled(open, id, request).await, renewed),
-            None => (sent, None),
+            None => (sent, renewed),
         }
     }
 
@@ -432,14 +433,6 @@ impl Call<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
-/// that lacks a scope would lack it again.
-fn is_refused_token(failure: &CallFailure) -> bool {
-    failure.kind == UpstreamFailureKind::Unauthorized
-        && !failure.may_have_executed
-        && failure.missing_scope().is_none()
 }
 
 /// Numbers are compared as numbers, so that `42.0` agrees with 42.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::lists::FIRST_LOOK_PATIENCE;
-use super::view::{self, Access, Closed, Member, View};
+use super::view::{self, Access, Closed, Member, Open, View};
 use super::{Gateway, Request};
-use crate::error::Result;
+use crate::error::{Result, UpstreamFailureKind};
 use crate::oauth::{Ask, Refreshed};
+use crate::upstream::CallFailure;
 
 /// The server of a call with a token that does not end before it arrives; `None` if it has one already.
 ///
@@ -29,26 +30,60 @@ pub(super) async fn member(
     Ok(Some(renewed))
 }
 
-/// The server of a call whose token the upstream refused, with another token, if there is one.
+/// What becomes of a call whose token the upstream refused.
+#[derive(Debug)]
+pub(super) enum Renewed {
+    /// The server with another token.
+    With(Box<Member>),
+    /// There is no other token now, or the one that there is, is as new.
+    No,
+    /// There will be none before the person has signed in again.
+    Never,
+}
+
+impl Renewed {
+    /// The way to call the server with another token.
+    pub(super) fn ready(&self) -> Option<&Open> {
+        match self {
+            Self::With(member) => member.ready(),
+            Self::No | Self::Never => None,
+        }
+    }
+}
+
+/// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
+/// that lacks a scope would lack it again.
+pub(super) fn is_refused_token(failure: &CallFailure) -> bool {
+    failure.kind == UpstreamFailureKind::Unauthorized
+        && !failure.may_have_executed
+        && failure.missing_scope().is_none()
+}
+
+/// Looks for another token for a call whose token the upstream refused.
 pub(super) async fn refused(
     gateway: &Gateway,
     request: &Request,
     view: &View,
     member: &Member,
-) -> Option<Member> {
+) -> Renewed {
     let grant_of = |member: &Member| member.ready().and_then(|open| open.credential.grant);
-    let grant = grant_of(member)?;
+    let Some(grant) = grant_of(member) else {
+        return Renewed::No;
+    };
     let ask = Ask::Refused(grant.version);
-    if gateway.refresher.refresh(grant.id, ask).await == Refreshed::Later {
-        return None;
+    match gateway.refresher.refresh(grant.id, ask).await {
+        Refreshed::Fresh => {}
+        Refreshed::Later => return Renewed::No,
+        Refreshed::NeedsReauth | Refreshed::Impossible => return Renewed::Never,
     }
     match view::reload(gateway, &request.caller, view, member).await {
-        Ok(renewed) => grant_of(&renewed)
-            .is_some_and(|other| other != grant)
-            .then_some(renewed),
+        Ok(renewed) if grant_of(&renewed).is_some_and(|other| other != grant) => {
+            Renewed::With(Box::new(renewed))
+        }
+        Ok(_) => Renewed::No,
         Err(error) => {
             tracing::warn!(grant.id = grant.id, error = %error.chain(), "a refused token was not replaced");
-            None
+            Renewed::No
         }
     }
 }
