@@ -162,6 +162,11 @@ pub(super) fn required(server: &str) -> String {
     )
 }
 
+/// Said instead of it, where nobody has entered who the tenant is at the provider.
+pub(super) fn not_built(server: &str) -> String {
+    format!("Could not build OAuth URL for MCP server '{server}'.")
+}
+
 /// Said after it.
 pub(super) fn resolved(server: &str) -> String {
     format!("OAuth connection resolved for MCP server '{server}'. Continuing with chat.")

@@ -3,6 +3,7 @@
 
 mod adopt;
 mod answer;
+mod can_begin;
 mod connect;
 mod state;
 mod wait;
@@ -26,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::mcp::{Message, Version};
 use crate::registry::server::ServerId;
 use answer::Question;
+use can_begin::can_begin;
 
 /// A call cannot go on until its person has signed in to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +172,16 @@ impl Climb<'_> {
         let Some(chat) = self.chat() else {
             return Ok(self.respond(question.link(self.method())));
         };
+        if !can_begin(self.gateway, &self.request.caller, needed.server).await? {
+            let message = answer::not_built(&needed.server_name);
+            let failed = ChatEvent::OauthFailed {
+                server_id: needed.server.0,
+                server_name: needed.server_name.clone(),
+                message: message.clone(),
+            };
+            self.gateway.chats.tell(&chat, failed);
+            return Ok(self.respond(question.late(self.method(), &message)));
+        }
         let required = ChatEvent::OauthRequired {
             server_id: needed.server.0,
             server_name: needed.server_name.clone(),
