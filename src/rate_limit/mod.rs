@@ -1,5 +1,5 @@
-//! How many requests a key, a person and a tenant may make: exact over every rolling window, with a bound on bursts.
-//! Knows key and user numbers only, never a key; decides, and leaves headers and error bodies to the wires.
+//! How many requests a key, a person, a tenant and a stranger's address may make: exact over every rolling window, with a bound on bursts.
+//! Knows numbers of keys and users and addresses only, never a key; decides, and leaves headers and error bodies to the wires.
 
 mod log;
 mod memory;
@@ -15,7 +15,10 @@ use log::Reading;
 use memory::Memory;
 use shared::Shared;
 
-pub use rate::{BURST_WINDOW, Bucket, Charge, Charges, Holder, Rate, learner, v1, v2};
+pub use rate::{
+    BURST_WINDOW, Bucket, Charge, Charges, Holder, Rate, SIGN_INS_PER_SECOND_MAX, learner, sign_in,
+    v1, v2,
+};
 pub use shared::BadUrl;
 
 /// Counts requests, in this process or in Redis for all replicas. Cheap to clone.

@@ -1,7 +1,10 @@
 //! What is allowed: the tiers of both faces of the academy, and ceilings over all keys of a person and a tenant.
 //! Counts nothing.
 
+use std::net::IpAddr;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::auth::Caller;
 use crate::auth::token::TokenId;
@@ -59,7 +62,24 @@ pub enum Holder {
     User(UserId),
     /// A tenant.
     Tenant,
+    /// Whoever calls from these addresses.
+    Network(IpNet),
 }
+
+/// Attempts to sign in from one address in a minute.
+const SIGN_INS_PER_MINUTE_MAX: u32 = 30;
+/// The same in a second.
+pub const SIGN_INS_PER_SECOND_MAX: u32 = 10;
+const SIGN_IN_ADDRESS: Rate = Rate::per_minute(SIGN_INS_PER_MINUTE_MAX, SIGN_INS_PER_SECOND_MAX);
+/// The same from all the neighbours of that address together.
+const SIGN_IN_NETWORK: Rate = Rate::per_minute(300, 50);
+/// The same from everywhere.
+const SIGN_IN_ALL: Rate = Rate::per_minute(3_000, 300);
+/// The tenant of those whom nobody knows yet; none has this number.
+const NOBODYS: TenantId = TenantId(0);
+/// The networks that one address stands for, and its neighbours, in bits. A home has a whole /64 of IPv6.
+const ADDRESS_BITS: (u8, u8) = (32, 64);
+const NETWORK_BITS: (u8, u8) = (24, 48);
 
 /// One count: whose, and of what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -114,6 +134,30 @@ pub fn v2(caller: &Caller, scope: &'static str) -> Charges {
 /// A request to the learner server, whatever the tool.
 pub fn learner(caller: &Caller) -> Charges {
     charges(caller, Holder::Key(caller.token), "learner", DEFAULT)
+}
+
+/// An attempt to sign in, by somebody who is not known yet.
+pub fn sign_in(peer: IpAddr) -> Charges {
+    let charge = |holder, scope, rate| Charge {
+        bucket: Bucket {
+            tenant: NOBODYS,
+            holder,
+            scope,
+        },
+        rate,
+    };
+    let around = |bits| Holder::Network(network(peer, bits));
+    [
+        charge(around(ADDRESS_BITS), "sign-in", SIGN_IN_ADDRESS),
+        charge(around(NETWORK_BITS), "sign-in:network", SIGN_IN_NETWORK),
+        charge(Holder::Tenant, "sign-in:all", SIGN_IN_ALL),
+    ]
+}
+
+fn network(peer: IpAddr, (bits_v4, bits_v6): (u8, u8)) -> IpNet {
+    let bits = if peer.is_ipv4() { bits_v4 } else { bits_v6 };
+    let network = IpNet::new(peer, bits).map(|network| network.trunc());
+    network.expect("an address has so many bits")
 }
 
 fn charges(caller: &Caller, holder: Holder, scope: &'static str, rate: Rate) -> Charges {

@@ -164,6 +164,7 @@ fn name(bucket: &Bucket) -> String {
     match bucket.holder {
         Holder::Key(id) => format!("mentor-gateway:limit:{{{tenant}}}:key:{}:{scope}", id.0),
         Holder::User(id) => format!("mentor-gateway:limit:{{{tenant}}}:user:{}:{scope}", id.0),
+        Holder::Network(of) => format!("mentor-gateway:limit:{{{tenant}}}:net:{of}:{scope}"),
         Holder::Tenant => format!("mentor-gateway:limit:{{{tenant}}}:{scope}"),
     }
 }

@@ -2,6 +2,7 @@
 //! request is repeated, and nothing of the inside is shown.
 
 use http::StatusCode;
+use http::header::RETRY_AFTER;
 
 use super::super::answer::Answer;
 use super::html::{Page, Text};
@@ -39,7 +40,13 @@ pub(super) fn page(error: &Error, visit: &Visit) -> Answer {
         status: told.status,
         ..Page::new(told.title, body)
     };
-    page.answer(visit)
+    let answer = page.answer(visit);
+    match error {
+        Error::RateLimited { retry_after_s } => {
+            answer.with_header(RETRY_AFTER, (*retry_after_s).into())
+        }
+        _ => answer,
+    }
 }
 
 fn words(error: &Error) -> Told {

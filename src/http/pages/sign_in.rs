@@ -11,6 +11,7 @@ use super::html::{Page, Text};
 use super::visit::Visit;
 use crate::auth::KEY_BYTES_MAX;
 use crate::error::{Error, Result};
+use crate::rate_limit;
 use crate::secret::Secret;
 
 /// The form.
@@ -38,6 +39,12 @@ fn page(to: &Destination, problem: &str) -> Page {
 /// Signs the browser in and goes where the person wanted to go.
 pub(super) async fn submit(visit: &Visit, body: Body) -> Result<Answer> {
     let form = visit.form(body).await?;
+    visit
+        .app
+        .limits
+        .admit(&rate_limit::sign_in(visit.peer))
+        .await
+        .map_err(Error::from)?;
     let to = Destination::parse(form.text("to"));
     let key = form.text("key").trim();
     let plausible = !key.is_empty() && key.len() <= KEY_BYTES_MAX;
