@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Parts;
 use crate::error::Result;
+use crate::oauth::prompt;
 use crate::{mail, webhook};
 
 /// How often it is looked for.
@@ -27,5 +28,6 @@ async fn clear(parts: &Parts) -> Result<()> {
     let now = parts.clock.now();
     webhook::expire(&mut tx, now).await?;
     mail::expire(&mut tx, now).await?;
+    prompt::sweep(&mut tx, now).await?;
     Ok(tx.commit().await?)
 }

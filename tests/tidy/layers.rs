@@ -33,7 +33,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("gateway", "audit auth clock credentials error mcp oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock credentials egress error gateway learner mcp registry secret storage tasks tenant upstream"),
     ("native", "academy audit auth career clock error files learner mcp rate_limit secret storage"),
-    ("jobs", "clock egress error mail secret storage tasks webhook"),
+    ("jobs", "clock egress error mail oauth secret storage tasks webhook"),
     ("app", "audit auth chat clock config egress error files gateway jobs mail native oauth rate_limit registry secret storage tasks upstream"),
     ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
     ("cli", "academy app audit auth career clock config credentials egress error http learner mcp native oauth registry secret storage tasks tenant upstream"),
