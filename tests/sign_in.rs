@@ -423,3 +423,32 @@ async fn a_person_has_one_open_question_for_a_server_until_its_time_is_over() {
     let later = drive.prompts().await;
     assert!(later.len() == 2 && !later.contains(&first[0]), "{later:?}");
 }
+
+#[tokio::test]
+async fn another_replica_takes_up_a_state() {
+    let drive = Drive::start().await;
+    let asked = drive.search(&drive.modern(), json!({})).await;
+    drive.sign_in("bob").await;
+    let replica = drive.stage.gateway.replica().await;
+    let there = drive.stage.learner.at(&replica.base);
+    let client = Mcp::modern(&there, drive.stage.mentor_path()).able(url_mode());
+    let back = json!({
+        "requestState": asked.result()["requestState"],
+        "inputResponses": { "sign_in": { "action": "accept" } },
+    });
+    assert_eq!(drive.search(&client, back).await.text(), "x");
+}
+
+#[tokio::test]
+async fn questions_whose_time_is_over_are_cleared_up() {
+    let drive = Drive::start().await;
+    drive.search(&drive.modern(), json!({})).await;
+    assert_eq!(drive.prompts().await.len(), 1);
+    drive.stage.gateway.advance(PROMPT_LIFE);
+    // Its background jobs begin with a look.
+    let _replica = drive.stage.gateway.replica().await;
+    eventually("the clear-up", async || {
+        drive.prompts().await.is_empty().then_some(())
+    })
+    .await;
+}

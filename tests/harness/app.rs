@@ -63,16 +63,7 @@ impl Gateway {
         let app = App::start(config, Clock::manual(now)).await.unwrap();
         let mentor = populate(&app).await;
         let base = format!("http://{addr}");
-        // As the service itself does: without it each event of a stream waits for an acknowledgement.
-        let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
-        let router = mentor_gateway::http::router(app.clone())
-            .into_make_service_with_connect_info::<SocketAddr>();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it ends with the gateway, in drop"
-        )]
-        let server =
-            tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = serve(app.clone(), listener);
         Self {
             app,
             base,
@@ -187,6 +178,16 @@ impl Gateway {
         tx.commit().await.unwrap();
     }
 
+    /// Another gateway on the same database and clock, as a load balancer would have it: links lead to this one.
+    pub async fn replica(&self) -> Replica {
+        let app = App::start(self.app.config.clone(), self.app.clock.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Replica {
+            base: format!("http://{}", listener.local_addr().unwrap()),
+            server: serve(app.await.unwrap(), listener),
+        }
+    }
+
     /// Moves the clock.
     pub fn advance(&self, by: Duration) {
         self.app.clock.advance(by);
@@ -197,6 +198,30 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// Another gateway on the same database.
+pub struct Replica {
+    pub base: String,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn serve(app: Arc<App>, listener: tokio::net::TcpListener) -> tokio::task::JoinHandle<()> {
+    // As the service itself does: without it each event of a stream waits for an acknowledgement.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
+    let router =
+        mentor_gateway::http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the gateway, in drop"
+    )]
+    tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
 async fn key(app: &App, tx: &mut Tx, user: &User, kind: TokenKind, scopes: &[&str]) -> String {

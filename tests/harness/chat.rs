@@ -135,3 +135,29 @@ pub async fn connect(person: &Client, path: &str) -> Result<Socket, tungstenite:
     let (socket, _) = tokio_tungstenite::connect_async(request).await?;
     Ok(socket)
 }
+
+/// A frame with what differs from run to run replaced.
+pub fn plain(frame: &Value) -> Value {
+    let mut frame = frame.clone();
+    for name in ["generation_id", "session_id", "id"] {
+        if frame[name].is_string() {
+            frame[name] = "…".into();
+        }
+    }
+    frame
+}
+
+/// The frame that says so.
+pub fn connected() -> Value {
+    json!({"detail": "Connected.", "status_code": 200, "session_id": "…"})
+}
+
+/// The frame that begins a turn.
+pub fn begun() -> Value {
+    json!({"generation_id": "…"})
+}
+
+/// The last frame before the connection closes.
+pub fn refusal(text: &str, status: u16) -> Value {
+    json!({"error": text, "status_code": status})
+}

@@ -2,23 +2,31 @@
 
 mod academy;
 mod app;
+mod canary;
 mod chat;
 mod client;
+mod granted;
 mod mail;
 mod mcp;
 mod oauth;
+mod pages;
 mod sign_in;
 mod upstream;
 mod webdriver;
 
 pub use academy::Academy;
 pub use app::{Gateway, PUBLIC_SERVER};
-pub use chat::{Chat, connect as connect_socket, session, text_of};
+pub use canary::{Canaries, Written, rows_of, written_below};
+pub use chat::{
+    Chat, begun, connect as connect_socket, connected, plain, refusal, session, text_of,
+};
 pub use client::{Answer, Client, send, send_bytes};
+pub use granted::{Granted, fresh, token_of};
 pub use mail::MailServer;
 pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error};
-pub use oauth::{Stored, THINKING};
-pub use sign_in::{CALLBACK, SignIn, connected_services};
+pub use oauth::THINKING;
+pub use pages::{Browser, Drive, page, says};
+pub use sign_in::{CALLBACK, SignIn, connected_services, parameter};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,
 };

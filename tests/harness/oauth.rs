@@ -139,8 +139,14 @@ impl Gateway {
 
     /// A process of its own on this database, by the system's clock, and its address.
     pub async fn process(&self) -> (Child, String) {
+        self.process_with(|_| {}).await
+    }
+
+    /// The same, started in another way.
+    pub async fn process_with(&self, adjust: impl FnOnce(&mut Command)) -> (Child, String) {
         let config = &self.app.config;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
+        command
             .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
             .arg(&config.data_dir)
             .env("GATEWAY_DATABASE_URL", &config.database_url)
@@ -148,9 +154,9 @@ impl Gateway {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        adjust(&mut command);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.next_line().await.unwrap().unwrap();
         let address = line.strip_prefix("listening on ").unwrap().to_owned();

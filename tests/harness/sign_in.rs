@@ -141,3 +141,15 @@ display_name = "Fixture Notes"
         issuer.url("/revoke"),
     )
 }
+
+/// The one value of a URL's parameter.
+pub fn parameter(url: &Url, name: &str) -> String {
+    let values: Vec<String> = url
+        .query_pairs()
+        .into_owned()
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value)
+        .collect();
+    assert_eq!(values.len(), 1, "{name} in {url}");
+    values.into_iter().next().unwrap()
+}

@@ -128,5 +128,6 @@ fn pair(number: usize, generation: u64) -> Pair {
 fn parse(token: &str, kind: &str) -> Option<(usize, u64)> {
     let rest = token.strip_prefix(kind)?.strip_prefix('-')?;
     let (number, generation) = rest.split_once('-')?;
+    let (generation, _tail) = generation.split_once('.').unwrap_or((generation, ""));
     Some((number.parse().ok()?, generation.parse().ok()?))
 }

@@ -52,6 +52,8 @@ pub enum Fault {
     NegativeExpiresIn,
     /// Status 400 with this error code.
     Error(String),
+    /// Status 400 with everything that it was sent in the description.
+    Echo,
     /// Status 200 with this error code, as some do.
     ErrorWith200(String),
     /// A redirect to another place.
@@ -97,6 +99,8 @@ pub struct Switches {
     pub scopes: Vec<&'static str>,
     /// Whether the person refuses at the authorization endpoint.
     pub denies: bool,
+    /// What every token ends with, so that none can be mistaken; begins with a dot unless it is empty.
+    pub token_tail: &'static str,
 }
 
 impl Default for Switches {
@@ -119,6 +123,7 @@ impl Default for Switches {
             claims_issuer: None,
             scopes: Vec::new(),
             denies: false,
+            token_tail: "",
         }
     }
 }

@@ -32,6 +32,10 @@ pub(super) async fn token(
         tokio::time::sleep(LOOK_EVERY).await;
     }
     let fault = take_fault(&state);
+    if fault == Some(Fault::Echo) {
+        let sent = String::from_utf8_lossy(&body);
+        return described(StatusCode::BAD_REQUEST, "invalid_grant", &sent);
+    }
     if let Some(answer) = fault.as_ref().and_then(before_work) {
         return answer;
     }
@@ -55,8 +59,8 @@ pub(super) async fn token(
         return refusal(StatusCode::BAD_REQUEST, "invalid_grant");
     };
     let mut answer = json!({
-        "access_token": pair.access_token,
-        "refresh_token": pair.refresh_token,
+        "access_token": format!("{}{}", pair.access_token, switches.token_tail),
+        "refresh_token": format!("{}{}", pair.refresh_token, switches.token_tail),
         "token_type": "Bearer",
     });
     if let Some(seconds) = switches.expires_in {
@@ -171,7 +175,9 @@ fn before_work(fault: &Fault) -> Option<Response> {
             [(header::LOCATION, to.clone())],
         )
             .into_response(),
-        Fault::NoAccessToken | Fault::NegativeExpiresIn | Fault::LoseAnswer => return None,
+        Fault::Echo | Fault::NoAccessToken | Fault::NegativeExpiresIn | Fault::LoseAnswer => {
+            return None;
+        }
     })
 }
 
@@ -195,7 +201,10 @@ fn after_work(fault: Option<&Fault>, mut answer: Value) -> Response {
 }
 
 fn refusal(status: StatusCode, code: &str) -> Response {
-    let description = "leaked-by-the-description";
+    described(status, code, "leaked-by-the-description")
+}
+
+fn described(status: StatusCode, code: &str, description: &str) -> Response {
     let answer = json!({ "error": code, "error_description": description });
     (status, Json(answer)).into_response()
 }
