@@ -21,6 +21,7 @@ use crate::oauth::catalog::{Catalog, CatalogError};
 use crate::oauth::flow::Flow;
 use crate::rate_limit::{self, Limiter};
 use crate::registry::keys::{self, KeysError};
+use crate::registry::server::built_in::{self, BuiltIn};
 use crate::secret::Vault;
 use crate::storage::{Db, StorageError};
 use crate::tasks::Tasks;
@@ -53,7 +54,7 @@ pub struct App {
     /// What people bring.
     pub files: Files,
     /// Servers of our own.
-    pub native: native::Server,
+    pub native: Arc<native::Server>,
     /// The sessions of MCP clients.
     pub sessions: ClientSessions,
     /// Background work that shutdown waits for.
@@ -135,6 +136,16 @@ impl App {
             public_url: config.public_url.clone(),
             front_ends: config.allow_origin.clone(),
         };
+        let files = Files::in_data_dir(&config.data_dir)?;
+        let native = Arc::new(native::Server::new(native::Parts {
+            db: db.clone(),
+            vault: vault.clone(),
+            clock: clock.clone(),
+            audit: audit.clone(),
+            limits: limits.clone(),
+            sends_mail: config.smtp_url.is_some(),
+            files: files.clone(),
+        }));
         let parts = Parts {
             db: db.clone(),
             vault: vault.clone(),
@@ -144,6 +155,7 @@ impl App {
             tasks: tasks.clone(),
             base_url: config.base_url(),
             refresher: Refresher::new(flow.clone(), tasks.clone()),
+            native: native.clone(),
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();
@@ -156,16 +168,6 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
-        let files = Files::in_data_dir(&config.data_dir)?;
-        let native = native::Server::new(native::Parts {
-            db: db.clone(),
-            vault: vault.clone(),
-            clock: clock.clone(),
-            audit: audit.clone(),
-            limits: limits.clone(),
-            sends_mail: config.smtp_url.is_some(),
-            files: files.clone(),
-        });
         begin_jobs(&config, &flow, &tasks)?;
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
@@ -185,6 +187,24 @@ impl App {
             sessions,
             tasks,
         }))
+    }
+
+    /// Lists our own servers in the registry, so that every tenant can attach them to a mentor.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn offer_own_servers(&self) -> Result<(), crate::error::Error> {
+        let faces = native::FACES.iter();
+        let servers: Vec<BuiltIn<'_>> = faces
+            .map(|face| BuiltIn {
+                name: face.name,
+                title: face.title,
+                description: face.instructions,
+            })
+            .collect();
+        let mut tx = self.db.write().await?;
+        built_in::store(&mut tx, &servers, &self.config.base_url(), self.clock.now()).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Stops the background tasks after their work and closes the database.

@@ -32,16 +32,16 @@
 //! * [`learner`]: who learners are, what they did and when, and what that comes to.
 //! * [`career`]: the career profiles of learners: companies, institutions, education, experience, resumes.
 //!
+//! Servers of our own:
+//!
+//! * [`native`]: tools and resources over the nouns, each a small function, behind one mechanism; no hop.
+//!
 //! The relay:
 //!
 //! * [`upstream`]: MCP servers behind one client, over three transports and in both eras.
 //! * [`gateway`]: what a client sees of them: lists, names, one call, the bridge between the eras, the ladder by which a
 //!   call asks its person to sign in.
 //! * [`chat`]: learners and mentors in conversation: sessions, turns, what answers.
-//!
-//! Servers of our own:
-//!
-//! * [`native`]: tools and resources over the nouns, each a small function, behind one mechanism; no hop.
 //!
 //! And what puts it together:
 //!
@@ -142,10 +142,10 @@ pub mod credentials;
 pub mod academy;
 pub mod learner;
 pub mod career;
+pub mod native;
 pub mod upstream;
 pub mod gateway;
 pub mod chat;
-pub mod native;
 pub mod jobs;
 pub mod app;
 pub mod http;

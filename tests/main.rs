@@ -51,6 +51,7 @@ mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;
 mod page_safety;
+mod own_servers;
 mod pages;
 mod rate_limits;
 mod registry_connections;

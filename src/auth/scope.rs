@@ -33,6 +33,13 @@ pub fn of_kind(kind: TokenKind) -> &'static [&'static str] {
     }
 }
 
+/// Every scope of this kind that a role allows.
+pub fn of_role(kind: TokenKind, role: Role) -> Vec<String> {
+    let all = of_kind(kind).iter();
+    let within = all.filter(|scope| is_within(role, scope));
+    within.map(ToString::to_string).collect()
+}
+
 /// Complains about scopes that the kind does not know, about none where there must be one, and about those that would
 /// give a key more than its user's role.
 pub fn check(kind: TokenKind, role: Role, scopes: &[String], errors: &mut FieldErrors) {

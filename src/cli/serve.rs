@@ -24,6 +24,7 @@ impl Serve {
         config.make_data_dir()?;
         let listener = bind(config.addr).await?;
         let app = App::start(config, Clock::default()).await?;
+        app.offer_own_servers().await?;
         say(format_args!(
             "listening on http://{}",
             listener.local_addr()?

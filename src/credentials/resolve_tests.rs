@@ -37,6 +37,7 @@ fn server(
         is_enabled: true,
         clean_output: true,
         tool_prefix: "drive".into(),
+        native: String::new(),
         created_at: NOW,
         updated_at: NOW,
     }

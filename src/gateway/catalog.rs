@@ -29,6 +29,8 @@ const FRESH_FOR_MAX: Duration = Duration::from_secs(600);
 const LOOK_SPACING: Duration = Duration::from_secs(1);
 /// A failed look is repeated after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How long a client may keep what a server of our own offers, in ms.
+const FIXED_TTL_MS: u64 = 60_000;
 /// Announced changes that a slow listener may be behind.
 const CHANGES_MAX: usize = 1024;
 
@@ -164,6 +166,17 @@ impl Snapshot {
     /// The items of a list.
     pub fn list(&self, list: List) -> &[Item] {
         &self.items[list as usize]
+    }
+
+    /// What a server of our own offers: the same until the next release.
+    pub(super) fn fixed(items: [Arc<[Item]>; 4], instructions: &str) -> Self {
+        Self {
+            version: LAST_VERSION.fetch_add(1, Ordering::AcqRel) + 1,
+            items,
+            instructions: Some(instructions.to_owned()),
+            ttl_ms: Some(FIXED_TTL_MS),
+            ..Self::default()
+        }
     }
 
     /// An item by its key.

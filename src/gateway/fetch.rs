@@ -221,7 +221,7 @@ fn take(drained: &mut Drained, keys: &mut HashSet<String>, list: List, json: &st
     }
 }
 
-fn item(list: List, json: &str) -> Result<Item, String> {
+pub(super) fn item(list: List, json: &str) -> Result<Item, String> {
     let object =
         RawObject::parse(json.as_bytes()).map_err(|_| "an item is not an object".to_owned())?;
     let key = object

@@ -181,10 +181,9 @@ fn instructions(view: &View) -> Option<String> {
     let mut parts: Vec<String> = view.note.iter().cloned().collect();
     for member in &view.members {
         let name = &member.server.name;
-        match member.ready() {
+        match member.snapshot() {
             None => parts.extend(member.open().err().map(|error| sentence_of(&error))),
-            Some(open) => {
-                let snapshot = open.cell.snapshot();
+            Some(snapshot) => {
                 if let Some(failure) = &snapshot.failure {
                     parts.push(format!("{}.", failure.clone().into_error(name)));
                 }

@@ -109,11 +109,7 @@ pub fn listing(view: &View, list: List) -> Arc<Listing> {
 }
 
 fn keyed(view: &View, list: List) -> Keyed {
-    let snapshots: Vec<Option<Arc<Snapshot>>> = view
-        .members
-        .iter()
-        .map(|member| member.ready().map(|open| open.cell.snapshot()))
-        .collect();
+    let snapshots: Vec<Option<Arc<Snapshot>>> = view.members.iter().map(Member::snapshot).collect();
     let identity: Vec<(&Prefix, u64)> = view
         .members
         .iter()
@@ -193,7 +189,7 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         servers: view
             .members
             .iter()
-            .filter(|m| m.ready().is_some())
+            .filter(|m| m.snapshot().is_some())
             .map(|m| m.server.id.0)
             .collect(),
     }
@@ -363,16 +359,15 @@ fn is_within(listing: &Listing, view: &View) -> bool {
     listing.servers.iter().all(|server| {
         view.members
             .iter()
-            .any(|m| m.server.id.0 == *server && m.ready().is_some())
+            .any(|m| m.server.id.0 == *server && m.snapshot().is_some())
     })
 }
 
 /// Never longer than any upstream allows, and private as soon as one answer is somebody's own.
 /// The view itself belongs to a caller, so nothing here is public.
 fn cache_hints(view: &View) -> (u64, &'static str) {
-    let opens = view.members.iter().filter_map(|member| member.ready());
-    let ttl = opens.map(|open| {
-        let snapshot = open.cell.snapshot();
+    let snapshots = view.members.iter().filter_map(Member::snapshot);
+    let ttl = snapshots.map(|snapshot| {
         if snapshot.failure.is_some() || snapshot.version == 0 {
             0
         } else {
@@ -390,8 +385,8 @@ pub fn states(view: &View) -> serde_json::Value {
             Access::Closed(closed) => json!({
                 "id": server.id.0, "name": server.name, "state": closed.as_str(), "message": closed.sentence(&server.name),
             }),
-            Access::Open(open) => {
-                let snapshot = open.cell.snapshot();
+            Access::Open(_) | Access::Own(_) => {
+                let snapshot = member.snapshot().unwrap_or_default();
                 let mut state = json!({ "id": server.id.0, "name": server.name, "state": snapshot.state() });
                 if let Some(failure) = &snapshot.failure {
                     state["message"] = failure.clone().into_error(&server.name).to_string().into();

@@ -20,6 +20,7 @@ pub mod watch;
 mod bond;
 mod fetch;
 mod handshake;
+mod own;
 mod renew;
 mod rounds;
 mod route;
@@ -36,6 +37,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::error::Error;
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, Version};
+use crate::native;
 use crate::oauth::Refresher;
 use crate::registry::server::ServerId;
 use crate::secret::Vault;
@@ -48,6 +50,7 @@ use chats::Chats;
 use client::ClientSession;
 use listen::Subscription;
 use lists::FIRST_LOOK_PATIENCE;
+use own::OwnServers;
 use parked::ParkedCalls;
 use relay::Relay;
 use sign_in::{SignIn, SignIns};
@@ -82,6 +85,7 @@ pub struct Gateway {
     pub chats: Chats,
     /// Who waits for a person to sign in.
     pub sign_ins: SignIns,
+    pub(crate) own: OwnServers,
     base_url: String,
     views: Views,
 }
@@ -132,6 +136,7 @@ impl Gateway {
             tasks,
             base_url,
             refresher,
+            native,
         } = parts;
         let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
         Self {
@@ -146,6 +151,7 @@ impl Gateway {
             refresher,
             chats: Chats::default(),
             sign_ins: SignIns::default(),
+            own: OwnServers::new(native),
             base_url,
             views: Views::default(),
         }
@@ -241,6 +247,8 @@ pub struct Parts {
     pub base_url: String,
     /// Keeps OAuth grants fresh.
     pub refresher: Refresher,
+    /// Servers of our own.
+    pub native: Arc<native::Server>,
 }
 
 /// Why a request gets no result: already in the words of this wire, or a product error.

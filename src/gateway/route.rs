@@ -9,7 +9,7 @@ use super::catalog::{Item, List, Snapshot};
 use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
 use super::sign_in::{self, Climb, answer_connected, is_connect_tool};
 use super::tasks::{self, Owner};
-use super::view::{Member, View};
+use super::view::{Access, Member, View};
 use super::watch::{WATCHED_MAX, Watch};
 use super::{Gateway, Outcome, Refusal, Request, Target, handshake, listen, renew};
 use crate::clock::Stopwatch;
@@ -336,6 +336,10 @@ impl<'a> Origin<'a> {
             view,
             watch,
         } = self;
+        if let Access::Own(own) = &member.access {
+            let asked = (view, message, params);
+            return Box::pin(gateway.own.call(gateway, own, request, asked)).await;
+        }
         let renewed = renew::member(gateway, request, view, member).await?;
         let member = renewed.as_ref().unwrap_or(member);
         let call = Call {
@@ -424,8 +428,7 @@ impl<'a> Origin<'a> {
             return Ok((&self.view.members[found.member], uri[added..].to_owned()));
         }
         let mut with_resources = self.view.members.iter().filter(|member| {
-            member.ready().is_some_and(|open| {
-                let snapshot = open.cell.snapshot();
+            member.snapshot().is_some_and(|snapshot| {
                 !snapshot.list(List::Resources).is_empty()
                     || !snapshot.list(List::Templates).is_empty()
             })
@@ -481,8 +484,8 @@ fn uri_of(params: &RawObject<'_>) -> Result<String, RpcError> {
 
 fn never_read(member: &Member) -> bool {
     member
-        .ready()
-        .is_none_or(|open| open.cell.snapshot().version == 0)
+        .snapshot()
+        .is_none_or(|snapshot| snapshot.version == 0)
 }
 
 fn name_of(method: &str, params: &RawObject<'_>) -> String {

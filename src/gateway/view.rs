@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use moka::future::Cache;
 
-use super::catalog::Cell;
+use super::catalog::{Cell, Snapshot};
 use super::names::Prefix;
 use super::sign_in::SignIn;
 use super::{Gateway, Refusal, Target};
 use crate::auth::Caller;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
+use crate::native::Face;
 use crate::registry::server::{self, Server, ServerId};
 use crate::registry::{AuthType, Scope};
 use crate::storage::Tx;
@@ -54,8 +55,19 @@ pub struct Member {
 pub enum Access {
     /// With this credential.
     Open(Box<Open>),
+    /// In this process: it is one of our own.
+    Own(Own),
     /// Not at all.
     Closed(Closed),
+}
+
+/// A server of our own.
+#[derive(Debug)]
+pub struct Own {
+    /// Which.
+    pub face: &'static Face,
+    /// What it offers to this caller.
+    pub snapshot: Arc<Snapshot>,
 }
 
 /// A server that can be called.
@@ -147,6 +159,8 @@ impl Member {
     pub fn open(&self) -> Result<&Open> {
         match &self.access {
             Access::Open(open) => Ok(open),
+            // It has an endpoint of its own.
+            Access::Own(_) => Err(Error::NotFound("server")),
             Access::Closed(closed) => Err(closed.error(&self.server.name)),
         }
     }
@@ -158,6 +172,7 @@ impl Member {
     pub(super) fn enter(&self) -> Result<&Open, Refusal> {
         match &self.access {
             Access::Open(open) => Ok(open),
+            Access::Own(_) => Err(Error::NotFound("server").into()),
             Access::Closed(Closed::SignInNeeded) => Err(Refusal::SignIn(SignIn {
                 server: self.server.id,
                 server_name: self.server.name.clone(),
@@ -168,10 +183,19 @@ impl Member {
         }
     }
 
-    /// The member if it can be called.
+    /// The member if it can be called at its upstream.
     pub fn ready(&self) -> Option<&Open> {
         match &self.access {
             Access::Open(open) => Some(open),
+            Access::Own(_) | Access::Closed(_) => None,
+        }
+    }
+
+    /// What it offers, as far as is known, if it can be called.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        match &self.access {
+            Access::Open(open) => Some(open.cell.snapshot()),
+            Access::Own(own) => Some(own.snapshot.clone()),
             Access::Closed(_) => None,
         }
     }
@@ -266,6 +290,9 @@ async fn load(gateway: &Gateway, caller: &Caller, target: &Target) -> Result<Vie
         Target::Server(id) => {
             let server = server::get_visible(&mut tx, caller.tenant.id, ServerId(*id)).await?;
             caller.require_admin()?;
+            if !server.native.is_empty() {
+                return Err(Error::NotFound("server"));
+            }
             let member = member(gateway, &mut tx, caller, (server, None)).await?;
             Ok(View {
                 mentor: None,
@@ -345,6 +372,13 @@ async fn access(
     }
     if mentor.is_some_and(|mentor| server.mentor_id.is_some_and(|bound| bound != mentor.id)) {
         return Ok((Access::Closed(Closed::OtherMentor), None));
+    }
+    if !server.native.is_empty() {
+        let access = match gateway.own.of(&server.native, caller) {
+            Some(own) => Access::Own(own),
+            None => Access::Closed(Closed::Disabled),
+        };
+        return Ok((access, None));
     }
     let subject = Subject {
         tenant: caller.tenant.id,

@@ -21,7 +21,7 @@ pub use face::{FACES, Face, find};
 pub use failure::{Allowance, Failure, Refusal};
 pub use long::{LongCall, LongTool};
 pub use progress::{Progress, Step, Told};
-pub use protocol::{Answer, error_of, progress_notification, progress_token};
+pub use protocol::{Answer, error_of, progress_notification, progress_token, resources};
 pub use resource::{Resource, ResourceEntry, resource};
 pub use server::{Parts, Reply, Request, Server, spell};
 pub use tool::{Access, Call, Given, Tool, ToolEntry, entry, long_entry};

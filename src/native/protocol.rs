@@ -67,14 +67,18 @@ impl Server {
             ("ping", false) => Ok(json!({})),
             ("logging/setLevel", false) => set_level(&params),
             ("tools/list", _) => only_page(&params)
-                .map(|()| cacheable(request, json!({ "tools": self.tools(request) }))),
+                .map(|()| cacheable(request, json!({ "tools": self.tools(request.face) }))),
             ("tools/call", _) => self.call_tool(request, &params, allowance).await,
-            ("resources/list", _) => only_page(&params)
-                .map(|()| cacheable(request, json!({ "resources": resources(request, false) }))),
+            ("resources/list", _) => only_page(&params).map(|()| {
+                cacheable(
+                    request,
+                    json!({ "resources": resources(request.face, false) }),
+                )
+            }),
             ("resources/templates/list", _) => only_page(&params).map(|()| {
                 cacheable(
                     request,
-                    json!({ "resourceTemplates": resources(request, true) }),
+                    json!({ "resourceTemplates": resources(request.face, true) }),
                 )
             }),
             ("resources/read", _) => self.read_resource(request, &params, allowance).await,
@@ -83,8 +87,8 @@ impl Server {
         }
     }
 
-    fn tools(&self, request: &Request) -> Vec<Value> {
-        let face = request.face;
+    /// The tools of a server of ours, as they are listed.
+    pub fn tools(&self, face: &'static Face) -> Vec<Value> {
         let listed = face
             .tools
             .iter()
@@ -233,10 +237,10 @@ fn listed(tool: &ToolEntry, input: Value) -> Value {
     })
 }
 
-fn resources(request: &Request, are_templates: bool) -> Vec<Value> {
+/// The resources of a server of ours, or their templates, as they are listed.
+pub fn resources(face: &Face, are_templates: bool) -> Vec<Value> {
     let key = if are_templates { "uriTemplate" } else { "uri" };
-    let wanted = request
-        .face
+    let wanted = face
         .resources
         .iter()
         .filter(|entry| entry.is_template() == are_templates);

@@ -51,6 +51,8 @@ pub struct Request {
     pub request_id: Arc<str>,
     /// Scheme and host for absolute links, without a slash at the end.
     pub base_url: Arc<str>,
+    /// The UUID of the mentor that it came through; empty if none.
+    pub mentor: String,
     /// Where the call tells how far it is.
     pub progress: Progress,
 }
@@ -315,6 +317,7 @@ impl Server {
         deed.name.clone_into(&mut entry.tool);
         outcome.clone_into(&mut entry.outcome);
         entry.request_id = request.request_id.to_string();
+        entry.mentor.clone_from(&request.mentor);
         entry.detail.clone_from(&deed.arguments);
         entry.duration_us = i64::try_from(deed.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
         entry

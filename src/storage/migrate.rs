@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (10, include_str!("../../migrations/0010_webhooks.sql")),
     (11, include_str!("../../migrations/0011_career.sql")),
     (12, include_str!("../../migrations/0012_mail.sql")),
+    (13, include_str!("../../migrations/0013_own_servers.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

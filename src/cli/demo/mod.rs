@@ -70,6 +70,7 @@ impl Demo {
         let address = listener.local_addr()?;
         let data_dir = config.data_dir.clone();
         let app = App::start(config, Clock::default()).await?;
+        app.offer_own_servers().await?;
         let people = People::prepare(&app, &data_dir).await?;
         let stages = stages().await?;
         let served = app.clone();

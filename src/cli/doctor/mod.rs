@@ -181,6 +181,7 @@ impl Doctor {
             is_enabled: true,
             clean_output: false,
             tool_prefix: String::new(),
+            native: String::new(),
             created_at: UnixMs(0),
             updated_at: UnixMs(0),
         }

@@ -129,7 +129,7 @@ pub(super) async fn is_signed_in(
             Some(Access::Closed(Closed::SignInNeeded)) => {
                 adopt(gateway, caller, needed.server).await?
             }
-            Some(Access::Closed(_)) | None => true,
+            Some(Access::Own(_) | Access::Closed(_)) | None => true,
         })
     };
     looked.await.unwrap_or_else(|error| {

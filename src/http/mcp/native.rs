@@ -110,6 +110,7 @@ pub(super) async fn handle(
         version: Some(asking.version),
         request_id: asking.request_id.clone(),
         base_url: base_url.clone(),
+        mentor: String::new(),
         progress: Progress::default(),
     };
     if let Some(token) = native::progress_token(face, &message) {
@@ -149,6 +150,7 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
         version: None,
         request_id: asked.request_id.clone(),
         base_url: asked.base_url.clone(),
+        mentor: String::new(),
         progress: Progress::default(),
     };
     let mut arguments = match arguments(&asked.parts.headers, content).await {

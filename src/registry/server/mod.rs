@@ -1,5 +1,6 @@
 //! MCP server records: how an endpoint is reached and what credentials it expects.
 
+pub mod built_in;
 pub mod image;
 mod list;
 mod rules;
@@ -68,6 +69,8 @@ pub struct Server {
     pub clean_output: bool,
     /// What tool names start with at a mentor's endpoint; empty means no prefix.
     pub tool_prefix: String,
+    /// The server of our own that it stands for; empty: its URL is called.
+    pub native: String,
     /// When it was registered.
     pub created_at: UnixMs,
     /// When it was last changed.
