@@ -78,6 +78,8 @@
 //!     Test: `a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed`.
 //! 15. What is told to others was committed with the change that it tells of, and comes in its order.
 //!     Test: `deliveries_about_one_object_keep_their_order_over_failures`.
+//! 16. No secret is in a log, the database, the audit or an answer, in any spelling.
+//!     Test: `no_secret_is_in_a_log_the_database_the_audit_the_metrics_or_an_answer`.
 //!
 //! # Four requests
 //!

@@ -119,9 +119,17 @@ async fn a_process_killed_with_new_tokens_in_hand_loses_that_grant_and_says_so()
     let there = Client::new(&address, "acme", "bob", key);
     let mcp = Mcp::modern(&there, world.stage.mentor_path());
     let reply = mcp.call("up__whoami", json!({})).await;
-    assert!(!reply.answer().to_string().contains("Bearer"));
+    let link = &reply.result()["_meta"]["mentor-gateway/sign-in"]["authUrl"];
+    assert!(link.as_str().unwrap().contains("/connect/"), "{reply:?}");
     let stored = world.stored().await;
     assert_eq!(stored.needs_reauth.as_deref(), Some("interrupted"));
+    let path = "mcp-server-connections/?user=bob";
+    let page = world.stage.admin.get(path).await.expect(200);
+    let summary = &page["results"][0]["connected_service_summary"];
+    assert_eq!(
+        summary["needs_reauth_reason"],
+        "New tokens were lost before they could be stored, and the provider does not accept the old ones; sign in again."
+    );
     assert_eq!(stored.refresh_token, world.pair.refresh_token);
     assert_eq!(world.explained().await, "needs_reauth");
 
