@@ -20,7 +20,7 @@ use crate::clock::random_hex;
 use crate::credentials::Outbound;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
-use crate::upstream::{Ask, Client, Inbox, Lane, Unsolicited, Upstream};
+use crate::upstream::{Ask, Client, Inbox, Lane, Unread, Unsolicited, Upstream};
 
 /// Sessions open at once.
 const SESSIONS_MAX: u64 = 100_000;
@@ -41,7 +41,7 @@ pub struct ClientSession {
     owner: (i64, i64),
     target: Target,
     client: Mutex<Client>,
-    unsolicited: Mutex<Option<mpsc::Receiver<Unsolicited>>>,
+    unsolicited: Mutex<Option<Unread>>,
     asked: Mutex<HashMap<u64, oneshot::Sender<Message>>>,
     next_ask: AtomicU64,
     calls: Mutex<HashMap<Bytes, CancellationToken>>,
@@ -91,7 +91,7 @@ impl ClientSession {
     }
 
     /// The messages that belong to no call, for the one stream that may read them; `None` if one does.
-    pub fn take_unsolicited(&self) -> Option<mpsc::Receiver<Unsolicited>> {
+    pub fn take_unsolicited(&self) -> Option<Unread> {
         let taken = lock(&self.unsolicited).take();
         if taken.is_some() {
             self.inbox.set_read(true);
@@ -100,7 +100,7 @@ impl ClientSession {
     }
 
     /// Gives the reading end back when its stream has ended.
-    pub fn give_back_unsolicited(&self, receiver: mpsc::Receiver<Unsolicited>) {
+    pub fn give_back_unsolicited(&self, receiver: Unread) {
         self.inbox.set_read(false);
         *lock(&self.unsolicited) = Some(receiver);
     }

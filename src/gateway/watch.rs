@@ -12,7 +12,7 @@ use crate::credentials::Outbound;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, meta};
 use crate::upstream::{
-    CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unsolicited, Upstream,
+    CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unread, Unsolicited, Upstream,
 };
 
 /// Resources that one subscription may name.
@@ -116,7 +116,7 @@ async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, stop: Cancell
 }
 
 async fn forward_unsolicited(
-    mut unsolicited: mpsc::Receiver<Unsolicited>,
+    mut unsolicited: Unread,
     session: &Session,
     sink: mpsc::Sender<Message>,
     stop: CancellationToken,

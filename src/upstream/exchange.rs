@@ -409,5 +409,6 @@ impl Ask {
     }
 }
 
-/// The channel on which a session routes messages to a call.
-pub(super) type Routed = mpsc::Receiver<Message>;
+/// The channel on which a session routes messages to a call. Boxed: most calls get none, and an empty channel sets
+/// aside the room of 32.
+pub(super) type Routed = mpsc::Receiver<Box<Message>>;

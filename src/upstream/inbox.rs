@@ -23,20 +23,32 @@ pub enum Unsolicited {
 /// The sending end: given to a session that is bound to one client's session.
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    queue: mpsc::Sender<Unsolicited>,
+    queue: mpsc::Sender<Box<Unsolicited>>,
     is_read: Arc<AtomicBool>,
+}
+
+/// The reading end of an inbox. Items are boxed: an empty channel sets aside the room of 32 of them, and every session
+/// has one.
+#[derive(Debug)]
+pub struct Unread(mpsc::Receiver<Box<Unsolicited>>);
+
+impl Unread {
+    /// The next item; `None` once no session can put one in any more. May be dropped and asked again.
+    pub async fn recv(&mut self) -> Option<Unsolicited> {
+        self.0.recv().await.map(|item| *item)
+    }
 }
 
 impl Inbox {
     /// An inbox and its reading end.
-    pub fn new() -> (Self, mpsc::Receiver<Unsolicited>) {
+    pub fn new() -> (Self, Unread) {
         let (sender, receiver) = mpsc::channel(INBOX_MESSAGES_MAX);
         (
             Self {
                 queue: sender,
                 is_read: Arc::default(),
             },
-            receiver,
+            Unread(receiver),
         )
     }
 
@@ -48,6 +60,6 @@ impl Inbox {
     /// Puts a message in. `false` if it cannot be taken.
     pub fn put(&self, item: Unsolicited) -> bool {
         let can_wait = matches!(item, Unsolicited::Notification(_));
-        (can_wait || self.is_read.load(Ordering::Acquire)) && self.queue.try_send(item).is_ok()
+        (can_wait || self.is_read.load(Ordering::Acquire)) && self.queue.try_send(Box::new(item)).is_ok()
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use exchange::{Answer, Ask, Event, Exchange, Reply};
 pub use failure::CallFailure;
-pub use inbox::{Inbox, Unsolicited};
+pub use inbox::{Inbox, Unread, Unsolicited};
 pub use outgoing::{Client, Outgoing};
 pub use session::{Lane, Session};
 

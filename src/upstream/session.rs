@@ -100,7 +100,7 @@ pub struct Session {
     pub(super) wire: Wire,
     /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
     pub(super) handshake: OnceLock<(Version, Bytes)>,
-    calls: Mutex<BTreeMap<u64, mpsc::Sender<Message>>>,
+    calls: Mutex<BTreeMap<u64, mpsc::Sender<Box<Message>>>>,
     next_id: AtomicU64,
     inbox: Option<Inbox>,
     log_level: tokio::sync::Mutex<Option<Bytes>>,
@@ -472,10 +472,10 @@ impl Session {
             Kind::Request => self.latest_slot(),
         };
         match slot {
-            Some(slot) => match slot.send_timeout(message, SLOT_STALL).await {
+            Some(slot) => match slot.send_timeout(Box::new(message), SLOT_STALL).await {
                 Ok(()) => {}
                 // The call has ended meanwhile.
-                Err(SendTimeoutError::Closed(message)) => self.dispatch_unsolicited(message),
+                Err(SendTimeoutError::Closed(message)) => self.dispatch_unsolicited(*message),
                 Err(SendTimeoutError::Timeout(_)) => tracing::warn!(
                     server.id = self.server_id(),
                     "a call does not read; its message was dropped"
@@ -512,7 +512,7 @@ impl Session {
     }
 
     /// Progress belongs to the call with its token, a log line to the call under way.
-    fn slot_of_notification(&self, message: &Message) -> Option<mpsc::Sender<Message>> {
+    fn slot_of_notification(&self, message: &Message) -> Option<mpsc::Sender<Box<Message>>> {
         match message.method.as_deref() {
             Some("notifications/progress") => {
                 let params = RawObject::parse(message.params_or_empty()).ok()?;
@@ -528,17 +528,17 @@ impl Session {
         }
     }
 
-    fn slot(&self, id: u64) -> Option<mpsc::Sender<Message>> {
+    fn slot(&self, id: u64) -> Option<mpsc::Sender<Box<Message>>> {
         self.lock_calls().get(&id).cloned()
     }
 
-    fn latest_slot(&self) -> Option<mpsc::Sender<Message>> {
+    fn latest_slot(&self) -> Option<mpsc::Sender<Box<Message>>> {
         self.lock_calls()
             .last_key_value()
             .map(|(_, slot)| slot.clone())
     }
 
-    fn lock_calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, mpsc::Sender<Message>>> {
+    fn lock_calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, mpsc::Sender<Box<Message>>>> {
         self.calls
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -570,7 +570,7 @@ pub(super) struct SlotGuard {
 
 impl SlotGuard {
     pub(super) async fn recv(&mut self) -> Option<Message> {
-        self.receiver.recv().await
+        self.receiver.recv().await.map(|message| *message)
     }
 
     /// Takes no more; what is there already can still be received.

@@ -8,7 +8,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
@@ -24,7 +23,7 @@ use crate::gateway::{Outcome, Request, Target};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, RawObject, Version, headers};
-use crate::upstream::{Client, Unsolicited};
+use crate::upstream::{Client, Unread, Unsolicited};
 
 /// Answers one HTTP request that has passed the checks.
 pub(super) async fn answer(asked: Asked, content: Body) -> Response {
@@ -365,7 +364,7 @@ fn respond(outcome: Handling) -> Response {
 struct SessionStream {
     app: Arc<App>,
     session: Arc<ClientSession>,
-    unsolicited: Option<Receiver<Unsolicited>>,
+    unsolicited: Option<Unread>,
     /// For the union of several servers; a single server announces its own changes.
     changes: Option<Listening>,
     /// Keeps what was sent for a client that comes back.
