@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 
 use super::{Failure, say};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http;
+use crate::http::{self, connections};
 
 /// Run the service
 #[derive(Debug, clap::Args)]
@@ -42,24 +41,17 @@ pub(super) async fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
 
 /// Serves until a signal, then drains: open streams are told to end, requests under way may finish.
 pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Failure> {
-    // Without TCP_NODELAY every answer of several writes waits 40 ms for Nagle (design.md D3).
-    let listener = listener.tap_io(|socket| {
-        let _ = socket.set_nodelay(true);
-    });
-    let router = http::router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let draining = app.clone();
-    let (drained, deadline) = (app.tasks.stop.clone(), app.config.drain);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let router = http::router(app.clone());
+    let trusted = app.config.trust_proxy.clone();
+    let cut_off = async {
         asked_to_stop().await;
         tracing::info!("stopping: waiting for open requests");
-        draining.tasks.stop.cancel();
-    });
+        app.tasks.stop.cancel();
+        tokio::time::sleep(app.config.drain).await;
+    };
     tokio::select! {
-        ended = async { serving.await } => ended?,
-        () = async {
-            drained.cancelled().await;
-            tokio::time::sleep(deadline).await;
-        } => tracing::warn!("requests were still open at the end of the drain"),
+        () = connections::serve(listener, router, trusted, app.tasks.stop.clone()) => {}
+        () = cut_off => tracing::warn!("requests were still open at the end of the drain"),
     }
     app.stop().await;
     Ok(())

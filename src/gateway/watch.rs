@@ -12,7 +12,8 @@ use crate::credentials::Outbound;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, meta};
 use crate::upstream::{
-    CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unread, Unsolicited, Upstream,
+    CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unread, Unsolicited,
+    Upstream,
 };
 
 /// Resources that one subscription may name.

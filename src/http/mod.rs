@@ -8,6 +8,7 @@ pub mod answer;
 mod audit;
 pub mod caller;
 pub mod chat;
+pub mod connections;
 mod cors;
 mod dispatch;
 mod docs;

@@ -60,6 +60,7 @@ impl Inbox {
     /// Puts a message in. `false` if it cannot be taken.
     pub fn put(&self, item: Unsolicited) -> bool {
         let can_wait = matches!(item, Unsolicited::Notification(_));
-        (can_wait || self.is_read.load(Ordering::Acquire)) && self.queue.try_send(Box::new(item)).is_ok()
+        (can_wait || self.is_read.load(Ordering::Acquire))
+            && self.queue.try_send(Box::new(item)).is_ok()
     }
 }

@@ -1,15 +1,14 @@
 //! Starts a gateway: SQLite in a temporary directory, or a PostgreSQL schema of its own when
 //! `TEST_DATABASE_URL` names a server. Two tenants are there from the start.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use mentor_gateway::app::App;
 use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
 use mentor_gateway::clock::{Clock, UnixMs, random_hex};
 use mentor_gateway::config::Settings;
+use mentor_gateway::http::connections;
 use mentor_gateway::oauth::integration;
 use mentor_gateway::sql;
 use mentor_gateway::storage::Tx;
@@ -17,6 +16,7 @@ use mentor_gateway::tenant::user::{self, NewUser, Role, User};
 use mentor_gateway::tenant::{self, Tenant, mentor};
 use serde_json::json;
 use sqlx::Connection as _;
+use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
 
@@ -213,15 +213,18 @@ impl Drop for Replica {
 }
 
 fn serve(app: Arc<App>, listener: tokio::net::TcpListener) -> tokio::task::JoinHandle<()> {
-    // As the service itself does: without it each event of a stream waits for an acknowledgement.
-    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
-    let router =
-        mentor_gateway::http::router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let trusted = app.config.trust_proxy.clone();
+    let router = mentor_gateway::http::router(app);
     #[expect(
         clippy::disallowed_methods,
         reason = "it ends with the gateway, in drop"
     )]
-    tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() })
+    tokio::task::spawn(connections::serve(
+        listener,
+        router,
+        trusted,
+        CancellationToken::new(),
+    ))
 }
 
 async fn key(app: &App, tx: &mut Tx, user: &User, kind: TokenKind, scopes: &[&str]) -> String {

@@ -1,0 +1,191 @@
+//! How slowly a client may send a request's head and read its answers.
+//! A connection that waits between two requests is not slow.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::rt::{Sleep, Timer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// Longest time from the first byte of a request to the end of its headers.
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for the next request on a connection that is kept open; longer than the minute for which usual
+/// proxies keep theirs, so that none sends a request into a connection that is being closed.
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest wait for a client that does not read.
+pub(super) const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// Nothing of the next request has come.
+const NOTHING_YET: u64 = u64::MAX;
+/// Nobody waits for a request's head.
+const NOT_AWAITED: u64 = u64::MAX - 1;
+
+/// When the head came that is being waited for: what the connection's timer and its stream share.
+#[derive(Debug)]
+pub(super) struct Pace {
+    opened: Instant,
+    /// Milliseconds from the opening to the first byte, or one of the two marks.
+    head_began: AtomicU64,
+}
+
+impl Pace {
+    fn read_something(&self) {
+        if self.head_began.load(Ordering::Relaxed) == NOTHING_YET {
+            let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(0);
+            self.head_began.store(now, Ordering::Relaxed);
+        }
+    }
+
+    fn head_began(&self) -> Option<Instant> {
+        match self.head_began.load(Ordering::Relaxed) {
+            NOTHING_YET | NOT_AWAITED => None,
+            after => Some(self.opened + Duration::from_millis(after)),
+        }
+    }
+}
+
+/// A client's byte stream, whose reads are noted and whose writes may not stall.
+pub(super) struct Paced<S> {
+    stream: S,
+    pace: Arc<Pace>,
+    stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<S> Paced<S> {
+    pub(super) fn new(stream: S) -> (Self, Arc<Pace>) {
+        let pace = Arc::new(Pace {
+            opened: Instant::now(),
+            head_began: AtomicU64::new(NOT_AWAITED),
+        });
+        let paced = Self {
+            stream,
+            pace: pace.clone(),
+            stalled: None,
+        };
+        (paced, pace)
+    }
+
+    fn bounded<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_STALL)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client does not read",
+        )))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, into);
+        if into.filled().len() > before {
+            self.pace.read_something();
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.bounded(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.bounded(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.bounded(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.bounded(cx, shut)
+    }
+}
+
+/// The timer of a connection. hyper asks it for one thing: how long to wait for the head of the next request, and
+/// begins to wait when the one before is answered; the time runs from the first byte only.
+#[derive(Debug, Clone)]
+pub(super) struct HeadTimer {
+    pace: Arc<Pace>,
+}
+
+impl HeadTimer {
+    pub(super) fn new(pace: Arc<Pace>) -> Self {
+        Self { pace }
+    }
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
+        self.pace.head_began.store(NOTHING_YET, Ordering::Relaxed);
+        Box::pin(HeadWait {
+            pace: self.pace.clone(),
+            sleep: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)),
+            has_begun: false,
+        })
+    }
+
+    fn sleep_until(&self, _: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        self.sleep(HEAD_TIMEOUT)
+    }
+}
+
+/// Ends when the head did not come in time.
+struct HeadWait {
+    pace: Arc<Pace>,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+    has_begun: bool,
+}
+
+impl Sleep for HeadWait {}
+
+impl Future for HeadWait {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.has_begun
+            && let Some(began) = self.pace.head_began()
+        {
+            self.has_begun = true;
+            self.sleep.as_mut().reset(began + HEAD_TIMEOUT);
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}
