@@ -10,8 +10,10 @@ use super::era::{Era, is_modern_error};
 use super::exchange::{Event, Exchange, Reply};
 use super::failure::CallFailure;
 use super::http::{initialize_params, negotiated};
+use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
-use super::session::{Lane, Session};
+use super::session::Session;
+use super::slots::Slots;
 use super::{Upstream, sse, websocket};
 use crate::credentials::Outbound;
 use crate::error::UpstreamFailureKind;
@@ -44,7 +46,7 @@ impl Sender {
         out: &Outgoing<'_>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Reply, CallFailure> {
-        let slot = session.new_slot();
+        let slot = Slots::take(&session.slots);
         let (params, token) = if session.version().is_modern() {
             let renumbered = out.with_token(slot.id);
             (renumbered.0.modern_params(), renumbered.1)
@@ -164,7 +166,7 @@ async fn first_answer(
 ) -> Result<Message, CallFailure> {
     let permit = session.upstream.in_flight.clone().try_acquire_owned();
     let permit = permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
-    let mut exchange = Exchange::in_session(session, session.new_slot(), None, permit);
+    let mut exchange = Exchange::in_session(session, Slots::take(&session.slots), None, permit);
     let text = message::request(&exchange.id, method, &params);
     let super::session::Wire::Duplex(sender) = &session.wire else {
         return Err(CallFailure::of(UpstreamFailureKind::Protocol, false));

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::CallFailure;
-use super::session::{Session, SlotGuard};
+use super::session::Session;
+use super::slots::Slot;
 use crate::egress::EventStream;
 use crate::error::UpstreamFailureKind;
 use crate::mcp::message::{Kind, notification};
@@ -79,7 +80,7 @@ pub struct Exchange {
     /// The caller's progress token, where ours was sent instead.
     pub(super) token: Option<Bytes>,
     /// Where the session routes what belongs to this call.
-    pub(super) slot: Option<SlotGuard>,
+    pub(super) slot: Option<Slot>,
     /// The answer, while what came before it on another stream is passed on.
     ending: Option<Answer>,
     /// The event stream of the call's own POST.
@@ -129,6 +130,20 @@ impl Exchange {
             asking: Arc::default(),
             _permit: permit,
         }
+    }
+
+    /// A call of a session: its id and token are its number there.
+    pub(super) fn in_session(
+        session: &Arc<Session>,
+        slot: Slot,
+        token: Option<Bytes>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let id = Bytes::from(slot.id.to_string());
+        let mut exchange = Self::new(session.clone(), id, permit);
+        exchange.slot = Some(slot);
+        exchange.token = token;
+        exchange
     }
 
     /// The call is a subscription: it has no end and may be silent.
@@ -373,7 +388,7 @@ enum Step {
 }
 
 /// Waits for a routed message, for ever if nothing is routed to this call.
-async fn recv(slot: Option<&mut SlotGuard>) -> Option<Message> {
+async fn recv(slot: Option<&mut Slot>) -> Option<Message> {
     match slot {
         Some(slot) => slot.recv().await,
         None => std::future::pending().await,
@@ -408,7 +423,3 @@ impl Ask {
         self.session.refuse(&self.message);
     }
 }
-
-/// The channel on which a session routes messages to a call. Boxed: most calls get none, and an empty channel sets
-/// aside the room of 32.
-pub(super) type Routed = mpsc::Receiver<Box<Message>>;

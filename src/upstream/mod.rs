@@ -8,9 +8,11 @@ mod exchange;
 mod failure;
 mod http;
 mod inbox;
+mod lane;
 mod listen;
 mod outgoing;
 mod session;
+mod slots;
 mod sse;
 mod websocket;
 
@@ -26,8 +28,9 @@ use tokio_util::sync::CancellationToken;
 pub use exchange::{Answer, Ask, Event, Exchange, Reply};
 pub use failure::CallFailure;
 pub use inbox::{Inbox, Unread, Unsolicited};
+pub use lane::Lane;
 pub use outgoing::{Client, Outgoing};
-pub use session::{Lane, Session};
+pub use session::Session;
 
 use crate::credentials::Outbound;
 use crate::egress::{Destination, Egress, Limits};
@@ -37,7 +40,7 @@ use crate::registry::server::{Server, ServerId};
 use crate::tasks::Tasks;
 use breaker::Breaker;
 use era::{Era, EraMemory};
-use session::SessionKey;
+use lane::SessionKey;
 
 /// Largest whole answer, and largest event of a stream, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -148,7 +151,7 @@ impl Upstreams {
             era: EraMemory::default(),
             breaker: Breaker::default(),
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
-            sessions: session::cache(SESSIONS_MAX, SESSION_IDLE),
+            sessions: lane::cache(SESSIONS_MAX, SESSION_IDLE),
             changes: self.changes.clone(),
             listeners: self.listeners.clone(),
             retired: self.tasks.stop.child_token(),

@@ -1,25 +1,24 @@
 //! A session with an upstream, or what stands for one with a stateless upstream.
 //! One session belongs to one lane and one credential; it is never shared between people.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use moka::future::Cache;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::era::is_modern_error;
-use super::exchange::{Ask, Exchange, Reply, Routed};
+use super::exchange::{Ask, Reply};
 use super::failure::CallFailure;
 use super::http::HttpWire;
 use super::inbox::{Inbox, Unsolicited};
+use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
+use super::slots::Slots;
 use super::{Upstream, duplex};
 use crate::credentials::Outbound;
 use crate::egress::{EventStream, Limits};
@@ -29,8 +28,6 @@ use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
 use crate::registry::Transport;
 
-/// Messages that wait for one call that does not read; then the session waits for it.
-const SLOT_MESSAGES_MAX: usize = 64;
 /// How long a session waits for a call that does not read before it gives that call up.
 const SLOT_STALL: Duration = Duration::from_secs(10);
 /// Requests of an upstream that we answer ourselves within a time; a flood of them ends the session.
@@ -38,50 +35,6 @@ const REPLIES_MAX: u32 = 200;
 const REPLIES_WINDOW: Duration = Duration::from_secs(10);
 /// Longest wait for the farewell of a session.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// To whom a session belongs.
-#[derive(Debug, Clone, Default)]
-pub struct Lane {
-    /// The person; 0 for the gateway's own lists.
-    pub principal: i64,
-    /// The mentor; 0 for none.
-    pub mentor: i64,
-    /// The client's session, if its revision has sessions.
-    pub session: Option<Arc<str>>,
-    /// Where messages go that belong to no call.
-    pub inbox: Option<Inbox>,
-}
-
-impl PartialEq for Lane {
-    fn eq(&self, other: &Self) -> bool {
-        (self.principal, self.mentor, &self.session)
-            == (other.principal, other.mentor, &other.session)
-    }
-}
-
-impl Eq for Lane {}
-
-impl std::hash::Hash for Lane {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.principal, self.mentor, &self.session).hash(state);
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct SessionKey {
-    pub(super) credential: [u8; 16],
-    pub(super) lane: Lane,
-}
-
-pub(super) fn cache(entries_max: u64, idle: Duration) -> Cache<SessionKey, Arc<Session>> {
-    Cache::builder()
-        .max_capacity(entries_max)
-        .time_to_idle(idle)
-        .async_eviction_listener(|_, session: Arc<Session>, _| {
-            Box::pin(async move { session.close().await })
-        })
-        .build()
-}
 
 /// How messages travel.
 #[derive(Debug)]
@@ -100,8 +53,8 @@ pub struct Session {
     pub(super) wire: Wire,
     /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
     pub(super) handshake: OnceLock<(Version, Bytes)>,
-    calls: Mutex<BTreeMap<u64, mpsc::Sender<Box<Message>>>>,
-    next_id: AtomicU64,
+    /// The calls under way.
+    pub(super) slots: Arc<Slots>,
     inbox: Option<Inbox>,
     log_level: tokio::sync::Mutex<Option<Bytes>>,
     pub(super) closed: CancellationToken,
@@ -155,8 +108,7 @@ impl Session {
             credential: credential.headers.clone(),
             wire,
             handshake: OnceLock::new(),
-            calls: Mutex::default(),
-            next_id: AtomicU64::new(1),
+            slots: Arc::default(),
             inbox: lane.inbox.clone(),
             log_level: tokio::sync::Mutex::default(),
             closed,
@@ -437,7 +389,7 @@ impl Session {
             return;
         }
         self.closed.cancel();
-        self.lock_calls().clear();
+        self.slots.clear();
         if let Wire::Http(wire) = &self.wire {
             let _ = tokio::time::timeout(CLOSE_DEADLINE, wire.delete(self)).await;
         }
@@ -446,33 +398,16 @@ impl Session {
     /// Marks the session as gone at the upstream; open calls fail.
     pub(super) fn lost(&self) {
         self.closed.cancel();
-        self.lock_calls().clear();
-    }
-
-    /// A place for a call: its number on this session, and where its messages arrive.
-    pub(super) fn new_slot(self: &Arc<Self>) -> SlotGuard {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let (sender, receiver) = mpsc::channel(SLOT_MESSAGES_MAX);
-        self.lock_calls().insert(id, sender);
-        SlotGuard {
-            id,
-            receiver,
-            session: self.clone(),
-        }
+        self.slots.clear();
     }
 
     /// Routes a message that came outside of a call's own stream.
     pub(super) async fn dispatch(self: &Arc<Self>, message: Message) {
-        let slot = match message.kind() {
-            Kind::Response => number(message.id.as_deref()).and_then(|id| self.slot(id)),
-            Kind::Notification => self.slot_of_notification(&message),
-            Kind::Request if message.method.as_deref() == Some("ping") => {
-                return self.answer_ping(&message);
-            }
-            Kind::Request => self.latest_slot(),
-        };
-        match slot {
-            Some(slot) => match slot.send_timeout(Box::new(message), SLOT_STALL).await {
+        if message.kind() == Kind::Request && message.method.as_deref() == Some("ping") {
+            return self.answer_ping(&message);
+        }
+        match self.slots.route(&message, self.version().is_modern()) {
+            Some(route) => match route.send_timeout(Box::new(message), SLOT_STALL).await {
                 Ok(()) => {}
                 // The call has ended meanwhile.
                 Err(SendTimeoutError::Closed(message)) => self.dispatch_unsolicited(*message),
@@ -510,43 +445,6 @@ impl Session {
             self.refuse(&message);
         }
     }
-
-    /// Progress belongs to the call with its token, a log line to the call under way.
-    fn slot_of_notification(&self, message: &Message) -> Option<mpsc::Sender<Box<Message>>> {
-        match message.method.as_deref() {
-            Some("notifications/progress") => {
-                let params = RawObject::parse(message.params_or_empty()).ok()?;
-                self.slot(number(params.get("progressToken"))?)
-            }
-            Some("notifications/message") => self.latest_slot(),
-            _ if self.version().is_modern() => {
-                let params = RawObject::parse(message.params_or_empty()).ok()?;
-                let meta = RawObject::parse(params.get("_meta")?).ok()?;
-                self.slot(number(meta.get(crate::mcp::meta::SUBSCRIPTION_ID))?)
-            }
-            _ => None,
-        }
-    }
-
-    fn slot(&self, id: u64) -> Option<mpsc::Sender<Box<Message>>> {
-        self.lock_calls().get(&id).cloned()
-    }
-
-    fn latest_slot(&self) -> Option<mpsc::Sender<Box<Message>>> {
-        self.lock_calls()
-            .last_key_value()
-            .map(|(_, slot)| slot.clone())
-    }
-
-    fn lock_calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, mpsc::Sender<Box<Message>>>> {
-        self.calls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-fn number(json: Option<&[u8]>) -> Option<u64> {
-    std::str::from_utf8(json?).ok()?.parse().ok()
 }
 
 /// The list whose change a notification announces.
@@ -556,48 +454,5 @@ pub(super) fn changed_list(method: &str) -> Option<&'static str> {
         "notifications/prompts/list_changed" => Some("prompts"),
         "notifications/resources/list_changed" => Some("resources"),
         _ => None,
-    }
-}
-
-/// A call's place in its session, given back when dropped.
-#[derive(Debug)]
-pub(super) struct SlotGuard {
-    /// The call's number: its id, and its progress token.
-    pub(super) id: u64,
-    receiver: Routed,
-    session: Arc<Session>,
-}
-
-impl SlotGuard {
-    pub(super) async fn recv(&mut self) -> Option<Message> {
-        self.receiver.recv().await.map(|message| *message)
-    }
-
-    /// Takes no more; what is there already can still be received.
-    pub(super) fn close(&mut self) {
-        self.session.lock_calls().remove(&self.id);
-        self.receiver.close();
-    }
-}
-
-impl Drop for SlotGuard {
-    fn drop(&mut self) {
-        self.session.lock_calls().remove(&self.id);
-    }
-}
-
-impl Exchange {
-    /// A call of a session: its id and token are its number there.
-    pub(super) fn in_session(
-        session: &Arc<Session>,
-        slot: SlotGuard,
-        token: Option<Bytes>,
-        permit: tokio::sync::OwnedSemaphorePermit,
-    ) -> Self {
-        let id = Bytes::from(slot.id.to_string());
-        let mut exchange = Self::new(session.clone(), id, permit);
-        exchange.slot = Some(slot);
-        exchange.token = token;
-        exchange
     }
 }

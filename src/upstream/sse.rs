@@ -9,7 +9,8 @@ use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::failure::CallFailure;
-use super::session::{Lane, Session, Wire};
+use super::lane::Lane;
+use super::session::{Session, Wire};
 use super::{ANSWER_BYTES_MAX, Upstream, duplex};
 use crate::credentials::Outbound;
 use crate::egress::{Destination, EventStream, Limits};

@@ -9,7 +9,8 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::Mutex;
 
 use super::failure::CallFailure;
-use super::session::{Lane, Session, Wire};
+use super::lane::Lane;
+use super::session::{Session, Wire};
 use super::{Upstream, duplex};
 use crate::credentials::Outbound;
 use crate::egress::{Message as Frame, WebSocket};

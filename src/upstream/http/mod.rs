@@ -1,0 +1,270 @@
+//! Streamable HTTP: stateless requests of 2026-07-28, and sessions of 2025-03-26 to 2025-11-25.
+//! A POST each; nothing is kept of one but what its session needs.
+
+mod answer;
+mod handshake;
+mod own_stream;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::exchange::{Answer, Exchange, Reply};
+use super::failure::CallFailure;
+use super::outgoing::Outgoing;
+use super::session::Session;
+use super::slots::Slots;
+use super::{ANSWER_BYTES_MAX, Upstream};
+use crate::egress::{EventStream, Limits};
+use crate::error::UpstreamFailureKind;
+use crate::mcp::{Version, headers, message};
+use answer::{Came, is_event_stream, read};
+
+/// Longest silence of a stream that is only listened to.
+const LISTEN_IDLE: Duration = Duration::from_secs(30 * 60);
+const ACCEPT_BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+const ACCEPT_EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+pub(super) use handshake::{initialize_params, negotiated, open};
+
+/// The HTTP side of a session.
+#[derive(Debug)]
+pub(super) struct HttpWire {
+    session_id: Option<HeaderValue>,
+}
+
+impl HttpWire {
+    /// A request of 2026-07-28: the caller's id and token go as they are, each POST stands for itself.
+    pub(super) async fn call_stateless(
+        &self,
+        session: &Arc<Session>,
+        out: &Outgoing<'_>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Reply, CallFailure> {
+        let upstream = &session.upstream;
+        let body = message::request(out.id, out.method, &out.modern_params());
+        let request = post(
+            upstream,
+            &session.credential,
+            modern_headers(out),
+            body.into(),
+        );
+        let idle = if out.is_subscription() {
+            LISTEN_IDLE
+        } else {
+            upstream.limits.idle
+        };
+        let limits = Limits {
+            headers: upstream.limits.headers,
+            idle,
+        };
+        let response = upstream.egress.send(request, &limits).await?;
+        match read(response, &limits).await? {
+            Came::Message(message, status) => {
+                let is_ours = message.id.as_ref() == Some(out.id)
+                    || message.id.is_none() && message.error.is_some();
+                if !is_ours {
+                    return Err(CallFailure::of(UpstreamFailureKind::Protocol, true));
+                }
+                Ok(Reply::Answer(Answer {
+                    message,
+                    status: status.as_u16(),
+                }))
+            }
+            Came::Events(events) => {
+                let mut exchange = Exchange::new(session.clone(), out.id.clone(), permit);
+                if out.is_subscription() {
+                    exchange = exchange.for_subscription();
+                }
+                exchange.events = Some(events);
+                Ok(Reply::Stream(Box::new(exchange)))
+            }
+            Came::Nothing => Err(CallFailure::of(UpstreamFailureKind::Protocol, true)),
+        }
+    }
+
+    /// A request of a session: id and token are ours, so that callers who share numbers never meet.
+    pub(super) async fn call_in_session(
+        &self,
+        session: &Arc<Session>,
+        out: &Outgoing<'_>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Reply, CallFailure> {
+        let upstream = &session.upstream;
+        let slot = Slots::take(&session.slots);
+        let (params, token) = out.legacy_params(slot.id);
+        let mut exchange = Exchange::in_session(session, slot, token, permit);
+        let body = message::request(&exchange.id, out.method, &params);
+        let request = post(
+            upstream,
+            &session.credential,
+            self.headers(session),
+            body.into(),
+        );
+        let sent = match upstream.egress.send(request, &upstream.limits).await {
+            Ok(response) => read(response, &upstream.limits).await,
+            Err(failure) => Err(failure.into()),
+        };
+        match sent {
+            Ok(Came::Message(message, status))
+                if message.id.as_ref() == Some(&exchange.id) || message.error.is_some() =>
+            {
+                exchange.finished = true;
+                Ok(Reply::Answer(Answer {
+                    message,
+                    status: status.as_u16(),
+                }))
+            }
+            Ok(Came::Events(events)) => {
+                exchange.events = Some(events);
+                Ok(Reply::Stream(Box::new(exchange)))
+            }
+            Ok(Came::Message(..) | Came::Nothing) => {
+                Err(CallFailure::of(UpstreamFailureKind::Protocol, true))
+            }
+            Err(failure) => {
+                exchange.finished = !failure.may_have_executed;
+                Err(self.session_failure(session, failure, &mut exchange))
+            }
+        }
+    }
+
+    /// HTTP 404 to a request with a session means that the session is gone and nothing was carried out.
+    fn session_failure(
+        &self,
+        session: &Session,
+        failure: CallFailure,
+        exchange: &mut Exchange,
+    ) -> CallFailure {
+        if self.session_id.is_none() || failure.kind != UpstreamFailureKind::Http(404) {
+            return failure;
+        }
+        exchange.finished = true;
+        session.lost();
+        CallFailure::of(UpstreamFailureKind::Closed, false)
+    }
+
+    /// A notification or response.
+    pub(super) async fn send(&self, session: &Session, body: Bytes) -> Result<(), CallFailure> {
+        let upstream = &session.upstream;
+        let request = post(upstream, &session.credential, self.headers(session), body);
+        let response = upstream.egress.send(request, &upstream.limits).await?;
+        let status = response.status();
+        if status == StatusCode::NOT_FOUND && self.session_id.is_some() {
+            session.lost();
+        }
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(CallFailure::of(
+                UpstreamFailureKind::Http(status.as_u16()),
+                false,
+            ))
+        }
+    }
+
+    /// Opens the stream of a session that belongs to no call, or takes a broken one up again.
+    pub(super) async fn listen(
+        &self,
+        session: &Session,
+        last_event_id: Option<&str>,
+    ) -> Result<EventStream, CallFailure> {
+        let upstream = &session.upstream;
+        let mut request = Request::new(Bytes::new());
+        *request.uri_mut() = upstream.destination.uri().clone();
+        *request.headers_mut() = session.credential.clone();
+        request.headers_mut().extend(self.headers(session));
+        request.headers_mut().insert(ACCEPT, ACCEPT_EVENTS);
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+            request.headers_mut().insert(headers::LAST_EVENT_ID, id);
+        }
+        let limits = Limits {
+            headers: upstream.limits.headers,
+            idle: LISTEN_IDLE,
+        };
+        let response = upstream.egress.send(request, &limits).await?;
+        match response.status() {
+            status if status.is_success() && is_event_stream(&response) => {
+                Ok(response.into_body().events(ANSWER_BYTES_MAX))
+            }
+            status => Err(CallFailure::of(
+                UpstreamFailureKind::Http(status.as_u16()),
+                true,
+            )),
+        }
+    }
+
+    /// Ends the session at the upstream.
+    pub(super) async fn delete(&self, session: &Session) {
+        if self.session_id.is_none() {
+            return;
+        }
+        let mut request = Request::new(Bytes::new());
+        *request.method_mut() = Method::DELETE;
+        *request.uri_mut() = session.upstream.destination.uri().clone();
+        *request.headers_mut() = session.credential.clone();
+        request.headers_mut().extend(self.headers(session));
+        if let Err(failure) = session
+            .upstream
+            .egress
+            .send(request, session.limits())
+            .await
+        {
+            tracing::debug!(%failure, "a session was not ended at the upstream");
+        }
+    }
+
+    fn headers(&self, session: &Session) -> HeaderMap {
+        let mut map = HeaderMap::with_capacity(4);
+        if session.version() > Version::V2025_03_26 {
+            map.insert(
+                headers::PROTOCOL_VERSION,
+                HeaderValue::from_static(session.version().as_str()),
+            );
+        }
+        if let Some(id) = &self.session_id {
+            map.insert(headers::SESSION_ID, id.clone());
+        }
+        map
+    }
+}
+
+fn post(
+    upstream: &Upstream,
+    credential: &HeaderMap,
+    more: HeaderMap,
+    body: Bytes,
+) -> Request<Bytes> {
+    let mut request = Request::new(body);
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = upstream.destination.uri().clone();
+    let map = request.headers_mut();
+    map.reserve(credential.len() + more.len() + 2);
+    for (name, value) in credential {
+        map.insert(name, value.clone());
+    }
+    map.extend(more);
+    map.insert(CONTENT_TYPE, JSON);
+    map.insert(ACCEPT, ACCEPT_BOTH);
+    request
+}
+
+/// The headers that mirror the body (2026-07-28, streamable HTTP, request metadata).
+fn modern_headers(out: &Outgoing<'_>) -> HeaderMap {
+    let mut map = HeaderMap::with_capacity(4);
+    map.insert(
+        headers::PROTOCOL_VERSION,
+        HeaderValue::from_static(Version::V2026_07_28.as_str()),
+    );
+    map.insert(headers::METHOD, headers::encode(out.method));
+    if let Some(name) = out.name() {
+        map.insert(headers::NAME, headers::encode(&name));
+    }
+    map.extend(out.param_headers.iter().cloned());
+    map
+}

@@ -1,0 +1,54 @@
+//! The stream of a session that belongs to no call, for as long as the session lives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::error::UpstreamFailureKind;
+use crate::mcp::Message;
+use crate::upstream::session::{Session, Wire};
+
+/// First and longest wait before a broken listening stream is opened again.
+const LISTEN_RETRY: Duration = Duration::from_secs(1);
+const LISTEN_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Listens to a session's own stream for as long as the session lives.
+pub(super) async fn listen_on(session: Arc<Session>) {
+    let Wire::Http(wire) = &session.wire else {
+        return;
+    };
+    let (mut last_event_id, mut wait) = (None::<String>, LISTEN_RETRY);
+    loop {
+        let opened = tokio::select! {
+            () = session.closed.cancelled() => return,
+            opened = wire.listen(&session, last_event_id.as_deref()) => opened,
+        };
+        match opened {
+            Ok(mut events) => loop {
+                let event = tokio::select! {
+                    () = session.closed.cancelled() => return,
+                    event = events.next() => event,
+                };
+                let Some(Ok(event)) = event else { break };
+                wait = event.retry.unwrap_or(LISTEN_RETRY).min(LISTEN_RETRY_MAX);
+                last_event_id = event.id.or(last_event_id);
+                if let Ok(message) = Message::parse(event.data) {
+                    session.dispatch(message).await;
+                }
+            },
+            // 405 is the documented "no such stream"; other refusals will not change either.
+            Err(failure) if !failure.is_outage() => {
+                if failure.kind == UpstreamFailureKind::Http(404) && wire.session_id.is_some() {
+                    session.lost();
+                }
+                return;
+            }
+            Err(_) => wait = (wait * 2).min(LISTEN_RETRY_MAX),
+        }
+        tokio::select! {
+            () = session.closed.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
