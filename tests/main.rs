@@ -11,7 +11,9 @@ mod harness;
 mod walk_through;
 
 mod api_keys;
+mod academy_events;
 mod academy_files;
+mod academy_sandbox;
 mod academy_v1;
 mod academy_v2;
 mod at_most_once;

@@ -1,93 +1,14 @@
 //! Webhooks: who is told of what, signed how, how often, in which order, and what admins see of it.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::response::Redirect;
-use axum::routing::post;
-use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use mentor_gateway::auth::token::Environment;
 use mentor_gateway::tenant;
 use mentor_gateway::webhook::{self, Event, Happening};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use crate::harness::{Client, Gateway, Stage, eventually};
-
-/// Somebody who is told: keeps what comes and answers as it is set to.
-struct Receiver {
-    url: String,
-    told: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
-    answer: Arc<Mutex<StatusCode>>,
-    server: tokio::task::JoinHandle<()>,
-}
-
-impl Receiver {
-    async fn start() -> Self {
-        let told = Arc::<Mutex<Vec<(HeaderMap, Bytes)>>>::default();
-        let answer = Arc::new(Mutex::new(StatusCode::NO_CONTENT));
-        let (keep, say) = (told.clone(), answer.clone());
-        let hook = post(async move |headers: HeaderMap, body: Bytes| {
-            keep.lock().unwrap().push((headers, body));
-            *say.lock().unwrap()
-        });
-        let elsewhere = post(async || Redirect::temporary("/hook"));
-        let router = Router::new()
-            .route("/hook", hook)
-            .route("/elsewhere", elsewhere);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "it ends with the receiver, in drop"
-        )]
-        let server =
-            tokio::task::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            url,
-            told,
-            answer,
-            server,
-        }
-    }
-
-    fn answers(&self, status: StatusCode) {
-        *self.answer.lock().unwrap() = status;
-    }
-
-    fn bodies(&self) -> Vec<Value> {
-        let told = self.told.lock().unwrap();
-        let parsed = told
-            .iter()
-            .map(|(_, body)| serde_json::from_slice(body).unwrap());
-        parsed.collect()
-    }
-
-    /// The `n` of each `data` that came.
-    fn numbers(&self) -> Vec<i64> {
-        let bodies = self.bodies();
-        let numbers = bodies
-            .iter()
-            .map(|body| body["data"]["n"].as_i64().unwrap());
-        numbers.collect()
-    }
-
-    async fn has(&self, count: usize) {
-        eventually("the receiver is told", async || {
-            (self.told.lock().unwrap().len() >= count).then_some(())
-        })
-        .await;
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.server.abort();
-    }
-}
+use crate::harness::{Client, Gateway, Receiver, Stage, eventually, signed};
 
 async fn happen(
     gateway: &Gateway,
@@ -147,17 +68,6 @@ async fn newest(admin: &Client, hook: &Value, is_so: impl Fn(&Value) -> bool) ->
         is_so(&newest).then_some(newest)
     })
     .await
-}
-
-/// A signature as a receiver computes it.
-fn signed(secret: &Value, seconds: &str, body: &[u8]) -> String {
-    let secret = secret.as_str().unwrap().as_bytes();
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
-    mac.update(format!("{seconds}.").as_bytes());
-    mac.update(body);
-    let bytes = mac.finalize().into_bytes();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("v1={hex}")
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::words::{Json, words};
-use super::{Actor, Error, RealmId, Result};
+use super::{Actor, Error, RealmId, Result, event};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::{Page, Tx};
@@ -367,6 +367,9 @@ pub async fn change_status(
             "status",
             "The status of this cohort changed meanwhile.",
         ));
+    }
+    if cohort.status != to {
+        event::cohort_changed(tx, realm, &cohort, (to, reason), now).await?;
     }
     Ok(cohort)
 }

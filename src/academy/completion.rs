@@ -5,7 +5,7 @@ use super::certificate::{self, Certificate};
 use super::cohort::Cohort;
 use super::enrollment::{self, COMPLETE, Enrollment, Status};
 use super::words::Json;
-use super::{Actor, Result, course, new_id};
+use super::{Actor, Result, course, event, new_id};
 use crate::clock::{UnixMs, random_hex};
 use crate::sql;
 use crate::storage::Tx;
@@ -14,14 +14,15 @@ use crate::storage::Tx;
 const CODE_BYTES: usize = 4;
 
 /// Completes the enrollments of a cohort that are through, and gives certificates to those that have none. `told` hears
-/// of each of them: how many are done, how many there are, and whose it was. Returns how many there were.
+/// of each of them: how many are done, how many there are, and whose it was. Certificates are checked below `base_url`.
+/// Returns how many there were.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn complete_cohort(
     tx: &mut Tx,
     actor: &Actor,
-    cohort: &Cohort,
+    (cohort, base_url): (&Cohort, &str),
     now: UnixMs,
     told: impl Fn(usize, usize, &Enrollment),
 ) -> Result<usize> {
@@ -37,19 +38,28 @@ pub async fn complete_cohort(
     let due: Vec<Enrollment> = rows.into_iter().filter(is_due).collect();
     for (at, row) in due.iter().enumerate() {
         let completed_at = row.completed_at.unwrap_or(now);
-        complete(tx, actor, row, completed_at).await?;
-        if lacks_certificate(row) {
-            let skills = course.skills.0.clone();
-            let made = printed(row, skills, (completed_at, now));
+        let skills = lacks_certificate(row).then(|| course.skills.0.clone());
+        let made = skills.map(|skills| printed(row, skills, (completed_at, now)));
+        let id = made
+            .as_ref()
+            .map(|made| &made.id)
+            .or(row.certificate_id.as_ref());
+        let link = id.map(|id| format!("{base_url}/verify/{id}"));
+        if complete(tx, actor, row, completed_at).await? {
+            event::completed(tx, actor.realm, row, link.as_deref(), now).await?;
+        }
+        if let (Some(made), Some(link)) = (made, link) {
             certificate::insert(tx, actor.realm, &made).await?;
+            event::certified(tx, actor.realm, row, (&made, &link)).await?;
         }
         told(at + 1, due.len(), row);
     }
     Ok(due.len())
 }
 
-async fn complete(tx: &mut Tx, actor: &Actor, row: &Enrollment, at: UnixMs) -> Result<()> {
-    sql!(
+/// Whether it was not completed before.
+async fn complete(tx: &mut Tx, actor: &Actor, row: &Enrollment, at: UnixMs) -> Result<bool> {
+    let completed = sql!(
         tx,
         execute,
         "UPDATE academy_enrollments SET status = 'completed', completed_at = $3
@@ -58,7 +68,7 @@ async fn complete(tx: &mut Tx, actor: &Actor, row: &Enrollment, at: UnixMs) -> R
         &row.id,
         at
     )?;
-    Ok(())
+    Ok(completed == 1)
 }
 
 /// What is printed: what is known today, and codes that nobody can guess.

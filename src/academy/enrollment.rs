@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::cohort::{self, Cohort, Modality};
 use super::words::{Json, words};
-use super::{Actor, Error, RealmId, Result, new_id, organization, person};
+use super::{Actor, Error, RealmId, Result, event, new_id, organization, person};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::Tx;
@@ -307,10 +307,9 @@ pub async fn create(
         Payment::Pending => Status::Pending,
         Payment::Paid | Payment::Waived => Status::Active,
     };
-    let price = match (grant.payment, grant.kind) {
-        (Payment::Paid, Kind::Corporate) => cohort.price_corporate,
-        (Payment::Paid, Kind::Standard) => cohort.price_individual,
-        (_, _) => 0,
+    let price = match grant.payment {
+        Payment::Paid => price_of(&cohort, grant.kind),
+        Payment::Pending | Payment::Waived => 0,
     };
     let begins = now.max(cohort.starts_at);
     let row = NewEnrollment {
@@ -334,7 +333,20 @@ pub async fn create(
     insert(tx, realm, &row).await?;
     let created = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
     let created = created.ok_or(Error::not_found("enrollment"))?;
+    event::enrolled(tx, realm, &created, now).await?;
+    if grant.payment == Payment::Paid {
+        event::paid(tx, realm, &created, price, now).await?;
+    }
     Ok((created, cohort))
+}
+
+/// What a place costs whoever comes to it so, in US dollars.
+pub(super) fn price_of(cohort: &Cohort, kind: Kind) -> i64 {
+    match kind {
+        Kind::Standard => cohort.price_individual,
+        Kind::Corporate => cohort.price_corporate,
+        Kind::Complimentary | Kind::Trial => 0,
+    }
 }
 
 async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>) -> Result<()> {

@@ -9,13 +9,16 @@ pub mod course_chat;
 pub mod enrollment;
 pub mod download;
 mod error;
+mod event;
 pub mod material;
 pub mod message;
 pub mod office_hours;
 pub mod organization;
+pub mod payment;
 pub mod person;
 mod realm;
 pub mod sample;
+pub mod sandbox;
 pub mod statistics;
 mod words;
 

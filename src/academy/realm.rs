@@ -116,13 +116,7 @@ impl Actor {
     /// # Errors
     /// `NotFound` if they are not there any more.
     pub async fn holding(tx: &mut Tx, realm: RealmId, user: UserId) -> Result<Self> {
-        let tenant = sql!(
-            tx,
-            scalar_optional as TenantId,
-            "SELECT tenant_id FROM academy_realms WHERE id = $1",
-            realm
-        )?;
-        let tenant = tenant.ok_or(Error::not_found("academy"))?;
+        let (tenant, _) = realm.owner(tx).await?;
         let user = user::get_by_id(tx, tenant, user).await?;
         Ok(Self {
             realm,

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use ipnet::IpNet;
 
 use super::{Failure, open, say};
+use crate::academy::sandbox;
 use crate::app::open_vault;
 use crate::auth::token::{self, Environment, NewToken, TokenId, TokenKind};
 use crate::auth::{api_key, scope};
@@ -143,6 +144,10 @@ impl Create {
             },
         };
         let (_, secret) = api_key::create(&mut tx, &vault, &new, &self.name, now).await?;
+        if self.env == Environment::Test {
+            let opened = sandbox::open(&mut tx, &user, now).await;
+            opened.map_err(Failure::new)?;
+        }
         tx.commit().await?;
         say(secret.expose());
         Ok(())

@@ -3,6 +3,7 @@
 
 use http::Method;
 
+use super::academy::payment;
 use super::career::{records, resume};
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
@@ -93,6 +94,8 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhooks/{id}/deliveries/", Admin, deliveries::LIST),
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/", Admin, deliveries::READ),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/retry/", Admin, deliveries::RETRY),
+
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/enrollments/{enrollment}/payment/", Admin, payment::RECEIVE),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::CREATE),

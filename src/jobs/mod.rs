@@ -2,6 +2,7 @@
 //! Holds no rule of any noun; each job is safe to run in several processes at once.
 
 mod clear_up;
+mod reset_sandbox;
 mod send_mail;
 mod send_webhooks;
 
@@ -34,6 +35,7 @@ pub fn start(parts: &Parts, sender: Option<Sender>) {
     if let Some(sender) = sender {
         parts.tasks.spawn(send_mail::run(parts.clone(), sender));
     }
+    parts.tasks.spawn(reset_sandbox::run(parts.clone()));
     parts.tasks.spawn(send_webhooks::run(parts.clone()));
     parts.tasks.spawn(clear_up::run(parts.clone()));
 }

@@ -7,8 +7,8 @@ mod send;
 mod template;
 
 pub use outbox::{
-    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, State, any_due, claim, enqueue,
-    expire, list, settle,
+    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, State, any_due, claim,
+    clear_sandbox, enqueue, expire, list, settle,
 };
 pub use render::{Filled, Missing};
 pub use send::{BadSettings, Sender, Session};

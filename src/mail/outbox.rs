@@ -344,3 +344,17 @@ pub async fn expire(tx: &mut Tx, now: UnixMs) -> Result<u64> {
         UnixMs(now.0.saturating_sub(kept_ms))
     )?)
 }
+
+/// Deletes the mails and the templates of the tenant's sandbox.
+///
+/// # Errors
+/// If the database fails.
+pub async fn clear_sandbox(tx: &mut Tx, tenant: TenantId) -> Result<()> {
+    for statement in [
+        "DELETE FROM mails WHERE tenant_id = $1 AND environment = 'test'",
+        "DELETE FROM mail_templates WHERE tenant_id = $1 AND environment = 'test'",
+    ] {
+        sql!(tx, execute, statement, tenant)?;
+    }
+    Ok(())
+}

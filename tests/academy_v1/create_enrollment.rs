@@ -21,7 +21,8 @@ fn example() -> Value {
 
 #[tokio::test]
 async fn the_example_of_the_specification_comes_true() {
-    let academy = Academy::v1_that_mails(&MailServer::start().await).await;
+    let server = MailServer::start().await;
+    let academy = Academy::v1_with(|settings| server.set(settings)).await;
     let mut made = academy.call(&academy.admin, TOOL, example()).await;
     assert!(made["enrollmentId"].as_str().unwrap().starts_with("enr_"));
     made["enrollmentId"] = "enr_new_123".into();

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::app::Gateway;
 use super::client::{Answer, Client};
-use super::mail::MailServer;
 use super::mcp::{Mcp, Reply};
 
 /// 2024-01-01T00:00:00Z: just before the first cohort of v1's examples begins.
@@ -50,15 +49,15 @@ impl Academy {
 
     /// The same at another time.
     pub async fn v1_at(now: UnixMs) -> Self {
-        Self::v1_with(now, |_| {}).await
+        Self::v1_start(now, |_| {}).await
     }
 
-    /// The same with a mail server that takes everything.
-    pub async fn v1_that_mails(server: &MailServer) -> Self {
-        Self::v1_with(V1_NOW, |settings| server.set(settings)).await
+    /// The same with other settings.
+    pub async fn v1_with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        Self::v1_start(V1_NOW, adjust).await
     }
 
-    async fn v1_with(now: UnixMs, adjust: impl FnOnce(&mut Settings)) -> Self {
+    async fn v1_start(now: UnixMs, adjust: impl FnOnce(&mut Settings)) -> Self {
         let gateway = Gateway::start_at(now, adjust).await;
         let people = [("bob", "usr_jane_smith"), ("carol", "usr_sarah_chen")];
         load(&gateway, sample::V1, &people).await;

@@ -123,6 +123,17 @@ impl Gateway {
         Client::new(&self.base, "acme", username, Some(key))
     }
 
+    /// A client of acme with a sandbox key, made as an admin makes it.
+    pub async fn with_sandbox_key(&self, username: &str, kind: &str, scopes: &[&str]) -> Client {
+        let body = json!({
+            "name": "sandbox", "user": username, "kind": kind, "environment": "test", "scopes": scopes,
+        });
+        let admin = self.admin().await;
+        let made = admin.post("api-keys/", body).await.expect(201);
+        let key = made["key"].as_str().unwrap().to_owned();
+        Client::new(&self.base, "acme", username, Some(key))
+    }
+
     /// A platform key of acme's admin with these scopes.
     pub async fn platform_key(&self, scopes: &[&str]) -> Client {
         let mut tx = self.app.db.write().await.unwrap();

@@ -10,6 +10,7 @@ mod mail;
 mod mcp;
 mod oauth;
 mod pages;
+mod receiver;
 mod sign_in;
 mod upstream;
 mod webdriver;
@@ -26,6 +27,7 @@ pub use mail::MailServer;
 pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error};
 pub use oauth::THINKING;
 pub use pages::{Browser, Drive, page, says};
+pub use receiver::{Receiver, signed};
 pub use sign_in::{CALLBACK, SignIn, connected_services, parameter};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,

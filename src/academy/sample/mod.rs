@@ -26,13 +26,11 @@ pub const V1: &str = include_str!("v1.json");
 /// The academy of the second specification, as it stood on 2 December 2024.
 pub const V2: &str = include_str!("v2.json");
 
-/// When [`V1`] stood so.
-pub const V1_AT: UnixMs = UnixMs(1_704_067_200_000);
 /// When [`V2`] stood so.
-pub const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
+const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
 
 /// One day, in ms.
-pub const DAY_MS: i64 = 86_400_000;
+const DAY_MS: i64 = 86_400_000;
 /// Members that are points in time and do not say so.
 const TIMES: [&str; 2] = ["registration_deadline", "active_since"];
 
@@ -80,6 +78,22 @@ struct Written {
     pages: Vec<String>,
 }
 
+/// Days from the timestamps of the first specification to the dates in its names.
+const V1_LATE_DAYS: i64 = 366;
+
+/// Loads both worlds, moved by whole days to now.
+///
+/// # Errors
+/// If some of it is there.
+pub async fn load_today(tx: &mut Tx, realm: RealmId, now: UnixMs) -> Result<()> {
+    let days = |at: UnixMs| (now.0 - at.0).div_euclid(DAY_MS);
+    let v1_days = days(V2_AT) + V1_LATE_DAYS;
+    for world in [(V1, v1_days), (V2, days(V2_AT))] {
+        load_moved(tx, realm, world, now).await?;
+    }
+    Ok(())
+}
+
 /// Loads a world into a realm in which none of it is yet.
 ///
 /// # Errors
@@ -89,10 +103,7 @@ pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Resu
 }
 
 /// The same with every time moved by whole days, so that what was upcoming is upcoming again.
-///
-/// # Errors
-/// If it is not a world, or some of it is there.
-pub async fn load_moved(
+async fn load_moved(
     tx: &mut Tx,
     realm: RealmId,
     (world, days): (&str, i64),

@@ -8,14 +8,11 @@ use crate::academy::{RealmId, person, sample};
 use crate::app::App;
 use crate::auth::token::{self, Environment, NewToken, TokenKind};
 use crate::career;
-use crate::clock::UnixMs;
 use crate::learner::Learner;
 use crate::secret::write_private;
 use crate::storage::Tx;
 use crate::tenant::user::User;
 
-/// Days from the timestamps of the first specification to the dates in its names.
-const V1_LATE_DAYS: i64 = 366;
 /// Who the learner is in the academy.
 const LEARNER_IS: &str = "usr_456";
 
@@ -35,12 +32,8 @@ pub(super) async fn prepare(
     }
     let realm = RealmId::make(tx, admin.tenant_id, Environment::Live, now).await;
     let realm = realm.map_err(Failure::new)?;
-    let days = |at: UnixMs| (now.0 - at.0) / sample::DAY_MS;
-    let v1_days = days(sample::V2_AT) + V1_LATE_DAYS;
-    for (world, days) in [(sample::V1, v1_days), (sample::V2, days(sample::V2_AT))] {
-        let loaded = sample::load_moved(tx, realm, (world, days), now).await;
-        loaded.map_err(Failure::new)?;
-    }
+    let loaded = sample::load_today(tx, realm, now).await;
+    loaded.map_err(Failure::new)?;
     person::bind(tx, realm, LEARNER_IS, learner.id)
         .await
         .map_err(Failure::new)?;

@@ -3,6 +3,7 @@
 
 mod calendar;
 mod certificate;
+pub(super) mod payment;
 mod print;
 mod verify;
 

@@ -11,9 +11,10 @@ use super::super::drf::page;
 use super::super::drf::reader::{Given, Reader};
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::api_key_request::{self, ApiKeyChange, ApiKeyRequest, RotationRequest};
+use crate::academy::sandbox;
 use crate::audit;
 use crate::auth::api_key::{self, Filter};
-use crate::auth::token::{self, NewToken, Token, TokenId, TokenKind};
+use crate::auth::token::{self, Environment, NewToken, Token, TokenId, TokenKind};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -146,6 +147,10 @@ async fn create(call: Call) -> Result<Answer> {
         expires_at: draft.expires_at,
     };
     let made = api_key::create(&mut tx, &call.app.vault, &new, &draft.name, call.now()).await?;
+    if draft.environment == Environment::Test {
+        let opened = sandbox::open(&mut tx, &draft.user, call.now()).await;
+        opened.map_err(Error::internal)?;
+    }
     show(call, tx, "api_key.create", made).await
 }
 

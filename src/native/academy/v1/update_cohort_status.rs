@@ -99,5 +99,6 @@ async fn complete(call: &mut Call<'_>, actor: &Actor, cohort: &Cohort) -> Result
             ..Step::default()
         });
     };
-    Ok(completion::complete_cohort(call.tx, actor, cohort, call.now, told).await?)
+    let of = (cohort, call.base_url);
+    Ok(completion::complete_cohort(call.tx, actor, of, call.now, told).await?)
 }

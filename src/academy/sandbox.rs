@@ -1,0 +1,104 @@
+//! The sandbox of a tenant: the sample data, which test keys may do anything with, and which begins anew every day at
+//! 00:00 UTC (6.3.5.8). Never touches live data: every statement names the environment.
+
+use std::time::Duration;
+
+use sqlx::FromRow;
+
+use super::{RealmId, Result, person, sample};
+use crate::auth::token::Environment;
+use crate::clock::UnixMs;
+use crate::mail;
+use crate::sql;
+use crate::storage::Tx;
+use crate::tenant::TenantId;
+use crate::tenant::user::{User, UserId};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// Who the holders of test keys are there, the first who comes the first.
+const PARTS: [&str; 4] = ["usr_456", "usr_jane_smith", "usr_john_doe_123", "usr_500"];
+
+#[derive(Debug, FromRow)]
+struct Old {
+    id: RealmId,
+    tenant_id: TenantId,
+}
+
+#[derive(Debug, FromRow)]
+struct Profile {
+    id: String,
+    user_id: UserId,
+}
+
+/// Makes the tenant's sandbox if it has none, and lets the user be one of its learners if a part is left.
+///
+/// # Errors
+/// If the database fails.
+pub async fn open(tx: &mut Tx, user: &User, now: UnixMs) -> Result<()> {
+    let mut realm = RealmId::of(tx, user.tenant_id, Environment::Test).await?;
+    if realm == RealmId::NOWHERE {
+        realm = make(tx, user.tenant_id, now).await?;
+    }
+    if person::find_by_user(tx, realm, user.id).await?.is_some() {
+        return Ok(());
+    }
+    for part in PARTS {
+        let is_free = sql!(
+            tx,
+            scalar as i64,
+            "SELECT COUNT(*) FROM academy_people WHERE realm_id = $1 AND id = $2 AND user_id IS NULL",
+            realm,
+            part
+        )?;
+        if is_free == 1 {
+            return person::bind(tx, realm, part, user.id).await;
+        }
+    }
+    Ok(())
+}
+
+/// Puts one sandbox that is of an earlier day back to the sample data, and says whether there was one. Users keep
+/// their profiles. Several processes may do it at once: the second one finds nothing.
+///
+/// # Errors
+/// If the database fails; then the sandbox is as it was.
+pub async fn reset_one(tx: &mut Tx, now: UnixMs) -> Result<bool> {
+    let day_ms = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
+    let midnight = UnixMs(now.0.div_euclid(day_ms) * day_ms);
+    let old = sql!(
+        tx,
+        fetch_optional as Old,
+        "SELECT id, tenant_id FROM academy_realms WHERE environment = 'test' AND created_at < $1 ORDER BY id LIMIT 1",
+        midnight
+    )?;
+    let Some(old) = old else { return Ok(false) };
+    let profiles = sql!(
+        tx,
+        fetch_all as Profile,
+        "SELECT id, user_id FROM academy_people WHERE realm_id = $1 AND user_id IS NOT NULL",
+        old.id
+    )?;
+    let gone = sql!(
+        tx,
+        execute,
+        "DELETE FROM academy_realms WHERE id = $1 AND environment = 'test'",
+        old.id
+    )?;
+    // Another process was faster; there may be one more to reset.
+    if gone == 0 {
+        return Ok(true);
+    }
+    let realm = make(tx, old.tenant_id, now).await?;
+    for profile in profiles {
+        person::bind(tx, realm, &profile.id, profile.user_id).await?;
+    }
+    Ok(true)
+}
+
+/// The sample data, and nothing that was mailed or changed before.
+async fn make(tx: &mut Tx, tenant: TenantId, now: UnixMs) -> Result<RealmId> {
+    mail::clear_sandbox(tx, tenant).await?;
+    let realm = RealmId::make(tx, tenant, Environment::Test, now).await?;
+    sample::load_today(tx, realm, now).await?;
+    Ok(realm)
+}
