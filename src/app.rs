@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::audit::{AuditLog, retention};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, SessionSettings, Sessions};
 use crate::chat::Chat;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -125,8 +125,9 @@ impl App {
         let limits = Limiter::new(config.redis_url.as_deref(), config.replicas, clock.clone())?;
         let tasks = Tasks::default();
         let audit = audit_of(&config, &db, &clock, &tasks);
-        let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone());
         let egress = way_out(&config)?;
+        let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone())
+            .with_sessions(sessions_of(&config, &egress, &clock));
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
         let flow = Flow {
             db: db.clone(),
@@ -227,6 +228,17 @@ fn begin_jobs(config: &Config, flow: &Flow, tasks: &Tasks) -> Result<(), mail::B
     };
     jobs::start(&parts, sender.transpose()?);
     Ok(())
+}
+
+/// Who reads the session tokens of the issuer that the settings name.
+fn sessions_of(config: &Config, egress: &Egress, clock: &Clock) -> Option<Sessions> {
+    let issuer = config.sessions.clone()?;
+    let settings = SessionSettings {
+        issuer: issuer.issuer,
+        audience: issuer.audience,
+        jwks_url: issuer.jwks_url,
+    };
+    Some(Sessions::new(settings, egress.clone(), clock.clone()))
 }
 
 /// The audit queue, with who writes it and who deletes what is old.

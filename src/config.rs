@@ -64,6 +64,30 @@ pub struct Settings {
     /// Whom mails come from [default: `Academy <academy@localhost>`]
     #[arg(long, global = true, env = "GATEWAY_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
+    /// The issuer of session tokens for academy v2; with `--session-audience` and `--session-jwks-url`
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_SESSION_ISSUER",
+        value_name = "ISSUER"
+    )]
+    pub session_issuer: Option<String>,
+    /// What session tokens must be meant for
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_SESSION_AUDIENCE",
+        value_name = "AUDIENCE"
+    )]
+    pub session_audience: Option<String>,
+    /// Where the keys of the issuer of session tokens are
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_SESSION_JWKS_URL",
+        value_name = "URL"
+    )]
+    pub session_jwks_url: Option<String>,
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
@@ -157,6 +181,8 @@ pub struct Config {
     pub smtp_url: Option<Secret>,
     /// Whom mails come from.
     pub mail_from: String,
+    /// Who issues session tokens for academy v2.
+    pub sessions: Option<SessionIssuer>,
     /// Where the service listens.
     pub addr: SocketAddr,
     /// The URL under which clients reach the gateway, without a slash at the end; empty: whatever it listens on.
@@ -180,6 +206,17 @@ pub struct Config {
     /// Days that audit rows are kept.
     pub audit_days: u32,
     master_keys: Option<Secret>,
+}
+
+/// Who issues session tokens for academy v2.
+#[derive(Debug, Clone)]
+pub struct SessionIssuer {
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must name.
+    pub audience: String,
+    /// Where the issuer's keys are.
+    pub jwks_url: String,
 }
 
 /// Why the settings cannot be used.
@@ -238,6 +275,11 @@ impl Settings {
         {
             return Err(ConfigError::Value("--public-url is not a URL".into()));
         }
+        let sessions = sessions(
+            self.session_issuer.or(file.session_issuer),
+            self.session_audience.or(file.session_audience),
+            self.session_jwks_url.or(file.session_jwks_url),
+        )?;
         let mail_from = self.mail_from.or(file.mail_from);
         let ms = |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default));
         Ok(Config {
@@ -249,6 +291,7 @@ impl Settings {
             redis_url: self.redis_url.or(file.redis_url),
             replicas: self.replicas.or(file.replicas).unwrap_or(1),
             smtp_url: self.smtp_url.or(file.smtp_url).map(Secret::new),
+            sessions,
             mail_from: mail_from.unwrap_or_else(|| DEFAULT_MAIL_FROM.to_owned()),
             addr: self.addr.or(file.addr).unwrap_or(default_addr),
             public_url,
@@ -313,6 +356,25 @@ impl Config {
         self.master_keys
             .is_none()
             .then(|| KeyFile::new(self.data_dir.join(KEY_FILE)))
+    }
+}
+
+/// All three or none.
+fn sessions(
+    issuer: Option<String>,
+    audience: Option<String>,
+    jwks_url: Option<String>,
+) -> Result<Option<SessionIssuer>, ConfigError> {
+    match (issuer, audience, jwks_url) {
+        (None, None, None) => Ok(None),
+        (Some(issuer), Some(audience), Some(jwks_url)) => Ok(Some(SessionIssuer {
+            issuer,
+            audience,
+            jwks_url,
+        })),
+        _ => Err(ConfigError::Value(
+            "--session-issuer, --session-audience and --session-jwks-url belong together".into(),
+        )),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mentor_gateway::academy::sandbox;
+use mentor_gateway::clock::UnixMs;
 use mentor_gateway::sql;
 use serde_json::{Value, json};
 
@@ -22,19 +23,20 @@ async fn enrollments(academy: &Academy, person: &Client) -> Value {
 }
 
 async fn admin(academy: &Academy) -> Client {
+    let scopes = ["admin:cohorts", "admin:enrollments", "admin:email"];
     let gateway = &academy.gateway;
-    gateway.with_sandbox_key("alice", "mcp", &["all"]).await
+    gateway.with_sandbox_key("alice", "mcp", &scopes).await
 }
 
-/// How many cohorts there are for this key, and how many of them were cancelled.
+/// How many cohorts there are for this key, and how many of them are over.
 async fn cohorts(academy: &Academy, person: &Client) -> (i64, i64) {
     let tool = "academy_admin_list_cohorts";
     let count = async |arguments| {
         let list = academy.call(person, tool, arguments).await;
         list["pagination"]["total"].as_i64().unwrap()
     };
-    let cancelled = count(json!({ "status": "cancelled" })).await;
-    (count(json!({})).await, cancelled)
+    let over = count(json!({ "status": "completed" })).await;
+    (count(json!({ "status": "all" })).await, over)
 }
 
 #[tokio::test]
@@ -74,7 +76,8 @@ async fn no_mail_leaves_the_sandbox() {
         answer["notice"],
         "Nothing leaves the sandbox: the letters stay in the outbox."
     );
-    let new = json!({ "email": "new@company.com", "cohortId": "coh_456", "organizationId": "org_789" });
+    let new =
+        json!({ "email": "new@company.com", "cohortId": "coh_456", "organizationId": "org_789" });
     let made = academy
         .call(&tester, "academy_admin_create_enrollment", new)
         .await;
@@ -102,7 +105,7 @@ async fn the_sandbox_begins_anew_at_midnight_and_live_data_stays() {
     sql!(
         &mut tx,
         execute,
-        "UPDATE academy_cohorts SET status = 'cancelled' WHERE realm_id IN
+        "UPDATE academy_cohorts SET status = 'completed' WHERE realm_id IN
            (SELECT id FROM academy_realms WHERE environment = 'test')"
     )
     .unwrap();
@@ -119,10 +122,18 @@ async fn the_sandbox_begins_anew_at_midnight_and_live_data_stays() {
     assert_eq!(cohorts(&academy, &tester).await, changed);
 
     academy.gateway.advance(Duration::from_secs(1));
+    let midnight = academy.gateway.app.clock.now();
     eventually("the reset", async || {
-        (cohorts(&academy, &tester).await == before).then_some(())
+        let mut tx = academy.gateway.app.db.read().await.unwrap();
+        let made_at = sql!(
+            &mut tx,
+            scalar_optional as UnixMs,
+            "SELECT created_at FROM academy_realms WHERE environment = 'test'"
+        );
+        (made_at.unwrap() == Some(midnight)).then_some(())
     })
     .await;
+    assert_eq!(cohorts(&academy, &tester).await, before);
     assert_eq!(cohorts(&academy, &academy.admin).await, live);
     let learner = academy
         .gateway
@@ -136,7 +147,12 @@ async fn the_sandbox_begins_anew_at_midnight_and_live_data_stays() {
 async fn of_two_processes_that_reset_at_once_one_does() {
     let academy = Academy::v2().await;
     admin(&academy).await;
-    let tomorrow = academy.gateway.app.clock.now().plus(Duration::from_secs(86_400));
+    let tomorrow = academy
+        .gateway
+        .app
+        .clock
+        .now()
+        .plus(Duration::from_secs(86_400));
     let reset = async || {
         let mut tx = academy.write().await;
         while sandbox::reset_one(&mut tx, tomorrow).await.unwrap() {}

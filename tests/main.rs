@@ -59,6 +59,7 @@ mod rate_limits;
 mod registry_connections;
 mod registry_servers;
 mod secrets_in_sight;
+mod session_tokens;
 mod sign_in;
 mod upstream_sessions;
 mod upstream_transports;

@@ -12,11 +12,18 @@ use crate::mail;
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
-use crate::tenant::user::{User, UserId};
+use crate::tenant::user::{Role, User, UserId};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// Who the holders of test keys are there, the first who comes the first.
-const PARTS: [&str; 4] = ["usr_456", "usr_jane_smith", "usr_john_doe_123", "usr_500"];
+const LEARNERS: [&str; 4] = ["usr_456", "usr_jane_smith", "usr_john_doe_123", "usr_500"];
+/// The same for admins: people of no organization, which would confine them to itself.
+const ADMINS: [&str; 4] = [
+    "usr_john_doe",
+    "usr_amara_okafor",
+    "usr_ben_fischer",
+    "usr_chloe_martin",
+];
 
 #[derive(Debug, FromRow)]
 struct Old {
@@ -30,7 +37,7 @@ struct Profile {
     user_id: UserId,
 }
 
-/// Makes the tenant's sandbox if it has none, and lets the user be one of its learners if a part is left.
+/// Makes the tenant's sandbox if it has none, and lets the user be one of its people if a part is left.
 ///
 /// # Errors
 /// If the database fails.
@@ -42,7 +49,11 @@ pub async fn open(tx: &mut Tx, user: &User, now: UnixMs) -> Result<()> {
     if person::find_by_user(tx, realm, user.id).await?.is_some() {
         return Ok(());
     }
-    for part in PARTS {
+    let parts = match user.role {
+        Role::Admin => ADMINS,
+        Role::Instructor | Role::Manager | Role::Learner => LEARNERS,
+    };
+    for part in parts {
         let is_free = sql!(
             tx,
             scalar as i64,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use moka::future::Cache;
 
-use super::token::{self, Token};
+use super::session::Sessions;
+use super::token::{self, Token, TokenId, TokenKind};
 use super::{ACT_AS_SCOPE, Caller};
 use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, Result};
@@ -32,6 +33,7 @@ pub struct Authenticator {
     pub(super) db: Db,
     pub(super) vault: Arc<Vault>,
     pub(super) clock: Clock,
+    sessions: Option<Arc<Sessions>>,
     callers: Cache<(Secret32, Option<Box<str>>), Arc<Known>>,
 }
 
@@ -56,8 +58,16 @@ impl Authenticator {
             db,
             vault,
             clock,
+            sessions: None,
             callers,
         }
+    }
+
+    /// The same, which takes session tokens as well.
+    #[must_use]
+    pub fn with_sessions(self, sessions: Option<Sessions>) -> Self {
+        let sessions = sessions.map(Arc::new);
+        Self { sessions, ..self }
     }
 
     /// The caller behind a key that came from `peer`.
@@ -76,7 +86,13 @@ impl Authenticator {
         let known = match self.callers.get(&cache_key).await {
             Some(known) => known,
             None => {
-                let known = Arc::new(self.load(key, act_as).await?);
+                let known = match &self.sessions {
+                    Some(sessions) if Sessions::is_one(key) => {
+                        self.of_session(sessions, key, act_as).await?
+                    }
+                    _ => self.load(key, act_as).await?,
+                };
+                let known = Arc::new(known);
                 self.callers.insert(cache_key, known.clone()).await;
                 known
             }
@@ -97,7 +113,21 @@ impl Authenticator {
     /// # Errors
     /// `InvalidCredentials` if the key was revoked or has expired, or one of its people was disabled.
     pub async fn require_current(&self, caller: &Caller) -> Result<()> {
+        if caller
+            .session_ends_at
+            .is_some_and(|end| self.clock.now() >= end)
+        {
+            return Err(Error::InvalidCredentials);
+        }
         let mut tx = self.db.read().await?;
+        if caller.token == TokenId::SESSION {
+            let user = user::get_by_id(&mut tx, caller.tenant.id, caller.user.id).await;
+            let user = user.map_err(unknown)?;
+            return user
+                .is_active
+                .then_some(())
+                .ok_or(Error::InvalidCredentials);
+        }
         let working = sql!(
             &mut tx,
             scalar as i64,
@@ -117,6 +147,42 @@ impl Authenticator {
     /// Forgets every cached caller, for a change made in this process.
     pub fn forget_all(&self) {
         self.callers.invalidate_all();
+    }
+
+    /// Who is behind a session token. The issuer is asked before the transaction begins.
+    async fn of_session(
+        &self,
+        sessions: &Sessions,
+        key: &Secret,
+        act_as: ActAs<'_>,
+    ) -> Result<Known> {
+        if act_as.is_some() {
+            return Err(Error::Forbidden(ACT_AS_SCOPE));
+        }
+        let session = sessions.read(key).await?;
+        let mut tx = self.db.read().await?;
+        let tenant = tenant::get(&mut tx, &session.tenant).await;
+        let tenant = Arc::new(tenant.map_err(unknown)?);
+        let user = user::get(&mut tx, tenant.id, &session.username).await;
+        let user = Arc::new(user.map_err(unknown)?);
+        if !user.is_active {
+            return Err(Error::InvalidCredentials);
+        }
+        let expires_at = Some(session.expires_at);
+        Ok(Known {
+            allow_ips: Vec::new(),
+            expires_at,
+            caller: Arc::new(Caller {
+                tenant,
+                actor: user.clone(),
+                token: TokenId::SESSION,
+                kind: TokenKind::Mcp,
+                environment: session.environment,
+                scopes: session.scopes_within(user.role).into(),
+                session_ends_at: expires_at,
+                user,
+            }),
+        })
     }
 
     async fn load(&self, key: &Secret, act_as: ActAs<'_>) -> Result<Known> {
@@ -149,6 +215,7 @@ impl Authenticator {
             kind: token.kind,
             environment: token.environment,
             scopes: scopes.into(),
+            session_ends_at: None,
         };
         Ok(Known {
             caller: Arc::new(caller),
@@ -184,4 +251,12 @@ async fn holder(tx: &mut Tx, token: &Token) -> Result<User> {
         token.user_id
     )?
     .ok_or(Error::InvalidCredentials)
+}
+
+/// A token for nobody is no token.
+fn unknown(error: Error) -> Error {
+    match error {
+        Error::NotFound(_) => Error::InvalidCredentials,
+        other => other,
+    }
 }

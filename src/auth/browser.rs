@@ -107,6 +107,7 @@ impl Authenticator {
             kind: row.kind,
             environment: row.environment,
             scopes: scopes.into(),
+            session_ends_at: None,
         };
         Ok(Some(Browser {
             caller: Arc::new(caller),

@@ -6,8 +6,8 @@ use http::header::AUTHORIZATION;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// Longest accepted credential, in bytes.
-pub const CREDENTIAL_BYTES_MAX: usize = 512;
+/// Longest accepted credential, in bytes. A session token is signed, and so longer than any key.
+pub const CREDENTIAL_BYTES_MAX: usize = 4 * 1024;
 
 /// Words before the key. All mean the same: the key itself says what it is.
 const SCHEMES: [&str; 4] = ["Token", "Api-Token", "Api-Key", "Bearer"];

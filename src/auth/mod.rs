@@ -4,8 +4,10 @@ pub mod api_key;
 mod authenticator;
 mod browser;
 mod header;
+mod jwks;
 pub mod link;
 pub mod scope;
+mod session;
 pub mod token;
 
 use std::sync::Arc;
@@ -13,7 +15,9 @@ use std::sync::Arc;
 pub use authenticator::{ActAs, Authenticator};
 pub use browser::{BROWSER_LIFE, Browser};
 pub use header::{CREDENTIAL_BYTES_MAX as KEY_BYTES_MAX, credential_of};
+pub use session::{SessionSettings, Sessions};
 
+use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::tenant::Tenant;
 use crate::tenant::user::{Role, User, UserId};
@@ -39,6 +43,8 @@ pub struct Caller {
     pub environment: Environment,
     /// What the key was granted.
     pub scopes: Arc<[String]>,
+    /// When a session token ends; a key is asked about instead.
+    pub session_ends_at: Option<UnixMs>,
 }
 
 impl Caller {

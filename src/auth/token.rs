@@ -20,6 +20,11 @@ use crate::tenant::user::User;
 #[sqlx(transparent)]
 pub struct TokenId(pub i64);
 
+impl TokenId {
+    /// No key: the caller showed a session token.
+    pub const SESSION: Self = Self(0);
+}
+
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenKind {

@@ -115,12 +115,12 @@ pub type Charges = [Charge; 3];
 
 /// A request to the first face: 60 a minute and key, whatever the tool (6.3.5.2).
 pub fn v1(caller: &Caller) -> Charges {
-    charges(caller, Holder::Key(caller.token), "v1", DEFAULT)
+    charges(caller, key(caller), "v1", DEFAULT)
 }
 
 /// A request to the second face that needs this scope (8.5.1).
 pub fn v2(caller: &Caller, scope: &'static str) -> Charges {
-    let key = Holder::Key(caller.token);
+    let key = key(caller);
     match scope {
         "chat:write" => charges(caller, Holder::User(caller.user_id()), scope, CHAT),
         "materials:read" => charges(caller, key, scope, MATERIALS),
@@ -133,7 +133,16 @@ pub fn v2(caller: &Caller, scope: &'static str) -> Charges {
 
 /// A request to the learner server, whatever the tool.
 pub fn learner(caller: &Caller) -> Charges {
-    charges(caller, Holder::Key(caller.token), "learner", DEFAULT)
+    charges(caller, key(caller), "learner", DEFAULT)
+}
+
+/// A session has no key of its own: all sessions of a person count together.
+fn key(caller: &Caller) -> Holder {
+    if caller.token == TokenId::SESSION {
+        Holder::User(caller.user_id())
+    } else {
+        Holder::Key(caller.token)
+    }
 }
 
 /// An attempt to sign in, by somebody who is not known yet.
