@@ -199,3 +199,57 @@ async fn a_refused_change_and_whoever_acts_for_another_are_on_record() {
         (&json!("bob"), &json!("alice"), &json!(action))
     );
 }
+
+#[tokio::test]
+async fn the_audit_can_be_taken_away_as_csv_and_as_json_lines() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    for name in ["one", "two", "three"] {
+        let key = json!({"name": name, "kind": "platform"});
+        admin.post("api-keys/", key).await.expect(201);
+    }
+    let strange = json!({"name": "x", "url": PUBLIC_SERVER});
+    admin
+        .with_header("x-request-id", "=cmd")
+        .post("mcp-servers/", strange)
+        .await
+        .expect(201);
+
+    let csv = admin.get("audit/export/").await;
+    assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
+    assert_eq!(
+        csv.header("content-disposition"),
+        Some("attachment; filename=\"audit.csv\"")
+    );
+    let text = String::from_utf8(csv.bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 5, "{text}");
+    assert!(
+        lines[0].starts_with("id,at,user,actor,token,peer,action,"),
+        "{text}"
+    );
+    assert!(
+        lines[1].contains(",2026-11-21T00:00:00Z,\"alice\",\"\","),
+        "{text}"
+    );
+    assert!(!text.contains("\"=cmd\""), "{text}");
+
+    let jsonl = admin
+        .get("audit/export/?as=jsonl&action=api_key.create")
+        .await;
+    assert_eq!(jsonl.header("content-type"), Some("application/jsonl"));
+    let text = String::from_utf8(jsonl.bytes).unwrap();
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows.len(), 3);
+    assert!(
+        rows.windows(2)
+            .all(|two| two[0]["id"].as_i64() < two[1]["id"].as_i64())
+    );
+    let listed = admin.get("audit/?action=api_key.create").await.expect(200);
+    assert_eq!(rows[2], listed["results"][0]);
+    let wrong = admin.get("audit/export/?as=xml").await.expect(400);
+    assert_eq!(wrong, json!({ "as": ["\"xml\" is not a valid choice."] }));
+}

@@ -41,6 +41,7 @@ fn caller(tenant: i64, user: i64, key: i64) -> Caller {
         kind: TokenKind::Mcp,
         environment: Environment::Live,
         scopes: Arc::new([]),
+        peer: None,
         session_ends_at: None,
     }
 }

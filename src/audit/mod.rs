@@ -33,6 +33,8 @@ pub struct Entry {
     pub actor: String,
     /// The key.
     pub token_id: i64,
+    /// From which address; empty if none is known.
+    pub peer: String,
     /// A dotted verb: `connection.create`, `tools/call`.
     pub action: String,
     /// What it was done to: `connection:21`; empty for a call.
@@ -69,6 +71,9 @@ impl Entry {
             username: caller.user.username.clone(),
             actor,
             token_id: caller.token.0,
+            peer: caller
+                .peer
+                .map_or_else(String::new, |peer| peer.to_string()),
             action: action.to_owned(),
             outcome: "ok".to_owned(),
             ..Self::default()
@@ -105,7 +110,7 @@ pub(super) async fn record_many(tx: &mut Tx, entries: &[Entry]) -> Result<()> {
         sql_many!(
             tx,
             "INSERT INTO audit (at, tenant_id, username, actor, token_id, action, object, mentor, server_id, tool,
-                                step, outcome, duration_us, request_id, detail) ",
+                                step, outcome, duration_us, request_id, detail, peer) ",
             rows,
             |to, entry| to
                 .push_bind(entry.at)
@@ -123,6 +128,7 @@ pub(super) async fn record_many(tx: &mut Tx, entries: &[Entry]) -> Result<()> {
                 .push_bind(entry.duration_us)
                 .push_bind(cut(&entry.request_id))
                 .push_bind(cut(&entry.detail))
+                .push_bind(cut(&entry.peer))
         )?;
     }
     Ok(())
@@ -151,6 +157,8 @@ pub struct Row {
     pub actor: String,
     /// The key.
     pub token_id: i64,
+    /// From which address.
+    pub peer: String,
     /// What was done.
     pub action: String,
     /// What it was done to.
@@ -250,5 +258,36 @@ pub async fn purge(tx: &mut Tx, before: UnixMs) -> Result<u64> {
         execute,
         "DELETE FROM audit WHERE at < $1",
         before
+    )?)
+}
+
+/// At most so many of a tenant's rows after a number, oldest first.
+///
+/// # Errors
+/// If the database fails.
+pub async fn after(
+    tx: &mut Tx,
+    tenant: TenantId,
+    filter: &Filter,
+    (after, at_most): (i64, i64),
+) -> Result<Vec<Row>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Row,
+        "SELECT * FROM audit WHERE tenant_id = $1
+           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
+           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
+           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8) AND id > $9
+         ORDER BY id LIMIT $10",
+        tenant,
+        filter.username.as_deref(),
+        filter.action.as_deref(),
+        filter.outcome.as_deref(),
+        filter.server_id,
+        filter.mentor.as_deref(),
+        filter.since,
+        filter.until,
+        after,
+        at_most
     )?)
 }

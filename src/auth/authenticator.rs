@@ -105,7 +105,10 @@ impl Authenticator {
                 "this key may not be used from this address",
             ));
         }
-        Ok(known.caller.clone())
+        Ok(Arc::new(Caller {
+            peer: Some(peer),
+            ..Caller::clone(&known.caller)
+        }))
     }
 
     /// Refuses a caller whose key has stopped working since it was accepted, for what goes on for long.
@@ -179,6 +182,7 @@ impl Authenticator {
                 kind: TokenKind::Mcp,
                 environment: session.environment,
                 scopes: session.scopes_within(user.role).into(),
+                peer: None,
                 session_ends_at: expires_at,
                 user,
             }),
@@ -215,6 +219,7 @@ impl Authenticator {
             kind: token.kind,
             environment: token.environment,
             scopes: scopes.into(),
+            peer: None,
             session_ends_at: None,
         };
         Ok(Known {

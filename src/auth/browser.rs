@@ -107,6 +107,7 @@ impl Authenticator {
             kind: row.kind,
             environment: row.environment,
             scopes: scopes.into(),
+            peer: Some(peer),
             session_ends_at: None,
         };
         Ok(Some(Browser {

@@ -10,6 +10,7 @@ pub mod scope;
 mod session;
 pub mod token;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use authenticator::{ActAs, Authenticator};
@@ -43,6 +44,8 @@ pub struct Caller {
     pub environment: Environment,
     /// What the key was granted.
     pub scopes: Arc<[String]>,
+    /// From where it was shown.
+    pub peer: Option<IpAddr>,
     /// When a session token ends; a key is asked about instead.
     pub session_ends_at: Option<UnixMs>,
 }

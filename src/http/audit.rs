@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::drf::page;
 use super::drf::reader::Reader;
-use super::endpoint::{Call, Endpoint, Shape, query, schema_of};
+use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use crate::audit::{self, Filter, Row};
 use crate::error::Result;
 use crate::storage::Page;
@@ -17,64 +17,61 @@ const TEXT_CHARACTERS_MAX: usize = 255;
 /// One change or call.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "AuditEntry")]
-struct AuditAnswer {
-    id: i64,
-    at: String,
+pub(super) struct AuditAnswer {
+    pub(super) id: i64,
+    pub(super) at: String,
     /// Whose rights were used.
-    user: String,
+    pub(super) user: String,
     /// The key holder, when that was somebody else; else empty.
-    actor: String,
+    pub(super) actor: String,
     /// The number of the key.
-    token: i64,
+    pub(super) token: i64,
+    /// The address from which it was done; empty if none is known.
+    pub(super) peer: String,
     /// A dotted verb such as `connection.create`, or an MCP method.
-    action: String,
+    pub(super) action: String,
     /// What it was done to, such as `connection:21`.
-    object: String,
+    pub(super) object: String,
     /// The mentor's UUID; empty if none.
-    mentor: String,
-    server: Option<i64>,
+    pub(super) mentor: String,
+    pub(super) server: Option<i64>,
     /// The tool, prompt or resource; empty if none.
-    tool: String,
+    pub(super) tool: String,
     /// The resolution step whose credential was used; empty if none.
-    step: String,
+    pub(super) step: String,
     /// `ok`, or a word for the failure.
-    outcome: String,
-    duration_us: i64,
-    request_id: String,
+    pub(super) outcome: String,
+    pub(super) duration_us: i64,
+    pub(super) request_id: String,
     /// Names of changed fields or arguments, never values.
-    detail: String,
+    pub(super) detail: String,
 }
+
+/// What both the list and the export can be narrowed to.
+pub(super) const FILTERS: &[QueryParameter] = &[
+    query(
+        "user",
+        "string",
+        "whose rights were used, or who held the key",
+    ),
+    query("action", "string", "exactly this action"),
+    query("outcome", "string", "exactly this outcome"),
+    query("server", "integer", "the number of a server"),
+    query("mentor", "string", "the UUID of a mentor"),
+    query("since", "string", "not before this time, ISO 8601"),
+    query("until", "string", "before this time, ISO 8601"),
+];
 
 pub(crate) const LIST: Endpoint =
     Endpoint::closed("Lists what was done in the tenant, newest first.", |call| {
         Box::pin(list(call))
     })
-    .query(&[
-        query(
-            "user",
-            "string",
-            "whose rights were used, or who held the key",
-        ),
-        query("action", "string", "exactly this action"),
-        query("outcome", "string", "exactly this outcome"),
-        query("server", "integer", "the number of a server"),
-        query("mentor", "string", "the UUID of a mentor"),
-        query("since", "string", "not before this time, ISO 8601"),
-        query("until", "string", "before this time, ISO 8601"),
-    ])
+    .query(FILTERS)
     .answers(200, Shape::Page(schema_of::<AuditAnswer>));
 
 async fn list(call: Call) -> Result<Answer> {
     let mut reader = Reader::new(&call.query);
-    let filter = Filter {
-        username: reader.filter("user", TEXT_CHARACTERS_MAX),
-        action: reader.filter("action", TEXT_CHARACTERS_MAX),
-        outcome: reader.filter("outcome", TEXT_CHARACTERS_MAX),
-        server_id: reader.id("server").value(),
-        mentor: reader.uuid("mentor").value().map(|uuid| uuid.to_string()),
-        since: reader.time("since").value().map(|time| time.0),
-        until: reader.time("until").value().map(|time| time.0),
-    };
+    let filter = filter_of(&mut reader);
     reader.finish()?;
     let asked = page::request(&call.query)?;
     let mut tx = call.app.db.read().await?;
@@ -90,6 +87,19 @@ async fn list(call: Call) -> Result<Answer> {
     )
 }
 
+/// What a query narrows the rows to; complaints stay with the reader.
+pub(super) fn filter_of(reader: &mut Reader<'_>) -> Filter {
+    Filter {
+        username: reader.filter("user", TEXT_CHARACTERS_MAX),
+        action: reader.filter("action", TEXT_CHARACTERS_MAX),
+        outcome: reader.filter("outcome", TEXT_CHARACTERS_MAX),
+        server_id: reader.id("server").value(),
+        mentor: reader.uuid("mentor").value().map(|uuid| uuid.to_string()),
+        since: reader.time("since").value().map(|time| time.0),
+        until: reader.time("until").value().map(|time| time.0),
+    }
+}
+
 impl From<Row> for AuditAnswer {
     fn from(row: Row) -> Self {
         Self {
@@ -98,6 +108,7 @@ impl From<Row> for AuditAnswer {
             user: row.username,
             actor: row.actor,
             token: row.token_id,
+            peer: row.peer,
             action: row.action,
             object: row.object,
             mentor: row.mentor,

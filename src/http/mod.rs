@@ -6,6 +6,7 @@ mod academy;
 mod analytics;
 pub mod answer;
 mod audit;
+mod audit_export;
 pub mod caller;
 pub mod chat;
 pub mod connections;

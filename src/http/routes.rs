@@ -14,7 +14,7 @@ use super::oauth::{
 use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::webhooks::{deliveries, hooks};
-use super::{analytics, audit, docs, health, openapi};
+use super::{analytics, audit, audit_export, docs, health, openapi};
 use crate::career::{Company, Education, Experience, Institution};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
@@ -164,4 +164,5 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/analytics/learner/details/", Member, analytics::DETAILS),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/", Admin, audit::LIST),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/audit/export/", Admin, audit_export::EXPORT),
 ];

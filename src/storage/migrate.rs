@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (11, include_str!("../../migrations/0011_career.sql")),
     (12, include_str!("../../migrations/0012_mail.sql")),
     (13, include_str!("../../migrations/0013_own_servers.sql")),
+    (14, include_str!("../../migrations/0014_audit_peer.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".
