@@ -224,3 +224,31 @@ async fn anybody_may_verify_a_certificate() {
     assert_eq!(none.status, 404);
     assert!(!String::from_utf8(none.bytes).unwrap().contains("<script>"));
 }
+
+#[tokio::test]
+async fn numbers_of_certificates_cannot_be_tried_in_a_row() {
+    let academy = Academy::v1().await;
+    let look = async |nth: usize| {
+        let url = format!("{}/verify/cert_{nth}", academy.gateway.base);
+        reqwest::get(url).await.unwrap()
+    };
+    for nth in 0..10 {
+        let answer = look(nth).await;
+        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.headers()["x-ratelimit-limit"], "30");
+    }
+    let refused = look(10).await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_eq!(refused.headers()["x-ratelimit-scope"], "verify");
+    for seconds in 1..=2 {
+        academy.gateway.advance(std::time::Duration::from_secs(1));
+        for nth in 0..10 {
+            assert_eq!(look(seconds * 10 + nth).await.status(), 404);
+        }
+    }
+    academy.gateway.advance(std::time::Duration::from_secs(1));
+    let refused = look(99).await;
+    assert_eq!(refused.status(), 429);
+    assert_eq!(refused.headers()["x-ratelimit-remaining"], "0");
+}

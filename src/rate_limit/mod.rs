@@ -17,7 +17,7 @@ use shared::Shared;
 
 pub use rate::{
     BURST_WINDOW, Bucket, Charge, Charges, Holder, Rate, SIGN_INS_PER_SECOND_MAX, learner, sign_in,
-    v1, v2,
+    v1, v2, verify,
 };
 pub use shared::BadUrl;
 

@@ -75,6 +75,12 @@ const SIGN_IN_ADDRESS: Rate = Rate::per_minute(SIGN_INS_PER_MINUTE_MAX, SIGN_INS
 const SIGN_IN_NETWORK: Rate = Rate::per_minute(300, 50);
 /// The same from everywhere.
 const SIGN_IN_ALL: Rate = Rate::per_minute(3_000, 300);
+/// Looks at certificates from one address.
+const VERIFY_ADDRESS: Rate = Rate::per_minute(30, 10);
+/// The same from all the neighbours of that address together.
+const VERIFY_NETWORK: Rate = Rate::per_minute(300, 50);
+/// The same from everywhere.
+const VERIFY_ALL: Rate = Rate::per_minute(3_000, 300);
 /// The tenant of those whom nobody knows yet; none has this number.
 const NOBODYS: TenantId = TenantId(0);
 /// The networks that one address stands for, and its neighbours, in bits. A home has a whole /64 of IPv6.
@@ -147,7 +153,33 @@ fn key(caller: &Caller) -> Holder {
 
 /// An attempt to sign in, by somebody who is not known yet.
 pub fn sign_in(peer: IpAddr) -> Charges {
-    let charge = |holder, scope, rate| Charge {
+    of_nobody(
+        peer,
+        [
+            ("sign-in", SIGN_IN_ADDRESS),
+            ("sign-in:network", SIGN_IN_NETWORK),
+            ("sign-in:all", SIGN_IN_ALL),
+        ],
+    )
+}
+
+/// A look at a certificate, by anybody.
+pub fn verify(peer: IpAddr) -> Charges {
+    of_nobody(
+        peer,
+        [
+            ("verify", VERIFY_ADDRESS),
+            ("verify:network", VERIFY_NETWORK),
+            ("verify:all", VERIFY_ALL),
+        ],
+    )
+}
+
+/// What a request without a key counts under: its address, the neighbours of that address, and everybody.
+fn of_nobody(peer: IpAddr, named: [(&'static str, Rate); 3]) -> Charges {
+    let around = |bits| Holder::Network(network(peer, bits));
+    let [own, neighbours, all] = named;
+    let charge = |holder, (scope, rate)| Charge {
         bucket: Bucket {
             tenant: NOBODYS,
             holder,
@@ -155,11 +187,10 @@ pub fn sign_in(peer: IpAddr) -> Charges {
         },
         rate,
     };
-    let around = |bits| Holder::Network(network(peer, bits));
     [
-        charge(around(ADDRESS_BITS), "sign-in", SIGN_IN_ADDRESS),
-        charge(around(NETWORK_BITS), "sign-in:network", SIGN_IN_NETWORK),
-        charge(Holder::Tenant, "sign-in:all", SIGN_IN_ALL),
+        charge(around(ADDRESS_BITS), own),
+        charge(around(NETWORK_BITS), neighbours),
+        charge(Holder::Tenant, all),
     ]
 }
 

@@ -1,5 +1,8 @@
 //! 8.2.5.
 
+use mentor_gateway::academy::office_hours::{self, Wish};
+use mentor_gateway::academy::{Error, enrollment};
+use mentor_gateway::sql;
 use serde_json::{Value, json};
 
 use super::link;
@@ -66,4 +69,85 @@ async fn a_session_is_booked_once_while_there_is_a_place_and_four_at_most() {
         refused("slot_210").await,
         "You have reached the limit of 4 booked sessions"
     );
+}
+
+/// Books each of these slots for one of these enrollments, all at once, and returns how many were confirmed.
+async fn book_at_once(academy: &Academy, wishes: &[(String, String)]) -> usize {
+    let now = academy.gateway.app.clock.now();
+    let books = wishes.iter().map(|(enrollment, slot)| async move {
+        let mut tx = academy.write().await;
+        let actor = academy.actor(&mut tx).await;
+        let row = enrollment::get(&mut tx, &actor, enrollment).await.unwrap();
+        let wish = Wish {
+            slot,
+            topic: "",
+            wants_reminder: false,
+        };
+        match office_hours::book(&mut tx, actor.realm, &row, wish, now).await {
+            Ok(_) => {
+                tx.commit().await.unwrap();
+                true
+            }
+            Err(Error::BookingConflict(_)) => false,
+            Err(error) => panic!("{error}"),
+        }
+    });
+    let booked = futures_util::future::join_all(books).await;
+    booked.into_iter().filter(|is_booked| *is_booked).count()
+}
+
+#[tokio::test]
+async fn a_hundred_who_ask_at_once_for_one_session_give_one_booking() {
+    let academy = Academy::v2().await;
+    let mut tx = academy.write().await;
+    let mut wishes = Vec::new();
+    for number in 0..100 {
+        let (person, enrollment) = (format!("usr_racer_{number}"), format!("enr_racer_{number}"));
+        sql!(
+            &mut tx,
+            execute,
+            "INSERT INTO academy_people (realm_id, id, name, email, timezone, created_at)
+             SELECT realm_id, $1, $1, $1, 'UTC', 0 FROM academy_enrollments WHERE id = 'enr_123'",
+            &person
+        )
+        .unwrap();
+        sql!(
+            &mut tx,
+            execute,
+            "INSERT INTO academy_enrollments (realm_id, id, cohort_id, person_id, organization_id, kind, status, payment,
+                 price_paid, enrolled_at, completed_at, expires_at, progress, last_activity_at, rating, notes, metadata)
+             SELECT realm_id, $1, cohort_id, $2, organization_id, kind, status, payment,
+                 price_paid, enrolled_at, completed_at, expires_at, progress, last_activity_at, rating, notes, metadata
+             FROM academy_enrollments WHERE id = 'enr_123'",
+            &enrollment,
+            &person
+        )
+        .unwrap();
+        wishes.push((enrollment, "slot_123".to_owned()));
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(book_at_once(&academy, &wishes).await, 1);
+}
+
+#[tokio::test]
+async fn twenty_bookings_of_one_learner_at_once_give_four() {
+    let academy = Academy::v2().await;
+    let mut tx = academy.write().await;
+    sql!(&mut tx, execute, "DELETE FROM academy_bookings").unwrap();
+    let mut wishes = Vec::new();
+    for number in 0..20 {
+        let slot = format!("slot_racer_{number}");
+        sql!(
+            &mut tx,
+            execute,
+            "INSERT INTO academy_slots (realm_id, id, course_id, instructor_id, kind, starts_at, ends_at, capacity, booked)
+             SELECT realm_id, $1, course_id, instructor_id, kind, starts_at, ends_at, 1, 0
+             FROM academy_slots WHERE id = 'slot_123'",
+            &slot
+        )
+        .unwrap();
+        wishes.push(("enr_123".to_owned(), slot));
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(book_at_once(&academy, &wishes).await, 4);
 }

@@ -1,6 +1,6 @@
 //! A gateway whose tenant `acme` has an academy: the world of a specification, at the time of its examples.
 
-use mentor_gateway::academy::{RealmId, person, sample};
+use mentor_gateway::academy::{Actor, RealmId, person, sample};
 use mentor_gateway::auth::token::{Environment, TokenKind};
 use mentor_gateway::career;
 use mentor_gateway::clock::UnixMs;
@@ -153,6 +153,14 @@ impl Academy {
         assert_eq!(contents["uri"], uri);
         assert_eq!(contents["mimeType"], "application/json");
         serde_json::from_str(contents["text"].as_str().unwrap()).unwrap()
+    }
+
+    /// The administrator, as the academy knows them.
+    pub async fn actor(&self, tx: &mut Tx) -> Actor {
+        let acme = tenant::get(tx, "acme").await.unwrap();
+        let alice = user::get(tx, acme.id, "alice").await.unwrap();
+        let realm = RealmId::of(tx, acme.id, Environment::Live).await.unwrap();
+        Actor::holding(tx, realm, alice.id).await.unwrap()
     }
 
     /// A transaction, to put the world into the state of an example.

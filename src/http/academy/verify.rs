@@ -1,20 +1,23 @@
 //! `/verify/{id}`: whether a certificate is one of ours, for anybody who holds one.
-//! Shows what is printed on it and nothing else; no sandbox certificate is one.
+//! Shows what is printed on it and nothing else; no sandbox certificate is one. Nobody tries numbers in a row.
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
 
+use super::super::caller::peer_address;
 use super::super::drf;
 use super::super::pages::html::Text;
 use super::super::path::Words;
+use super::super::rate_limit;
 use super::core;
 use crate::academy::certificate::{self, Certificate};
 use crate::app::App;
 use crate::error::Result;
+use crate::rate_limit as limits;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -22,8 +25,34 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// Shows the page.
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {
-    match find(&app, &id).await {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let peer = peer_address(
+        request.extensions(),
+        request.headers(),
+        &app.config.trust_proxy,
+    );
+    match app.limits.admit(&limits::verify(peer)).await {
+        Ok(standing) => {
+            let mut response = look(&app, &id).await;
+            rate_limit::write_standing(response.headers_mut(), &standing);
+            response
+        }
+        Err(refused) => {
+            let text =
+                "<p>Too many certificates were looked up from here. Try again in a minute.</p>\n";
+            let mut response = page(StatusCode::TOO_MANY_REQUESTS, "Too many requests", text);
+            rate_limit::write_refusal(response.headers_mut(), &refused);
+            response
+        }
+    }
+}
+
+async fn look(app: &App, id: &str) -> Response {
+    match find(app, id).await {
         Ok(Some(row)) => page(StatusCode::OK, "This certificate is valid", &facts(&row)),
         Ok(None) => {
             let text = "<p>There is no certificate with this number. Check the address.</p>\n";
