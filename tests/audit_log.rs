@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Gateway, PUBLIC_SERVER};
+use crate::harness::{Academy, Gateway, PUBLIC_SERVER, eventually};
 
 fn brief(row: &Value) -> Value {
     json!([
@@ -252,4 +252,36 @@ async fn the_audit_can_be_taken_away_as_csv_and_as_json_lines() {
     assert_eq!(rows[2], listed["results"][0]);
     let wrong = admin.get("audit/export/?as=xml").await.expect(400);
     assert_eq!(wrong, json!({ "as": ["\"xml\" is not a valid choice."] }));
+}
+
+/// 6.3.5.5: when, which key, who, which tool, what was given (names only), what came of it, how long, from where.
+#[tokio::test]
+async fn a_call_of_the_academy_is_on_record_with_all_that_is_asked_for() {
+    let academy = Academy::v1().await;
+    let arguments = json!({ "cohortId": "coh_xyz789" });
+    let tool = "check_enrollment_status";
+    academy.call(&academy.learner, tool, arguments).await;
+    let admin = academy.gateway.admin().await;
+    let mut row = eventually("the row", async || {
+        let list = admin.get("audit/?action=tools/call").await.expect(200);
+        list["results"].get(0).cloned()
+    })
+    .await;
+    for changing in ["id", "token", "duration_us"] {
+        assert!(row[changing].as_i64().unwrap() > 0, "{row}");
+        row[changing] = 0.into();
+    }
+    assert!(
+        row["request_id"].as_str().unwrap().starts_with("req_"),
+        "{row}"
+    );
+    row["request_id"] = "".into();
+    assert_eq!(
+        row,
+        json!({
+            "id": 0, "at": "2024-01-01T00:00:00Z", "user": "bob", "actor": "", "token": 0, "peer": "127.0.0.1",
+            "action": "tools/call", "object": "native:v1", "mentor": "", "server": null, "tool": tool, "step": "",
+            "outcome": "ok", "duration_us": 0, "request_id": "", "detail": "cohortId"
+        })
+    );
 }

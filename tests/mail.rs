@@ -238,6 +238,29 @@ async fn a_welcome_counts_as_sent_only_where_a_mail_server_sends_it() {
 }
 
 #[tokio::test]
+async fn a_subject_is_one_line_whoever_wrote_it() {
+    let server = MailServer::start().await;
+    let academy = Academy::v1_with(|settings| server.set(settings)).await;
+    let arguments = json!({
+        "cohortId": "coh_xyz789", "subject": "Hi\r\nBcc: eve@example.com\r\n\r\nx", "message": "Hi", "priority": "low"
+    });
+    let tool = "send_cohort_notification";
+    let sent = academy.call(&academy.instructor, tool, arguments).await;
+    assert_eq!(sent["notice"], Value::Null);
+    eventually("the letters", async || {
+        (server.heads().len() == 15).then_some(())
+    })
+    .await;
+    for head in server.heads() {
+        assert!(
+            head.contains("Subject: Hi  Bcc: eve@example.com    x"),
+            "{head}"
+        );
+        assert!(!head.contains("\nBcc"), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_mail_server_that_cannot_be_reached_costs_no_attempt() {
     let academy = academy(Some(&format!("smtp://{}", closed_address().await))).await;
     let ids = enrollments(&academy, &["usr_456"]).await;
@@ -310,15 +333,47 @@ async fn a_mail_server_that_wants_a_sign_in_is_told_who_we_are() {
         let academy = academy(Some(&url(user))).await;
         let ids = enrollments(&academy, &["usr_456"]).await;
         academy.call(&academy.admin, SEND, wanted(&[&ids[0]])).await;
-        let admin = admin(&academy).await;
-        let row = eventually("an outcome", async || {
-            let rows = mails(&admin, "").await;
-            (rows[0]["state"] == "sent" || rows[0]["result"] != "").then(|| rows[0].clone())
-        })
-        .await;
+        let row = outcome(&admin(&academy).await).await;
         assert_eq!(row["state"], state, "{row}");
         assert!(!row.to_string().contains("wrong"), "{row}");
     }
+}
+
+#[tokio::test]
+async fn tls_begins_at_once_or_when_it_is_asked_for_and_is_believed_by_the_operators_roots() {
+    for is_implicit in [true, false] {
+        let (server, certificate) = MailServer::start_with_tls(is_implicit).await;
+        let roots = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(roots.path(), certificate).unwrap();
+        for (file, state) in [(None, "waiting"), (Some(roots.path().to_owned()), "sent")] {
+            let academy = Academy::v2_with(|settings| {
+                server.set(settings);
+                settings.egress_ca_file = file;
+            })
+            .await;
+            let ids = enrollments(&academy, &["usr_456"]).await;
+            academy.call(&academy.admin, SEND, wanted(&[&ids[0]])).await;
+            let row = outcome(&admin(&academy).await).await;
+            assert_eq!(row["state"], state, "{row}");
+        }
+        assert_eq!(server.recipients(), ["john@company.com"]);
+        let before_tls = ["EHLO", "STARTTLS", "EHLO", "STARTTLS"];
+        let clear: &[&str] = if is_implicit { &[] } else { &before_tls };
+        assert!(
+            server
+                .heard()
+                .starts_with(&clear.iter().map(ToString::to_string).collect::<Vec<_>>())
+        );
+    }
+}
+
+/// The only mail, once something came of it.
+async fn outcome(admin: &Client) -> Value {
+    eventually("an outcome", async || {
+        let rows = mails(admin, "").await;
+        (rows[0]["state"] == "sent" || rows[0]["result"] != "").then(|| rows[0].clone())
+    })
+    .await
 }
 
 #[tokio::test]
@@ -328,12 +383,7 @@ async fn a_mail_server_without_starttls_hears_nothing_secret() {
     let academy = academy(Some(&url)).await;
     let ids = enrollments(&academy, &["usr_456"]).await;
     academy.call(&academy.admin, SEND, wanted(&[&ids[0]])).await;
-    let admin = admin(&academy).await;
-    let seen = eventually("a failure", async || {
-        let rows = mails(&admin, "").await;
-        (rows[0]["result"] != "").then(|| rows[0].clone())
-    })
-    .await;
+    let seen = outcome(&admin(&academy).await).await;
     assert!(
         seen["result"]
             .as_str()
@@ -350,12 +400,7 @@ async fn a_mail_server_in_a_closed_range_is_not_dialled() {
     let academy = Academy::v2_with(|settings| settings.smtp_url = Some(server.url.clone())).await;
     let ids = enrollments(&academy, &["usr_456"]).await;
     academy.call(&academy.admin, SEND, wanted(&[&ids[0]])).await;
-    let admin = admin(&academy).await;
-    let seen = eventually("a refusal", async || {
-        let rows = mails(&admin, "").await;
-        (rows[0]["result"] != "").then(|| rows[0].clone())
-    })
-    .await;
+    let seen = outcome(&admin(&academy).await).await;
     assert!(
         seen["result"]
             .as_str()

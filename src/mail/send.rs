@@ -164,7 +164,7 @@ impl Sender {
         let builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(name, address))
-            .subject(due.subject.clone())
+            .subject(one_line(&due.subject))
             .date(UNIX_EPOCH + at)
             .message_id(Some(format!("<mail-{}@{host}>", due.id.0)));
         let text = SinglePart::plain(due.text.clone());
@@ -210,8 +210,12 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The mail server's code and words, without control characters.
+/// The mail server's code and words.
 fn short(text: &str) -> String {
-    let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    printable.take(REPLY_CHARACTERS_MAX).collect()
+    one_line(text).chars().take(REPLY_CHARACTERS_MAX).collect()
+}
+
+/// A text without control characters, so that it ends no line.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

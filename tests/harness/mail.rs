@@ -6,7 +6,13 @@ use std::sync::{Arc, Mutex};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mentor_gateway::config::Settings;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+use tokio_rustls::TlsAcceptor;
 
 pub struct MailServer {
     pub url: String,
@@ -18,8 +24,10 @@ pub struct MailServer {
 struct Seen {
     /// What it wants to be told before it takes anything.
     sign_in: Option<String>,
-    /// The recipient of each mail that it took.
-    taken: Mutex<Vec<String>>,
+    /// With what it speaks TLS, and whether from the start.
+    tls: Option<(TlsAcceptor, bool)>,
+    /// The recipient of each mail that it took, and its text.
+    taken: Mutex<Vec<(String, String)>>,
     /// The verbs that it heard.
     heard: Mutex<Vec<String>>,
     /// How often it was asked about each recipient.
@@ -40,6 +48,31 @@ impl MailServer {
         .await
     }
 
+    /// One that speaks TLS, from the start or when it is asked to; also returns its certificate.
+    pub async fn start_with_tls(is_implicit: bool) -> (Self, String) {
+        let name = ["localhost".to_owned()];
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(name).unwrap();
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)
+            .unwrap();
+        let mut server = Self::start_as(Seen {
+            tls: Some((TlsAcceptor::from(Arc::new(config)), is_implicit)),
+            ..Seen::default()
+        })
+        .await;
+        let scheme = if is_implicit {
+            "smtps"
+        } else {
+            "smtp+starttls"
+        };
+        server.url = server
+            .url
+            .replace("smtp://127.0.0.1", &format!("{scheme}://localhost"));
+        (server, cert.pem())
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "its connections end with it, or with their clients"
@@ -52,7 +85,7 @@ impl MailServer {
         let server = tokio::task::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::task::spawn(converse(stream, keep.clone()));
+                tokio::task::spawn(serve(stream, keep.clone()));
             }
         });
         Self { url, seen, server }
@@ -66,7 +99,17 @@ impl MailServer {
 
     /// To whom the mails went that it took.
     pub fn recipients(&self) -> Vec<String> {
-        self.seen.taken.lock().unwrap().clone()
+        let taken = self.seen.taken.lock().unwrap();
+        taken.iter().map(|(to, _)| to.clone()).collect()
+    }
+
+    /// The heads of the mails that it took.
+    pub fn heads(&self) -> Vec<String> {
+        let taken = self.seen.taken.lock().unwrap();
+        let heads = taken
+            .iter()
+            .map(|(_, text)| text.split_once("\n\n").unwrap().0);
+        heads.map(str::to_owned).collect()
     }
 
     /// Every verb that it heard.
@@ -82,12 +125,36 @@ impl Drop for MailServer {
 }
 
 #[expect(clippy::disallowed_types, reason = "it is the other side")]
-async fn converse(mut stream: tokio::net::TcpStream, seen: Arc<Seen>) -> Option<()> {
-    let (read, mut write) = stream.split();
-    let mut lines = BufReader::new(read).lines();
-    write.write_all(b"220 test ESMTP\r\n").await.ok()?;
+async fn serve(stream: tokio::net::TcpStream, seen: Arc<Seen>) -> Option<()> {
+    match seen.tls.clone() {
+        Some((tls, true)) => {
+            let stream = tls.accept(stream).await.ok()?;
+            converse(stream, &seen, true).await?;
+        }
+        Some((tls, false)) => {
+            let stream = converse(stream, &seen, true).await??;
+            let stream = tls.accept(stream).await.ok()?;
+            converse(stream, &seen, false).await?;
+        }
+        None => {
+            converse(stream, &seen, true).await?;
+        }
+    }
+    Some(())
+}
+
+/// Speaks until the other side goes, or until TLS is to begin, and then gives the connection back.
+async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    seen: &Seen,
+    greets: bool,
+) -> Option<Option<S>> {
+    let mut stream = BufReader::new(stream);
+    if greets {
+        stream.write_all(b"220 test ESMTP\r\n").await.ok()?;
+    }
     let mut to = String::new();
-    while let Some(line) = lines.next_line().await.ok()? {
+    while let Some(line) = line_of(&mut stream).await {
         let verb = line.split([' ', ':']).next()?.to_ascii_uppercase();
         seen.heard.lock().unwrap().push(verb.clone());
         let reply = match verb.as_str() {
@@ -95,24 +162,40 @@ async fn converse(mut stream: tokio::net::TcpStream, seen: Arc<Seen>) -> Option<
             "EHLO" => "250-test\r\n250 8BITMIME",
             "AUTH" if line.split(' ').nth(2) == seen.sign_in.as_deref() => "235 2.7.0 welcome",
             "AUTH" => "535 5.7.8 who are you",
+            "STARTTLS" if seen.tls.is_some() => {
+                stream.write_all(b"220 2.0.0 go on\r\n").await.ok()?;
+                return Some(Some(stream.into_inner()));
+            }
             "STARTTLS" => "502 5.5.1 not here",
             "RCPT" => {
                 to = line.split(['<', '>']).nth(1)?.to_owned();
-                answer_about(&seen, &to)?
+                answer_about(seen, &to)?
             }
             "DATA" => {
-                write.write_all(b"354 go on\r\n").await.ok()?;
-                while lines.next_line().await.ok()?? != "." {}
-                seen.taken.lock().unwrap().push(to.clone());
+                stream.write_all(b"354 go on\r\n").await.ok()?;
+                let mut text = String::new();
+                loop {
+                    match line_of(&mut stream).await? {
+                        line if line == "." => break,
+                        line => text += &format!("{line}\n"),
+                    }
+                }
+                seen.taken.lock().unwrap().push((to.clone(), text));
                 "250 2.0.0 taken"
             }
-            "QUIT" => return None,
+            "QUIT" => return Some(None),
             _ => "250 2.0.0 ok",
         };
         let reply = format!("{reply}\r\n");
-        write.write_all(reply.as_bytes()).await.ok()?;
+        stream.write_all(reply.as_bytes()).await.ok()?;
     }
-    None
+    Some(None)
+}
+
+async fn line_of(stream: &mut (impl AsyncBufRead + Unpin)) -> Option<String> {
+    let mut line = String::new();
+    let read = stream.read_line(&mut line).await.ok()?;
+    (read > 0).then(|| line.trim_end().to_owned())
 }
 
 fn answer_about(seen: &Seen, to: &str) -> Option<&'static str> {
