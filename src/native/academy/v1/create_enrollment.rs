@@ -85,8 +85,8 @@ pub(super) struct Enrolled {
 pub(super) struct Totals {
     total_enrolled: usize,
     /// Had their place before; left out where nobody had.
-    #[serde(skip_serializing_if = "is_none")]
-    total_existing: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_existing: Option<usize>,
     total_failed: usize,
     /// In ms.
     duration: u64,
@@ -127,10 +127,6 @@ impl RowStatus {
             Self::Failed => "failed",
         }
     }
-}
-
-fn is_none(count: &usize) -> bool {
-    *count == 0
 }
 
 /// What is owed when nobody says.
@@ -190,7 +186,7 @@ async fn many(call: &LongCall<'_>, args: &Args, rows: Vec<Row>) -> Result<Totals
         let result = one_of_many(call, args, row).await;
         match result.status {
             RowStatus::Success => totals.total_enrolled += 1,
-            RowStatus::Exists => totals.total_existing += 1,
+            RowStatus::Exists => *totals.total_existing.get_or_insert_default() += 1,
             RowStatus::Failed => totals.total_failed += 1,
         }
         call.progress().step(Step {
