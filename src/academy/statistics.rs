@@ -161,7 +161,7 @@ pub async fn most_accessed(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<
          FROM academy_accesses a
          JOIN academy_enrollments e ON e.realm_id = a.realm_id AND e.id = a.enrollment_id
          JOIN academy_materials m ON m.realm_id = a.realm_id AND m.id = a.material_id
-         WHERE a.realm_id = $1 AND e.cohort_id = $2
+         WHERE e.realm_id = $1 AND e.cohort_id = $2
          GROUP BY m.id, m.title ORDER BY times DESC, m.id LIMIT $3",
         realm,
         cohort,
@@ -222,7 +222,7 @@ pub async fn sessions(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Sessi
                 COUNT(CASE WHEN b.status = 'no_show' THEN 1 END) AS missed,
                 CAST(AVG(b.rating * 1.0) AS DOUBLE PRECISION) AS rating
          FROM academy_bookings b JOIN academy_enrollments e ON e.realm_id = b.realm_id AND e.id = b.enrollment_id
-         WHERE b.realm_id = $1 AND e.cohort_id = $2",
+         WHERE e.realm_id = $1 AND e.cohort_id = $2",
         realm,
         cohort
     )?)

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (12, include_str!("../../migrations/0012_mail.sql")),
     (13, include_str!("../../migrations/0013_own_servers.sql")),
     (14, include_str!("../../migrations/0014_audit_peer.sql")),
+    (15, include_str!("../../migrations/0015_rosters.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".
