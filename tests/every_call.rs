@@ -346,6 +346,27 @@ async fn every_call_is_refused_with_every_scope_but_its_own() {
 }
 
 #[tokio::test]
+async fn every_tool_refuses_what_it_does_not_know() {
+    for name in FACES {
+        let academy = academy(name).await;
+        for deed in deeds(name) {
+            let What::Tool(mut arguments) = deed.what.clone() else {
+                continue;
+            };
+            academy.gateway.advance(BURST);
+            arguments["nonsense"] = 1.into();
+            let refused = academy
+                .refusal(whose(&academy, &deed), deed.name, arguments)
+                .await;
+            let error = &refused["error"];
+            assert_eq!(error["code"], "VALIDATION_ERROR", "{}", deed.name);
+            let fields = json!({ "nonsense": ["Unknown field."] });
+            assert_eq!(error["details"]["fields"], fields, "{}", deed.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_call_over_the_limit_is_refused_in_the_words_of_its_face() {
     for (name, code) in [("v1", "RATE_LIMIT_EXCEEDED"), ("v2", "RATE_LIMITED")] {
         let academy = academy(name).await;

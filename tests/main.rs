@@ -33,6 +33,8 @@ mod encodings;
 mod era_bridge;
 mod errors_on_every_wire;
 mod every_call;
+mod every_example;
+mod every_refusal;
 mod every_route;
 mod every_tool;
 mod hostile_upstreams;
