@@ -129,14 +129,7 @@ impl App {
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone())
             .with_sessions(sessions_of(&config, &egress, &clock));
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
-        let flow = Flow {
-            db: db.clone(),
-            vault: vault.clone(),
-            clock: clock.clone(),
-            egress: egress.clone(),
-            public_url: config.public_url.clone(),
-            front_ends: config.allow_origin.clone(),
-        };
+        let flow = flow_of(&config, (&db, &vault, &clock), &egress);
         let files = Files::in_data_dir(&config.data_dir)?;
         let native = Arc::new(native::Server::new(native::Parts {
             db: db.clone(),
@@ -239,6 +232,22 @@ fn sessions_of(config: &Config, egress: &Egress, clock: &Clock) -> Option<Sessio
         jwks_url: issuer.jwks_url,
     };
     Some(Sessions::new(settings, egress.clone(), clock.clone()))
+}
+
+/// What signing in needs.
+fn flow_of(
+    config: &Config,
+    (db, vault, clock): (&Db, &Arc<Vault>, &Clock),
+    egress: &Egress,
+) -> Flow {
+    Flow {
+        db: db.clone(),
+        vault: vault.clone(),
+        clock: clock.clone(),
+        egress: egress.clone(),
+        public_url: config.public_url.clone(),
+        front_ends: config.allow_origin.clone(),
+    }
 }
 
 /// The audit queue, with who writes it and who deletes what is old.

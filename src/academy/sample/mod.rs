@@ -27,10 +27,10 @@ pub const V1: &str = include_str!("v1.json");
 pub const V2: &str = include_str!("v2.json");
 
 /// When [`V2`] stood so.
-const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
+pub const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
 
 /// One day, in ms.
-const DAY_MS: i64 = 86_400_000;
+pub const DAY_MS: i64 = 86_400_000;
 /// Members that are points in time and do not say so.
 const TIMES: [&str; 2] = ["registration_deadline", "active_since"];
 
@@ -103,7 +103,10 @@ pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Resu
 }
 
 /// The same with every time moved by whole days, so that what was upcoming is upcoming again.
-async fn load_moved(
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_moved(
     tx: &mut Tx,
     realm: RealmId,
     (world, days): (&str, i64),
