@@ -61,7 +61,7 @@ pub struct Settings {
         hide_env_values = true
     )]
     pub smtp_url: Option<String>,
-    /// Whom mails come from [default: `Academy <academy@localhost>`]
+    /// Whom mails come from (`Academy <academy@localhost>` by default)
     #[arg(long, global = true, env = "GATEWAY_MAIL_FROM", value_name = "ADDRESS")]
     pub mail_from: Option<String>,
     /// The issuer of session tokens for academy v2; with `--session-audience` and `--session-jwks-url`
