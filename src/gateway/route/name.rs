@@ -1,0 +1,176 @@
+//! Which of a mentor's servers has a tool, a prompt or a resource, and under which name of its own.
+
+use std::sync::Arc;
+
+use super::{Origin, Outcome, RawObject, Refusal, uri_of};
+use crate::gateway::catalog::List;
+use crate::gateway::lists::{self, Listing};
+use crate::gateway::sign_in::{answer_connected, is_connect_tool};
+use crate::gateway::view::Member;
+use crate::mcp::error::{INVALID_PARAMS, RpcError};
+use crate::mcp::raw::string;
+
+impl<'a> Origin<'a> {
+    pub(super) async fn named(self, list: List, what: &str) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let exposed = params
+            .get_str("name")
+            .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.name must be a string"))?;
+        let listing = self.listing(list, &exposed).await;
+        if let Some(found) = listing.find(&exposed) {
+            if found.item.key != exposed {
+                params.set("name", string(&found.item.key));
+            }
+            let member = &self.view.members[found.member];
+            return self
+                .call((member, Some(found.item)), params, &exposed)
+                .await;
+        }
+        let mut members = self.view.members.iter();
+        if list == List::Tools
+            && let Some(member) = members.find(|member| is_connect_tool(member, &exposed))
+        {
+            return Ok(self.result(&answer_connected(member, self.request.version)));
+        }
+        // A server whose list was never read may still have it: its prefix tells which server is meant.
+        let guess = self
+            .view
+            .members
+            .iter()
+            .find_map(|m| Some((m, m.prefix.strip(&exposed)?)));
+        match guess {
+            Some((member, name)) if never_read(member) => {
+                let name = name.to_owned();
+                params.set("name", string(&name));
+                self.call((member, None), params, &exposed).await
+            }
+            _ => Err(RpcError::new(INVALID_PARAMS, format!("Unknown {what}: {exposed}")).into()),
+        }
+    }
+
+    /// The listing; where a name is missing from it, after the first look at each server.
+    async fn listing(&self, list: List, exposed: &str) -> Arc<Listing> {
+        let listing = lists::listing(self.view, list);
+        if listing.find(exposed).is_some() || !self.view.members.iter().any(never_read) {
+            return listing;
+        }
+        lists::first_looks(self.view).await;
+        lists::listing(self.view, list)
+    }
+
+    pub(super) async fn resource(self) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let uri = uri_of(&params)?;
+        let (member, own) = self.owner_of(&uri).await?;
+        if own != uri {
+            params.set("uri", string(&own));
+        }
+        self.call((member, None), params, &uri).await
+    }
+
+    /// The server that has a URI: by its list, by its templates, or because it is the only one with resources.
+    pub(super) async fn owner_of(&self, uri: &str) -> Result<(&'a Member, String), Refusal> {
+        let listing = self.listing(List::Resources, uri).await;
+        if let Some(found) = listing.find(uri) {
+            return Ok((&self.view.members[found.member], found.item.key.clone()));
+        }
+        let templates = lists::listing(self.view, List::Templates);
+        let matching = templates
+            .all()
+            .find(|(exposed, _)| template_matches(exposed, uri));
+        if let Some((exposed, found)) = matching {
+            let added = exposed.len() - found.item.key.len();
+            return Ok((&self.view.members[found.member], uri[added..].to_owned()));
+        }
+        let mut with_resources = self.view.members.iter().filter(|member| {
+            member.snapshot().is_some_and(|snapshot| {
+                !snapshot.list(List::Resources).is_empty()
+                    || !snapshot.list(List::Templates).is_empty()
+            })
+        });
+        match (with_resources.next(), with_resources.next()) {
+            (Some(only), None) => Ok((only, uri.to_owned())),
+            _ => Err(
+                RpcError::new(INVALID_PARAMS, format!("Unknown resource: {uri}"))
+                    .with_data(serde_json::json!({ "uri": uri }))
+                    .into(),
+            ),
+        }
+    }
+
+    pub(super) async fn completion(self) -> Result<Outcome, Refusal> {
+        let mut params = self.params()?;
+        let invalid = || {
+            RpcError::new(
+                INVALID_PARAMS,
+                "params.ref must name a prompt or a resource",
+            )
+        };
+        let reference = params.get("ref").map(<[u8]>::to_vec).ok_or_else(invalid)?;
+        let mut reference = RawObject::parse(&reference).map_err(|_| invalid())?;
+        let (list, key) = match reference.get_str("type").as_deref() {
+            Some("ref/prompt") => (List::Prompts, "name"),
+            Some("ref/resource") => (List::Templates, "uri"),
+            _ => return Err(invalid().into()),
+        };
+        let exposed = reference.get_str(key).ok_or_else(invalid)?;
+        let listing = self.listing(list, &exposed).await;
+        let (member, own) = match listing.find(&exposed) {
+            Some(found) => (&self.view.members[found.member], found.item.key.clone()),
+            None if list == List::Templates => self.owner_of(&exposed).await?,
+            None => {
+                return Err(
+                    RpcError::new(INVALID_PARAMS, format!("Unknown prompt: {exposed}")).into(),
+                );
+            }
+        };
+        reference.set(key, string(&own));
+        let rewritten = reference.to_json();
+        params.set("ref", rewritten);
+        self.call((member, None), params, &exposed).await
+    }
+}
+
+fn never_read(member: &Member) -> bool {
+    member
+        .snapshot()
+        .is_none_or(|snapshot| snapshot.version == 0)
+}
+
+/// Whether a URI could come from a template (RFC 6570): its literal parts stand in it in their order.
+fn template_matches(template: &str, uri: &str) -> bool {
+    let mut rest = uri;
+    let mut literals = template
+        .split('{')
+        .map(|part| part.rsplit_once('}').map_or(part, |(_, literal)| literal));
+    let Some(first) = literals.next().and_then(|first| rest.strip_prefix(first)) else {
+        return false;
+    };
+    rest = first;
+    for literal in literals {
+        match rest.find(literal) {
+            Some(at) => rest = &rest[at + literal.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty() || template.ends_with('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::template_matches;
+
+    #[test]
+    fn a_uri_belongs_to_the_template_whose_literals_it_has() {
+        assert!(template_matches(
+            "test://item/{id}/data",
+            "test://item/7/data"
+        ));
+        assert!(template_matches("file:///{+path}", "file:///a/b"));
+        assert!(!template_matches(
+            "test://item/{id}/data",
+            "test://item/7/other"
+        ));
+        assert!(!template_matches("test://item/{id}", "other://item/7"));
+    }
+}
