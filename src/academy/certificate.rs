@@ -4,7 +4,7 @@ use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::enrollment::{Enrollment, Status};
-use super::words::Json;
+use super::json::Json;
 use super::{Actor, Error, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;

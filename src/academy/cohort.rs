@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use sqlx::FromRow;
 
-use super::words::{Json, words};
+use super::json::Json;
 use super::{Actor, Error, RealmId, Result, event};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::{Page, Tx};
+use crate::storage::{Page, Tx, words};
 
 words! {
     /// Where a cohort stands.

@@ -4,7 +4,7 @@
 use super::certificate::{self, Certificate};
 use super::cohort::Cohort;
 use super::enrollment::{self, COMPLETE, Enrollment, Status};
-use super::words::Json;
+use super::json::Json;
 use super::{Actor, Result, course, event, new_id};
 use crate::clock::{UnixMs, random_hex};
 use crate::sql;

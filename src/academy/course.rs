@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 
-use super::words::{Json, words};
+use super::json::Json;
 use super::{Error, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 words! {
     /// For whom a course is.

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::cohort::{self, Cohort, Modality};
-use super::words::{Json, words};
+use super::json::Json;
 use super::{Actor, Error, RealmId, Result, event, new_id, organization, person};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 /// One day, in ms.
 const DAY_MS: i64 = 86_400_000;

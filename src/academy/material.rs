@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::enrollment::{self, Enrollment};
-use super::words::{Json, words};
+use super::json::Json;
 use super::{Error, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 words! {
     /// What a material is.

@@ -6,13 +6,12 @@ use serde_json::{Map, Value, json};
 use super::cohort::Cohort;
 use super::enrollment::{self, Enrollment, Status};
 use super::office_hours::{Slot, Wish};
-use super::words::words;
 use super::{Actor, Error, RealmId, Result, new_id};
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::mail::{self, Letter, State};
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 /// Longest text of a letter, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;

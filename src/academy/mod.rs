@@ -10,6 +10,7 @@ pub mod enrollment;
 pub mod download;
 mod error;
 mod event;
+mod json;
 pub mod material;
 pub mod message;
 pub mod office_hours;
@@ -20,11 +21,10 @@ mod realm;
 pub mod sample;
 pub mod sandbox;
 pub mod statistics;
-mod words;
 
 pub use error::{Error, Result};
+pub use json::Json;
 pub use realm::{Actor, RealmId};
-pub use words::Json;
 
 use crate::clock::random_hex;
 

@@ -4,11 +4,10 @@ use serde::Deserialize;
 use sqlx::FromRow;
 
 use super::enrollment::Enrollment;
-use super::words::words;
 use super::{Error, RealmId, Result, new_id};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 /// Sessions that one enrollment may have booked and not yet had.
 pub const BOOKINGS_MAX: i64 = 4;

@@ -3,11 +3,10 @@
 use serde::Deserialize;
 use sqlx::FromRow;
 
-use super::words::words;
 use super::{Actor, Error, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 
 words! {
     /// How an organization is bound to the academy.

@@ -1,8 +1,5 @@
 //! Keys of people and platforms: made once, shown once, stored as a digest (design.md D8).
 
-use std::fmt;
-use std::str::FromStr;
-
 use ipnet::IpNet;
 use sqlx::FromRow;
 
@@ -11,7 +8,7 @@ use crate::clock::{UnixMs, random_bytes, random_hex};
 use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 use crate::tenant::TenantId;
 use crate::tenant::user::User;
 
@@ -25,70 +22,29 @@ impl TokenId {
     pub const SESSION: Self = Self(0);
 }
 
-/// What a key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// A person's own token.
-    Token,
-    /// A platform key of one tenant and one user.
-    Platform,
-    /// A key of the academy server v1, `aea_<scope>_…`.
-    Aea,
-    /// A key of the academy server v2, `sk_mcp_live_…`.
-    Mcp,
+words! {
+    /// What a key is for.
+    TokenKind {
+        /// A person's own token.
+        Token = "token",
+        /// A platform key of one tenant and one user.
+        Platform = "platform",
+        /// A key of the academy server v1, `aea_<scope>_…`.
+        Aea = "aea",
+        /// A key of the academy server v2, `sk_mcp_live_…`.
+        Mcp = "mcp",
+    }
 }
 
-/// Whether a key sees live or sandbox data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Environment {
-    /// The real data.
-    Live,
-    /// The sandbox, reset daily.
-    Test,
+words! {
+    /// Whether a key sees live or sandbox data.
+    Environment {
+        /// The real data.
+        Live = "live",
+        /// The sandbox, reset daily.
+        Test = "test",
+    }
 }
-
-macro_rules! words {
-    ($type:ty, $what:literal, $(($variant:path, $word:literal)),+) => {
-        impl $type {
-            /// The stored word.
-            pub fn as_str(self) -> &'static str {
-                match self { $($variant => $word),+ }
-            }
-        }
-        impl FromStr for $type {
-            type Err = String;
-            fn from_str(word: &str) -> Result<Self, String> {
-                match word { $($word => Ok($variant),)+ _ => Err(format!("{word:?} is not {}", $what)) }
-            }
-        }
-        impl TryFrom<String> for $type {
-            type Error = String;
-            fn try_from(word: String) -> Result<Self, String> {
-                word.parse()
-            }
-        }
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-words!(
-    TokenKind,
-    "a kind of token (token, platform, aea, mcp)",
-    (TokenKind::Token, "token"),
-    (TokenKind::Platform, "platform"),
-    (TokenKind::Aea, "aea"),
-    (TokenKind::Mcp, "mcp")
-);
-words!(
-    Environment,
-    "an environment (live, test)",
-    (Environment::Live, "live"),
-    (Environment::Test, "test")
-);
 
 /// A stored key, without the key.
 #[derive(Debug, Clone, FromRow)]

@@ -1,7 +1,5 @@
 //! Institutions at which a learner studied.
 
-use std::str::FromStr;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,62 +12,26 @@ use crate::clock::{Iso, UnixMs};
 use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::sql;
-use crate::storage::{StorageError, Tx};
+use crate::storage::{StorageError, Tx, words};
 
 /// Longest name, location and accreditation.
 const CHARACTERS_MAX: usize = 100;
 
-/// What kinds of institution there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum InstitutionType {
-    /// A university.
-    University,
-    /// A college.
-    College,
-    /// An institute.
-    Institute,
-    /// An academy.
-    Academy,
-    /// Anything else.
-    #[default]
-    Other,
-}
-
-/// Every kind with its word.
-const TYPES: [(InstitutionType, &str); 5] = [
-    (InstitutionType::University, "university"),
-    (InstitutionType::College, "college"),
-    (InstitutionType::Institute, "institute"),
-    (InstitutionType::Academy, "academy"),
-    (InstitutionType::Other, "other"),
-];
-
-impl InstitutionType {
-    fn as_str(self) -> &'static str {
-        let found = TYPES.iter().find(|(kind, _)| *kind == self);
-        found.map_or("other", |(_, word)| word)
-    }
-}
-
-impl FromStr for InstitutionType {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        let found = TYPES.iter().find(|(_, known)| *known == word);
-        found.map(|(kind, _)| *kind).ok_or_else(|| {
-            let words: Vec<&str> = TYPES.iter().map(|(_, word)| *word).collect();
-            format!("Must be one of: {}.", words.join(", "))
-        })
-    }
-}
-
-impl TryFrom<String> for InstitutionType {
-    type Error = String;
-
-    fn try_from(word: String) -> Result<Self, String> {
-        word.parse()
+words! {
+    /// What kinds of institution there are.
+    #[derive(Default)]
+    InstitutionType {
+        /// A university.
+        University = "university",
+        /// A college.
+        College = "college",
+        /// An institute.
+        Institute = "institute",
+        /// An academy.
+        Academy = "academy",
+        /// Anything else.
+        #[default]
+        Other = "other",
     }
 }
 

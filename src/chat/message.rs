@@ -6,9 +6,8 @@ use sqlx::FromRow;
 use super::session::SessionId;
 use crate::clock::UnixMs;
 use crate::error::Result;
-use crate::registry::words;
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx};
+use crate::storage::{Page, PageRequest, Tx, words};
 
 words! {
     /// Who said something, in the words of the clients.

@@ -1,7 +1,6 @@
 //! The outbox: mails that wait, enqueued in the transaction of what they are about, claimed by one sender at a time.
 //! Never waits for the network.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use lettre::Address;
@@ -11,7 +10,7 @@ use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx};
+use crate::storage::{Page, PageRequest, Tx, words};
 use crate::tenant::TenantId;
 
 /// Pauses after the mail server put a mail off; after the last one it has failed.
@@ -38,45 +37,17 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 #[sqlx(transparent)]
 pub struct MailId(pub i64);
 
-/// How far a mail is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It will be sent.
-    Waiting,
-    /// The mail server took it.
-    Sent,
-    /// It is not tried any more.
-    Failed,
-    /// It is of the sandbox, which nothing leaves.
-    Held,
-}
-
-/// Every state with its word.
-const STATES: [(State, &str); 4] = [
-    (State::Waiting, "waiting"),
-    (State::Sent, "sent"),
-    (State::Failed, "failed"),
-    (State::Held, "held"),
-];
-
-impl State {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        STATES
-            .iter()
-            .find(|(state, _)| *state == self)
-            .map_or("", |(_, word)| word)
-    }
-}
-
-impl FromStr for State {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        let found = STATES.iter().find(|(_, known)| *known == word);
-        found
-            .map(|(state, _)| *state)
-            .ok_or_else(|| "a mail is waiting, sent, failed or held".to_owned())
+words! {
+    /// How far a mail is.
+    State {
+        /// It will be sent.
+        Waiting = "waiting",
+        /// The mail server took it.
+        Sent = "sent",
+        /// It is not tried any more.
+        Failed = "failed",
+        /// It is of the sandbox, which nothing leaves.
+        Held = "held",
     }
 }
 

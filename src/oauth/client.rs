@@ -6,10 +6,9 @@ use sqlx::FromRow;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::registry::sealed::{CLIENT_SECRET, Change, Record};
-use crate::registry::words;
 use crate::secret::{Secret, Vault};
 use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{Tx, words};
 use crate::tenant::TenantId;
 
 words! {

@@ -10,45 +10,7 @@ pub mod keys;
 pub mod sealed;
 pub mod server;
 
-/// An enum of words that are stored and answered, some with other spellings that are understood.
-macro_rules! words {
-    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal $(| $alias:literal)*),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $type { $($(#[$variant_doc])* $variant),+ }
-
-        impl $type {
-            /// Every word that is answered, in order.
-            pub const WORDS: &[&str] = &[$($word),+];
-
-            /// The word that is stored and answered.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl std::str::FromStr for $type {
-            type Err = ();
-            fn from_str(word: &str) -> Result<Self, ()> {
-                match word { $($word $(| $alias)* => Ok(Self::$variant),)+ _ => Err(()) }
-            }
-        }
-
-        impl TryFrom<String> for $type {
-            type Error = String;
-            fn try_from(word: String) -> Result<Self, String> {
-                word.parse().map_err(|()| format!("{word:?} is not a stored word"))
-            }
-        }
-
-        impl std::fmt::Display for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use words;
+use crate::storage::words;
 
 words! {
     /// The wire protocol of an upstream MCP endpoint.

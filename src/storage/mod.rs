@@ -3,6 +3,7 @@
 
 mod migrate;
 mod page;
+mod words;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -12,6 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 pub use page::{Page, PageRequest, like};
+pub(crate) use words::words;
 
 /// Longest wait for a free connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 pub use due::{Ask, is_ending};
 
 use crate::oauth::flow::Flow;
-use crate::registry::words;
+use crate::storage::words;
 use crate::tasks::Tasks;
 
 /// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
