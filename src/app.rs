@@ -15,6 +15,7 @@ use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
 use crate::jobs;
 use crate::mail::{self, Sender};
+use crate::metrics::Metrics;
 use crate::native;
 use crate::oauth::Refresher;
 use crate::oauth::catalog::{Catalog, CatalogError};
@@ -41,6 +42,8 @@ pub struct App {
     pub auth: Authenticator,
     /// The audit queue of MCP calls.
     pub audit: AuditLog,
+    /// What operators watch.
+    pub metrics: Metrics,
     /// How many requests a key, a person and a tenant may make.
     pub limits: Limiter,
     /// The way out to the network.
@@ -124,7 +127,8 @@ impl App {
         store_catalog(&config, &db, &clock).await?;
         let limits = Limiter::new(config.redis_url.as_deref(), config.replicas, clock.clone())?;
         let tasks = Tasks::default();
-        let audit = audit_of(&config, &db, &clock, &tasks);
+        let metrics = Metrics::default();
+        let audit = audit_of(&config, (&db, &metrics), &clock, &tasks);
         let egress = way_out(&config)?;
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone())
             .with_sessions(sessions_of(&config, &egress, &clock));
@@ -171,6 +175,7 @@ impl App {
             vault,
             auth,
             audit,
+            metrics,
             limits,
             egress,
             flow,
@@ -251,8 +256,13 @@ fn flow_of(
 }
 
 /// The audit queue, with who writes it and who deletes what is old.
-fn audit_of(config: &Config, db: &Db, clock: &Clock, tasks: &Tasks) -> AuditLog {
-    let (audit, writer) = AuditLog::new(db.clone());
+fn audit_of(
+    config: &Config,
+    (db, metrics): (&Db, &Metrics),
+    clock: &Clock,
+    tasks: &Tasks,
+) -> AuditLog {
+    let (audit, writer) = AuditLog::new(db.clone(), metrics.clone());
     tasks.spawn(writer.run(tasks.late()));
     let (days, stop) = (config.audit_days, tasks.stop.clone());
     tasks.spawn(retention::run(db.clone(), clock.clone(), days, stop));

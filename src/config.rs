@@ -91,6 +91,9 @@ pub struct Settings {
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
+    /// Address and port for `/metrics`, which needs no key [default: none]
+    #[arg(long, global = true, env = "GATEWAY_METRICS_ADDR", value_name = "ADDR")]
+    pub metrics_addr: Option<SocketAddr>,
     /// The URL under which clients reach the gateway [default: `http://ADDR`]
     #[arg(long, global = true, env = "GATEWAY_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -185,6 +188,8 @@ pub struct Config {
     pub sessions: Option<SessionIssuer>,
     /// Where the service listens.
     pub addr: SocketAddr,
+    /// Where operators read the metrics.
+    pub metrics_addr: Option<SocketAddr>,
     /// The URL under which clients reach the gateway, without a slash at the end; empty: whatever it listens on.
     pub public_url: Option<String>,
     /// Ranges that may be dialled beside public addresses.
@@ -294,6 +299,7 @@ impl Settings {
             sessions,
             mail_from: mail_from.unwrap_or_else(|| DEFAULT_MAIL_FROM.to_owned()),
             addr: self.addr.or(file.addr).unwrap_or(default_addr),
+            metrics_addr: self.metrics_addr.or(file.metrics_addr),
             public_url,
             egress_allow: or_list(self.egress_allow, file.egress_allow),
             egress_ca_file: self.egress_ca_file.or(file.egress_ca_file),

@@ -11,6 +11,7 @@
 //! * [`clock`]: now and random bytes, passed in; a test sets the time.
 //! * [`tasks`]: background work that shutdown waits for.
 //! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
+//! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
 //! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
 //! * [`files`]: what people bring, kept under the digest of its content.
@@ -127,6 +128,7 @@ pub mod error;
 pub mod clock;
 pub mod tasks;
 pub mod egress;
+pub mod metrics;
 pub mod secret;
 pub mod storage;
 pub mod files;

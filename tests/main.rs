@@ -54,6 +54,7 @@ mod isolation;
 mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;
+mod metrics;
 mod page_safety;
 mod own_servers;
 mod pages;

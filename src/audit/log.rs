@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Entry, record_many};
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::storage::Db;
 
 /// Entries that wait for the writer at most; a full queue refuses calls.
@@ -26,6 +27,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 pub struct AuditLog {
     queue: Sender<Entry>,
     failing: Arc<AtomicBool>,
+    metrics: Metrics,
 }
 
 /// The other end of the queue; [`Writer::run`] empties it.
@@ -34,22 +36,25 @@ pub struct Writer {
     db: Db,
     queue: Receiver<Entry>,
     failing: Arc<AtomicBool>,
+    metrics: Metrics,
 }
 
 impl AuditLog {
-    /// A queue and its writer.
-    pub fn new(db: Db) -> (Self, Writer) {
+    /// A queue and its writer, which counts the calls among what it writes.
+    pub fn new(db: Db, metrics: Metrics) -> (Self, Writer) {
         let (sender, receiver) = mpsc::channel(QUEUE_ENTRIES_MAX);
         let failing = Arc::new(AtomicBool::new(false));
         let writer = Writer {
             db,
             queue: receiver,
             failing: failing.clone(),
+            metrics: metrics.clone(),
         };
         (
             Self {
                 queue: sender,
                 failing,
+                metrics,
             },
             writer,
         )
@@ -66,6 +71,16 @@ impl AuditLog {
         } else {
             Ok(())
         }
+    }
+
+    /// How many entries wait for the writer.
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Counts a call whose row was written elsewhere, in the transaction of what it did.
+    pub fn count(&self, entry: &Entry) {
+        count(&self.metrics, entry);
     }
 
     /// Queues one entry. A full queue drops it, and says so: `admit` refused new calls before that.
@@ -120,7 +135,9 @@ impl Writer {
             match self.try_write(group).await {
                 Ok(()) => {
                     self.failing.store(false, Ordering::Release);
-                    group.clear();
+                    for entry in group.drain(..) {
+                        count(&self.metrics, &entry);
+                    }
                 }
                 Err(error) => {
                     self.failing.store(true, Ordering::Release);
@@ -138,5 +155,13 @@ impl Writer {
         let mut tx = self.db.write().await?;
         record_many(&mut tx, group).await?;
         Ok(tx.commit().await?)
+    }
+}
+
+/// Calls are named after their MCP method, which has a slash; what REST does has a dot.
+fn count(metrics: &Metrics, entry: &Entry) {
+    if entry.action.contains('/') {
+        let micros = u64::try_from(entry.duration_us).unwrap_or_default();
+        metrics.called(&entry.action, &entry.outcome, Duration::from_micros(micros));
     }
 }

@@ -42,6 +42,13 @@ pub(super) async fn bind(addr: SocketAddr) -> Result<TcpListener, Failure> {
 /// Serves until a signal, then drains: open streams are told to end, requests under way may finish.
 pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Failure> {
     let router = http::router(app.clone());
+    if let Some(addr) = app.config.metrics_addr {
+        let listener = bind(addr).await?;
+        tracing::info!("metrics on http://{}/metrics", listener.local_addr()?);
+        let (router, stop) = (http::metrics::router(app.clone()), app.tasks.stop.clone());
+        app.tasks
+            .spawn(connections::serve(listener, router, Vec::new(), stop));
+    }
     let trusted = app.config.trust_proxy.clone();
     let cut_off = async {
         asked_to_stop().await;

@@ -18,6 +18,7 @@ pub mod endpoint;
 pub mod mcp;
 mod health;
 mod mails;
+pub mod metrics;
 mod oauth;
 mod openapi;
 mod pages;
@@ -32,7 +33,7 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use tower::Layer;
 use tower::util::MapRequestLayer;
 
@@ -41,6 +42,7 @@ use crate::app::App;
 /// Everything that the gateway answers over HTTP.
 pub fn router(app: Arc<App>) -> Router {
     // The path is brought to its canonical spelling before it is routed, so the table has one line per route.
+    let metrics = app.metrics.clone();
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
         .merge(mcp::router(app.clone()))
@@ -49,5 +51,5 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(pages::router(app.clone()))
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
-        .layer(from_fn(request_id::assign))
+        .layer(from_fn_with_state(metrics, request_id::assign))
 }

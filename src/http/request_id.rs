@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap};
 
 use crate::clock::random_uuid;
+use crate::metrics::Metrics;
 
 /// The header, on requests and answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -50,11 +51,12 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Middleware: gives every request an id and every answer the header.
-pub async fn assign(mut request: Request, next: Next) -> Response {
+/// Middleware: gives every request an id and every answer the header, and counts the answer.
+pub async fn assign(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
     let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).await;
     response.headers_mut().insert(X_REQUEST_ID, id.0);
+    metrics.answered(response.status().as_u16());
     response
 }

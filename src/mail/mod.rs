@@ -7,7 +7,7 @@ mod send;
 mod template;
 
 pub use outbox::{
-    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, State, any_due, claim,
+    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, State, any_due, by_state, claim,
     clear_sandbox, enqueue, expire, list, settle,
 };
 pub use render::{Filled, Missing};

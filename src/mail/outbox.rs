@@ -329,3 +329,15 @@ pub async fn clear_sandbox(tx: &mut Tx, tenant: TenantId) -> Result<()> {
     }
     Ok(())
 }
+
+/// How many mails of all tenants wait or have failed, by state.
+///
+/// # Errors
+/// If the database fails.
+pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(sql!(
+        tx,
+        fetch_all as (String, i64),
+        "SELECT state, COUNT(*) FROM mails WHERE state IN ('waiting', 'failed') GROUP BY state ORDER BY state"
+    )?)
+}

@@ -213,10 +213,14 @@ impl Server {
         mut tx: Tx,
     ) -> Result<(), Refusal> {
         let is_first = !deed.is_recorded.load(Ordering::Relaxed);
-        if is_first {
-            audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
+        let entry = is_first.then(|| self.entry(request, deed, "ok"));
+        if let Some(entry) = &entry {
+            audit::record(&mut tx, entry).await?;
         }
         tx.commit().await?;
+        if let Some(entry) = &entry {
+            self.audit.count(entry);
+        }
         deed.is_recorded.store(true, Ordering::Relaxed);
         Ok(())
     }

@@ -44,3 +44,17 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<Option<Conne
         tenant
     )?)
 }
+
+/// How many grants of all tenants work, and how many wait for a new sign-in, by a word for each.
+///
+/// # Errors
+/// If the database fails.
+pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(sql!(
+        tx,
+        fetch_all as (String, i64),
+        "SELECT state, COUNT(*) FROM (
+             SELECT CASE WHEN needs_reauth IS NULL THEN 'working' ELSE 'needs_reauth' END AS state FROM connected_services
+         ) AS grants GROUP BY state ORDER BY state"
+    )?)
+}

@@ -438,3 +438,15 @@ pub async fn expire(tx: &mut Tx, now: UnixMs) -> Result<u64> {
         UnixMs(now.0.saturating_sub(kept_ms))
     )?)
 }
+
+/// How many deliveries of all tenants wait or are dead, by state.
+///
+/// # Errors
+/// If the database fails.
+pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    Ok(sql!(
+        tx,
+        fetch_all as (String, i64),
+        "SELECT state, COUNT(*) FROM webhook_deliveries WHERE state IN ('waiting', 'dead') GROUP BY state ORDER BY state"
+    )?)
+}

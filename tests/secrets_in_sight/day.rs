@@ -24,6 +24,8 @@ pub struct Day {
     pub sign_in: SignIn,
     pub upstream: Upstream,
     pub base: String,
+    /// Where its metrics are.
+    pub metrics: String,
     pub admin: Client,
     pub learner: Client,
     pub service: Child,
@@ -45,9 +47,18 @@ impl Day {
         let log = tempfile::NamedTempFile::new().unwrap();
         let logging = log.reopen().unwrap();
         let process = sign_in.gateway().process_with(|command| {
-            command.env("GATEWAY_LOG", "trace").stderr(logging);
+            command
+                .env("GATEWAY_LOG", "trace")
+                .env("GATEWAY_METRICS_ADDR", "127.0.0.1:0")
+                .stderr(logging);
         });
         let (service, base) = process.await;
+        let metrics = eventually("the address of the metrics", async || {
+            let text = std::fs::read_to_string(log.path()).unwrap();
+            let (_, rest) = text.split_once("metrics on ")?;
+            rest.split_once('\n').map(|(url, _)| url.to_owned())
+        })
+        .await;
         let offering = Behaviour::stateless().with_tools(vec![plain_tool("search", "Searches.")]);
         let mut day = Self {
             admin: sign_in.stage.admin.at(&base),
@@ -55,6 +66,7 @@ impl Day {
             upstream: Upstream::start(offering).await.unwrap(),
             sign_in,
             base,
+            metrics,
             log,
             service,
             secrets: Canaries::default(),

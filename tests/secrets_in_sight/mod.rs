@@ -294,10 +294,14 @@ impl Day {
             "mcp-server-connections/",
             "/api/schema/",
             "/health/ready",
-            "/metrics",
         ] {
             self.get(&self.admin, path).await;
         }
+        let metrics = reqwest::Client::new().get(&self.metrics);
+        let metrics = self.hear(metrics).await;
+        assert_eq!(metrics.status, 200);
+        let text = String::from_utf8(metrics.bytes).unwrap();
+        assert!(text.contains("gateway_calls_total{"), "{text}");
     }
 }
 

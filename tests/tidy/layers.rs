@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("clock", ""),
     ("tasks", ""),
     ("egress", ""),
+    ("metrics", ""),
     ("secret", "clock"),
     ("storage", "error"),
     ("files", "error"),
@@ -19,7 +20,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("mcp", "error"),
     ("tenant", "clock error storage"),
     ("auth", "clock egress error secret storage tenant"),
-    ("audit", "auth clock error storage tenant"),
+    ("audit", "auth clock error metrics storage tenant"),
     ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error secret storage tenant"),
     ("webhook", "auth clock egress error registry secret storage tenant"),
@@ -34,8 +35,8 @@ const MAY_USE: &[(&str, &str)] = &[
     ("gateway", "audit auth clock credentials error mcp native oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock credentials egress error gateway learner mcp registry secret storage tasks tenant upstream"),
     ("jobs", "academy clock egress error mail oauth secret storage tasks webhook"),
-    ("app", "audit auth chat clock config egress error files gateway jobs mail native oauth rate_limit registry secret storage tasks upstream"),
-    ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
+    ("app", "audit auth chat clock config egress error files gateway jobs mail metrics native oauth rate_limit registry secret storage tasks upstream"),
+    ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp metrics native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
     ("cli", "academy app audit auth career clock config credentials egress error http learner mcp native oauth registry secret storage tasks tenant upstream"),
 ];
 

@@ -1,0 +1,136 @@
+//! What operators watch: answers, calls, how long they took, and what waits. Written as OpenMetrics text.
+//! No label has a name of a tenant, a person or a tool: each is a word of a closed set.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// The media type of [`Metrics::text`] (OpenMetrics 1.0, section 4.1).
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What every name begins with.
+const PREFIX: &str = "gateway";
+/// Upper bounds of the buckets of durations, in seconds.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answer {
+    /// `2xx` and so on.
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    method: String,
+    outcome: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    method: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Holding {
+    what: &'static str,
+    state: String,
+}
+
+/// How many there are of something in a state: what, the state, and their number.
+pub type Held = (&'static str, String, i64);
+
+/// Counters of one process. Cheap to clone; the clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    answers: Family<Answer, Counter>,
+    calls: Family<Call, Counter>,
+    durations: Family<Method, Histogram, fn() -> Histogram>,
+    registry: Registry,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let (answers, calls) = (Family::default(), Family::default());
+        let durations: Family<_, _, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(BUCKETS));
+        let mut registry = Registry::with_prefix(PREFIX);
+        registry.register(
+            "http_answers",
+            "Answers to HTTP requests, by class of status",
+            answers.clone(),
+        );
+        registry.register(
+            "calls",
+            "MCP calls by method and outcome, as in the audit",
+            calls.clone(),
+        );
+        registry.register_with_unit(
+            "call_duration",
+            "How long MCP calls took, by method",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        Self(Arc::new(Inner {
+            answers,
+            calls,
+            durations,
+            registry,
+        }))
+    }
+}
+
+impl Metrics {
+    /// Counts an answer by its status.
+    pub fn answered(&self, status: u16) {
+        let status = match status {
+            ..200 => "1xx",
+            200..300 => "2xx",
+            300..400 => "3xx",
+            400..500 => "4xx",
+            500.. => "5xx",
+        };
+        self.0.answers.get_or_create(&Answer { status }).inc();
+    }
+
+    /// Counts a call that ended: its MCP method, and what came of it in the audit's words.
+    pub fn called(&self, method: &str, outcome: &str, took: Duration) {
+        let (method, outcome) = (method.to_owned(), outcome.to_owned());
+        let duration = Method {
+            method: method.clone(),
+        };
+        self.0
+            .durations
+            .get_or_create(&duration)
+            .observe(took.as_secs_f64());
+        self.0.calls.get_or_create(&Call { method, outcome }).inc();
+    }
+
+    /// All of it as OpenMetrics text, with how many of what is held there are now, by state.
+    ///
+    /// # Errors
+    /// None that a text in memory can have.
+    pub fn text(&self, held: Vec<Held>) -> Result<String, std::fmt::Error> {
+        let counts: Family<Holding, Gauge> = Family::default();
+        for (what, state, count) in held {
+            counts.get_or_create(&Holding { what, state }).set(count);
+        }
+        let mut now = Registry::with_prefix(PREFIX);
+        now.register("held", "What waits, is done or has failed", counts);
+        let mut text = String::new();
+        encode_registry(&mut text, &self.0.registry)?;
+        encode_registry(&mut text, &now)?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+}
