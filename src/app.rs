@@ -16,6 +16,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::jobs;
 use crate::mail::{self, Sender};
 use crate::metrics::Metrics;
+use crate::model::Models;
 use crate::native;
 use crate::oauth::Refresher;
 use crate::oauth::catalog::{Catalog, CatalogError};
@@ -159,10 +160,9 @@ impl App {
         gateway.begin();
         let chat = Arc::new(Chat::new(crate::chat::Parts {
             db: db.clone(),
-            vault: vault.clone(),
             clock: clock.clone(),
             auth: auth.clone(),
-            egress: egress.clone(),
+            models: Models::new(egress.clone(), vault.clone(), config.upstream_timeout),
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));

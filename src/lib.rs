@@ -29,6 +29,7 @@
 //! * [`mail`]: templates, the one outbox, and the way to the mail server.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
+//! * [`model`]: the language models of tenants, and how one is asked.
 //! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
 //! * [`learner`]: who learners are, what they did and when, and what that comes to.
 //! * [`career`]: the career profiles of learners: companies, institutions, education, experience, resumes.
@@ -143,6 +144,7 @@ pub mod webhook;
 pub mod mail;
 pub mod oauth;
 pub mod credentials;
+pub mod model;
 pub mod academy;
 pub mod learner;
 pub mod career;

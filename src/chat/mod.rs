@@ -18,10 +18,9 @@ pub use turn::{PROMPT_BYTES_MAX, Running, Said, TURN_DEADLINE, Told, Turn};
 
 use crate::auth::{Authenticator, Caller};
 use crate::clock::Clock;
-use crate::egress::Egress;
 use crate::error::Result;
 use crate::gateway::Gateway;
-use crate::secret::Vault;
+use crate::model::Models;
 use crate::storage::Db;
 use crate::tasks::Tasks;
 use crate::tenant::mentor::{self, Mentor};
@@ -31,10 +30,9 @@ use session::Session;
 /// The parts that every turn needs.
 pub struct Chat {
     db: Db,
-    vault: Arc<Vault>,
     clock: Clock,
     auth: Authenticator,
-    egress: Egress,
+    models: Models,
     gateway: Arc<Gateway>,
     tasks: Tasks,
     generations: Generations,
@@ -44,14 +42,12 @@ pub struct Chat {
 pub struct Parts {
     /// The database.
     pub db: Db,
-    /// The master keys.
-    pub vault: Arc<Vault>,
     /// The source of time.
     pub clock: Clock,
     /// From keys to callers.
     pub auth: Authenticator,
-    /// The way out, to language models.
-    pub egress: Egress,
+    /// The way to language models.
+    pub models: Models,
     /// The way to tools.
     pub gateway: Arc<Gateway>,
     /// Background work.
@@ -80,19 +76,17 @@ impl Chat {
     pub fn new(parts: Parts) -> Self {
         let Parts {
             db,
-            vault,
             clock,
             auth,
-            egress,
+            models,
             gateway,
             tasks,
         } = parts;
         Self {
             db,
-            vault,
             clock,
             auth,
-            egress,
+            models,
             gateway,
             tasks,
             generations: Generations::default(),

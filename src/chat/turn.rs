@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Chat;
-use super::engine::model::Model;
 use super::engine::{NO_TOOLS, Out, Talk, built_in, model};
 use super::frame::Frame;
 use super::generation::{self, Generation};
@@ -21,7 +20,6 @@ use crate::clock::random_uuid;
 use crate::error::{Error, Result};
 use crate::gateway::Target;
 use crate::learner::event;
-use crate::registry::chat_model;
 use crate::tenant::mentor::Mentor;
 
 /// Longest life of one turn, a sign-in included.
@@ -218,25 +216,13 @@ impl Chat {
             toolbox,
             out,
         };
-        match self.model(turn).await? {
+        let mut tx = self.db.read().await?;
+        let model = self.models.of(&mut tx, turn.caller.tenant.id).await?;
+        drop(tx);
+        match model {
             Some(model) => model::answer(&model, &mut talk).await,
             None => built_in::answer(&mut talk).await,
         }
-    }
-
-    /// The language model of the tenant, if it has one.
-    async fn model(&self, turn: &Turn) -> Result<Option<Model>> {
-        let mut tx = self.db.read().await?;
-        let stored = chat_model::find(&mut tx, turn.caller.tenant.id).await?;
-        let Some(stored) = stored else {
-            return Ok(None);
-        };
-        Ok(Some(Model {
-            egress: self.egress.clone(),
-            url: stored.url(),
-            api_key: stored.api_key(&self.vault).map_err(Error::internal)?,
-            name: stored.model,
-        }))
     }
 
     /// The tools that this session may use, or a sentence that says why there are none.
@@ -264,12 +250,4 @@ fn keeps_history(mentor: &Mentor) -> bool {
     let settings = mentor.stored_settings();
     let switch = settings.get("disable_chathistory");
     !switch.is_some_and(|value| value == "true" || value == true)
-}
-
-/// A text, or its beginning if it is longer.
-pub(super) fn shorten(text: &str, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(bytes_max)])
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use hyper_util::client::legacy;
 
 use super::refused::{Reason, Refused};
+use crate::error::UpstreamFailureKind;
 
 /// The cause under a failure; shared, because one failed connection can fail several callers.
 pub type Cause = Arc<dyn Error + Send + Sync>;
@@ -142,6 +143,28 @@ impl Failure {
         match error.downcast::<Self>() {
             Ok(failure) => *failure,
             Err(error) => Self::Tls(Arc::from(error)),
+        }
+    }
+}
+
+/// What a failure is to callers, who learn no address and no text of the other side.
+impl From<&Failure> for UpstreamFailureKind {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Refused(_) => Self::Refused,
+            Failure::Resolve(_) | Failure::Connect(_) | Failure::Tls(_) => Self::Unreachable,
+            Failure::ConnectTimeout { .. }
+            | Failure::HeadersTimeout { .. }
+            | Failure::IdleTimeout { .. }
+            | Failure::BodyTimeout { .. } => Self::Timeout,
+            Failure::Closed(_) => Self::Closed,
+            Failure::TooLarge { .. } => Self::TooLarge,
+            Failure::Redirected { status } => Self::Http(status.as_u16()),
+            Failure::Declined { status, .. } if matches!(status.as_u16(), 401 | 403) => {
+                Self::Unauthorized
+            }
+            Failure::Declined { status, .. } => Self::Http(status.as_u16()),
+            Failure::Encoding | Failure::Protocol(_) => Self::Protocol,
         }
     }
 }

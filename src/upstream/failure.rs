@@ -88,25 +88,7 @@ impl CallFailure {
 impl From<Failure> for CallFailure {
     fn from(failure: Failure) -> Self {
         let may_have_executed = failure.sent() == Sent::Maybe;
-        let kind = match &failure {
-            Failure::Refused(_) => UpstreamFailureKind::Refused,
-            Failure::Resolve(_) | Failure::Connect(_) | Failure::Tls(_) => {
-                UpstreamFailureKind::Unreachable
-            }
-            Failure::ConnectTimeout { .. }
-            | Failure::HeadersTimeout { .. }
-            | Failure::IdleTimeout { .. }
-            | Failure::BodyTimeout { .. } => UpstreamFailureKind::Timeout,
-            Failure::Closed(_) => UpstreamFailureKind::Closed,
-            Failure::TooLarge { .. } => UpstreamFailureKind::TooLarge,
-            Failure::Redirected { status } => UpstreamFailureKind::Http(status.as_u16()),
-            Failure::Declined { status, .. } if matches!(status.as_u16(), 401 | 403) => {
-                UpstreamFailureKind::Unauthorized
-            }
-            Failure::Declined { status, .. } => UpstreamFailureKind::Http(status.as_u16()),
-            Failure::Encoding | Failure::Protocol(_) => UpstreamFailureKind::Protocol,
-        };
         tracing::debug!(failure = %failure, "upstream exchange failed");
-        Self::of(kind, may_have_executed)
+        Self::of(UpstreamFailureKind::from(&failure), may_have_executed)
     }
 }

@@ -3,7 +3,6 @@
 
 pub(super) mod built_in;
 pub(super) mod model;
-mod stream;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,13 +11,14 @@ use tokio::sync::mpsc;
 use super::frame::Frame;
 use super::message::Message;
 use super::tools::{Called, Listed, Toolbox};
-use super::turn::{Said, Told, shorten};
+use super::turn::{Said, Told};
 use crate::clock::random_uuid;
+use crate::model::shorten;
 use crate::tenant::mentor::Mentor;
 use crate::tenant::mentor::settings::{SETTINGS, value_of};
 
 /// Longest reply of one turn, in bytes; what is longer is cut.
-pub(super) const REPLY_BYTES_MAX: usize = 256 * 1024;
+const REPLY_BYTES_MAX: usize = 256 * 1024;
 /// Most of a tool's answer that a client is shown beside the reply, in bytes.
 const SHOWN_BYTES_MAX: usize = 4 * 1024;
 

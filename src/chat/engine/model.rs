@@ -1,49 +1,21 @@
-//! The engine of a language model: OpenAI-compatible Chat Completions with tool calling, streamed.
+//! The engine of a language model: Chat Completions with tool calling, streamed.
 //! Never gives a model anything of another person, nor lets it go on calling tools without end.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::stream::{Answer, Broken, ToolCall};
-use super::{REPLY_BYTES_MAX, Talk};
+use super::Talk;
 use crate::chat::message::Speaker;
 use crate::chat::tools::ServerState;
-use crate::chat::turn::shorten;
-use crate::credentials::headers::bearer;
-use crate::egress::{Egress, Limits};
-use crate::error::{Error, Result, UpstreamFailureKind};
-use crate::secret::Secret;
-use crate::upstream::CallFailure;
+use crate::error::Result;
+use crate::model::{Answer, Model, ToolCall, shorten};
 
-/// What a failure of the model is said of.
-const NAME: &str = "language model";
 /// Rounds of tool calls in one turn; after them the model must answer.
 const ROUNDS_MAX: usize = 8;
 /// Tools that a model is given; endpoints refuse more.
 const TOOLS_MAX: usize = 128;
 /// Most of a tool's answer that a model is given, in bytes.
 const RESULT_BYTES_MAX: usize = 64 * 1024;
-/// Longest wait for the beginning of an answer, and for the next piece.
-const LIMITS: Limits = Limits {
-    headers: Duration::from_secs(120),
-    idle: Duration::from_secs(60),
-};
-/// Longest whole answer of an endpoint that does not stream, and longest event of one that does, in bytes.
-const ANSWER_BYTES_MAX: usize = 4 * REPLY_BYTES_MAX;
-
-/// An endpoint to be talked to.
-pub(in crate::chat) struct Model {
-    pub(in crate::chat) egress: Egress,
-    pub(in crate::chat) url: String,
-    pub(in crate::chat) name: String,
-    pub(in crate::chat) api_key: Secret,
-}
 
 /// Answers one turn.
 ///
@@ -58,7 +30,7 @@ pub(in crate::chat) async fn answer(model: &Model, talk: &mut Talk<'_>) -> Resul
     let tools = tools(talk);
     for round in 0..=ROUNDS_MAX {
         let offered = if round < ROUNDS_MAX { &tools[..] } else { &[] };
-        let answered = model.ask_for(talk, &messages, offered).await?;
+        let answered = ask_for(model, talk, &messages, offered).await?;
         if answered.calls.is_empty() || offered.is_empty() {
             return Ok(());
         }
@@ -181,96 +153,24 @@ async fn run(talk: &mut Talk<'_>, call: &ToolCall) -> Value {
     json!({ "role": "tool", "tool_call_id": call.id, "content": content })
 }
 
-impl Model {
-    /// Sends the conversation, and says what comes back as it comes.
-    async fn ask_for(
-        &self,
-        talk: &mut Talk<'_>,
-        messages: &[Value],
-        tools: &[Value],
-    ) -> Result<Answer> {
-        let mut body = json!({ "model": self.name, "messages": messages, "stream": true });
-        if !tools.is_empty() {
-            body["tools"] = tools.into();
-        }
-        let stored = talk.mentor.stored_settings();
-        if let Some(temperature) = stored.get("llm_temperature") {
-            body["temperature"] = temperature.clone();
-        }
-        let sent = self.egress.send(self.post(&body)?, &LIMITS).await;
-        let response = sent.map_err(CallFailure::from).map_err(failed)?;
-        match response.status().as_u16() {
-            200..300 => {}
-            401 | 403 => return Err(broken(UpstreamFailureKind::Unauthorized)),
-            status => return Err(broken(UpstreamFailureKind::Http(status))),
-        }
-        let media_type = response.headers().get(CONTENT_TYPE);
-        let is_stream =
-            media_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-        let mut answer = Answer::default();
-        if !is_stream {
-            let body = response.into_body();
-            let whole = body
-                .read_to_end(ANSWER_BYTES_MAX as u64, LIMITS.headers)
-                .await;
-            let whole = whole.map_err(CallFailure::from).map_err(failed)?;
-            add(talk, &mut answer, &whole).await?;
-            return Ok(answer);
-        }
-        let mut events = response.into_body().events(ANSWER_BYTES_MAX);
-        while let Some(event) = events.next().await {
-            let event = event.map_err(CallFailure::from).map_err(failed)?;
-            if event.data.trim_ascii() == b"[DONE]" {
-                return Ok(answer);
-            }
-            if !event.data.is_empty() {
-                add(talk, &mut answer, &event.data).await?;
-            }
-        }
-        Ok(answer)
+/// Sends the conversation, and says what comes back as it comes.
+async fn ask_for(
+    model: &Model,
+    talk: &mut Talk<'_>,
+    messages: &[Value],
+    tools: &[Value],
+) -> Result<Answer> {
+    let mut body = json!({ "messages": messages, "stream": true });
+    if !tools.is_empty() {
+        body["tools"] = tools.into();
     }
-
-    fn post(&self, body: &Value) -> Result<Request<Bytes>> {
-        let refused = |_| broken(UpstreamFailureKind::Refused);
-        let destination = self.egress.check_url(&self.url).map_err(refused)?;
-        let mut request = Request::new(Bytes::from(body.to_string()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = destination.uri().clone();
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static("text/event-stream, application/json"),
-        );
-        if !self.api_key.is_empty() {
-            headers.insert(AUTHORIZATION, bearer(&self.api_key)?);
-        }
-        Ok(request)
+    let stored = talk.mentor.stored_settings();
+    if let Some(temperature) = stored.get("llm_temperature") {
+        body["temperature"] = temperature.clone();
     }
-}
-
-async fn add(talk: &mut Talk<'_>, answer: &mut Answer, json: &[u8]) -> Result<()> {
-    let text = answer.add(json).map_err(|what| {
-        broken(match what {
-            Broken::Protocol => UpstreamFailureKind::Protocol,
-            Broken::TooLarge => UpstreamFailureKind::TooLarge,
-        })
-    })?;
-    if let Some(text) = text {
+    let mut coming = model.ask(body).await?;
+    while let Some(text) = coming.next().await? {
         talk.out.say(&text).await;
     }
-    Ok(())
-}
-
-fn failed(failure: CallFailure) -> Error {
-    // A conversation that may have been read does no harm: what was asked for is only ever done here.
-    CallFailure {
-        may_have_executed: false,
-        ..failure
-    }
-    .into_error(NAME)
-}
-
-fn broken(kind: UpstreamFailureKind) -> Error {
-    CallFailure::of(kind, false).into_error(NAME)
+    Ok(coming.answer)
 }

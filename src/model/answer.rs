@@ -3,14 +3,14 @@
 
 use serde::Deserialize;
 
-use super::REPLY_BYTES_MAX;
-
-/// Tools that a model may call in one round.
-pub(super) const CALLS_MAX: usize = 16;
+/// Longest answer, in bytes: its text and what it asks to be called.
+pub(super) const TEXT_BYTES_MAX: usize = 256 * 1024;
+/// Tools that a model may call in one answer.
+const CALLS_MAX: usize = 16;
 
 /// A piece of an answer, or a whole one.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Chunk {
+struct Chunk {
     #[serde(default)]
     choices: Vec<Choice>,
     /// What some endpoints send instead of a status.
@@ -46,11 +46,13 @@ struct FunctionPart {
 
 /// A call that the model asks for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ToolCall {
-    pub(super) id: String,
-    pub(super) name: String,
+pub struct ToolCall {
+    /// Its id, for the answer to it.
+    pub id: String,
+    /// The tool.
+    pub name: String,
     /// JSON, as the model wrote it.
-    pub(super) arguments: String,
+    pub arguments: String,
 }
 
 /// What is wrong with an answer.
@@ -64,9 +66,11 @@ pub(super) enum Broken {
 
 /// An answer as far as it has come.
 #[derive(Debug, Default)]
-pub(super) struct Answer {
-    pub(super) text: String,
-    pub(super) calls: Vec<ToolCall>,
+pub struct Answer {
+    /// What the model says.
+    pub text: String,
+    /// What it asks to be called.
+    pub calls: Vec<ToolCall>,
     bytes: usize,
 }
 
@@ -116,7 +120,7 @@ impl Answer {
 
     fn count(&mut self, bytes: usize) -> Result<(), Broken> {
         self.bytes += bytes;
-        match self.bytes > REPLY_BYTES_MAX {
+        match self.bytes > TEXT_BYTES_MAX {
             true => Err(Broken::TooLarge),
             false => Ok(()),
         }
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!(answer.add(failed), Err(Broken::Protocol));
         let far = br#"{"choices":[{"delta":{"tool_calls":[{"index":99999}]}}]}"#;
         assert_eq!(answer.add(far), Err(Broken::TooLarge));
-        let long = "x".repeat(REPLY_BYTES_MAX);
+        let long = "x".repeat(TEXT_BYTES_MAX);
         let piece = format!(r#"{{"choices":[{{"delta":{{"content":"{long}"}}}}]}}"#);
         assert!(answer.add(piece.as_bytes()).is_ok());
         assert_eq!(answer.add(piece.as_bytes()), Err(Broken::TooLarge));
