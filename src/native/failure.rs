@@ -1,6 +1,6 @@
 //! Why a call got no answer: what the mechanism itself refuses, and what the nouns do.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::academy;
 use crate::error::{Error, FieldErrors};
@@ -44,6 +44,82 @@ pub struct Failure {
     pub code: &'static str,
     /// The whole answer: `{"error": {…}}`.
     pub body: Value,
+}
+
+/// A refusal as a face words it, before it stands in the face's frame.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    pub(super) message: String,
+    /// What a program can go by.
+    details: Option<Value>,
+}
+
+impl Words {
+    pub(super) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: None,
+        }
+    }
+
+    /// What the core refused; every face answers it with the same status.
+    pub(super) fn of(error: &Error, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(status_of(error), code, message)
+    }
+
+    #[must_use]
+    pub(super) fn with(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// Code, message and details, to which a face adds its own.
+    pub(super) fn to_json(&self) -> Value {
+        let mut error = json!({ "code": self.code, "message": self.message });
+        if let Some(details) = &self.details {
+            error["details"] = details.clone();
+        }
+        error
+    }
+
+    /// The failure whose answer holds this error.
+    pub(super) fn into_failure(self, error: Value) -> Failure {
+        Failure {
+            status: self.status,
+            code: self.code,
+            body: json!({ "error": error }),
+        }
+    }
+}
+
+/// One match without `_`: a new error must be given a status here.
+fn status_of(error: &Error) -> u16 {
+    match error {
+        Error::NoCredentials | Error::InvalidCredentials => 401,
+        Error::Forbidden(_) => 403,
+        Error::NotFound(_) => 404,
+        Error::Invalid(_) | Error::Malformed(_) => 400,
+        Error::TooLarge { .. } => 413,
+        Error::UnsupportedMediaType(_) => 415,
+        Error::Conflict(_) => 409,
+        Error::RateLimited { .. } => 429,
+        Error::Unavailable(_) => 503,
+        Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
+            500
+        }
+    }
+}
+
+/// Everything that is wrong, by field.
+pub(super) fn fields_of(errors: &FieldErrors) -> Value {
+    let fields = errors
+        .iter()
+        .map(|(field, messages)| (field.to_owned(), json!(messages)));
+    fields.collect::<Map<String, Value>>().into()
 }
 
 impl Refusal {

@@ -1,41 +1,37 @@
 //! How v1 spells a failure (6.3.5.4). One match without `_`: a new error must be given a code here.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::academy::Error as Academy;
 use crate::error::Error;
 use crate::native::face::Circumstances;
-use crate::native::failure::{Failure, Refusal};
+use crate::native::failure::{Failure, Refusal, Words, fields_of};
 use crate::rate_limit::Refused;
 
 /// Scopes from the strongest on: a refusal names the strongest that the key has.
 const STRENGTH: [&str; 3] = ["admin", "instructor", "learner"];
 
-type Spelled = (u16, &'static str, String, Option<Value>);
+const DENIED: &str = "INSUFFICIENT_PERMISSIONS";
+const INVALID: &str = "VALIDATION_ERROR";
+const LIMITED: &str = "RATE_LIMIT_EXCEEDED";
+const INTERNAL: &str = "INTERNAL_ERROR";
 
 /// A refusal in the words of 6.3.5.4.
 pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
-    let (status, code, message, details) = spelled(refusal);
-    let mut error = json!({ "code": code, "message": message });
-    if let Some(details) = details {
-        error["details"] = details;
-    }
+    let words = words(refusal);
+    let mut error = words.to_json();
     error["timestamp"] = at.now.0.into();
     error["requestId"] = at.request_id.into();
-    Failure {
-        status,
-        code,
-        body: json!({ "error": error }),
-    }
+    words.into_failure(error)
 }
 
 /// Code and message alone, of one row among many.
 pub(super) fn in_brief(refusal: &Refusal) -> (&'static str, String) {
-    let (_, code, message, _) = spelled(refusal);
-    (code, message)
+    let words = words(refusal);
+    (words.code, words.message)
 }
 
-fn spelled(refusal: &Refusal) -> Spelled {
+fn words(refusal: &Refusal) -> Words {
     match refusal {
         Refusal::Core(error) => core(error),
         Refusal::Academy(error) => academy(error),
@@ -46,64 +42,37 @@ fn spelled(refusal: &Refusal) -> Spelled {
     }
 }
 
-fn core(error: &Error) -> Spelled {
+fn core(error: &Error) -> Words {
+    let said = |code, message: &str| Words::of(error, code, message);
     match error {
-        Error::NoCredentials => {
-            let text = "API key is required. Include 'Authorization: Bearer <key>' header.";
-            (401, "MISSING_API_KEY", text.to_owned(), None)
-        }
-        Error::InvalidCredentials => {
-            let text = "The provided API key is invalid or has been revoked.";
-            (401, "INVALID_API_KEY", text.to_owned(), None)
-        }
-        Error::Forbidden(what) => (403, "INSUFFICIENT_PERMISSIONS", capitalized(what), None),
+        Error::NoCredentials => said(
+            "MISSING_API_KEY",
+            "API key is required. Include 'Authorization: Bearer <key>' header.",
+        ),
+        Error::InvalidCredentials => said(
+            "INVALID_API_KEY",
+            "The provided API key is invalid or has been revoked.",
+        ),
+        Error::Forbidden(what) => said(DENIED, &capitalized(what)),
         Error::NotFound(what) => not_found(what),
         Error::Invalid(errors) => {
-            let fields: Vec<(&str, &[String])> = errors.iter().collect();
-            let fields: serde_json::Map<String, Value> = fields
-                .into_iter()
-                .map(|(field, messages)| (field.to_owned(), json!(messages)))
-                .collect();
-            invalid(errors.to_string(), Some(json!({ "fields": fields })))
+            invalid(&errors.to_string()).with(json!({ "fields": fields_of(errors) }))
         }
-        Error::Malformed(what) => invalid(what.clone(), None),
-        Error::TooLarge { .. } => (
-            413,
-            "VALIDATION_ERROR",
-            capitalized(&error.to_string()),
-            None,
-        ),
-        Error::UnsupportedMediaType(_) => (
-            415,
-            "VALIDATION_ERROR",
-            capitalized(&error.to_string()),
-            None,
-        ),
-        Error::Conflict(what) => (409, "VALIDATION_ERROR", capitalized(what), None),
-        Error::RateLimited { retry_after_s } => (
-            429,
-            "RATE_LIMIT_EXCEEDED",
-            format!("Rate limit exceeded. Try again in {retry_after_s} seconds."),
-            Some(json!({ "retryAfter": retry_after_s })),
-        ),
-        Error::Unavailable(_) => (
-            503,
-            "INTERNAL_ERROR",
-            "Temporarily unavailable.".into(),
-            None,
-        ),
+        Error::Malformed(what) => invalid(what),
+        Error::TooLarge { .. } | Error::UnsupportedMediaType(_) => {
+            said(INVALID, &capitalized(&error.to_string()))
+        }
+        Error::Conflict(what) => said(INVALID, &capitalized(what)),
+        Error::RateLimited { retry_after_s } => said(LIMITED, &come_back_in(*retry_after_s))
+            .with(json!({ "retryAfter": retry_after_s })),
+        Error::Unavailable(_) => said(INTERNAL, "Temporarily unavailable."),
         Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
-            (
-                500,
-                "INTERNAL_ERROR",
-                "An unexpected error occurred.".into(),
-                None,
-            )
+            said(INTERNAL, "An unexpected error occurred.")
         }
     }
 }
 
-fn academy(error: &Academy) -> Spelled {
+fn academy(error: &Academy) -> Words {
     let message = error.to_string();
     match error {
         Academy::Core(error) => core(error),
@@ -112,73 +81,64 @@ fn academy(error: &Academy) -> Spelled {
             cohort,
             seats_total,
             seats_taken,
-        } => {
-            let details = json!({
-                "cohortId": cohort,
-                "totalSeats": seats_total,
-                "enrolledCount": seats_taken,
-                "availableSeats": seats_total - seats_taken,
-            });
-            (409, "COHORT_FULL", message, Some(details))
+        } => Words::new(409, "COHORT_FULL", message).with(json!({
+            "cohortId": cohort,
+            "totalSeats": seats_total,
+            "enrolledCount": seats_taken,
+            "availableSeats": seats_total - seats_taken,
+        })),
+        Academy::CohortClosed(_) => {
+            invalid(&message).with(json!({ "fields": { "cohortId": [message] } }))
         }
-        Academy::CohortClosed(_) => invalid(message.clone(), field("cohortId", &message)),
-        Academy::EnrollmentExists { enrollment } => {
-            let details = json!({ "enrollmentId": enrollment });
-            (409, "ENROLLMENT_EXISTS", message, Some(details))
-        }
+        Academy::EnrollmentExists { enrollment } => Words::new(409, "ENROLLMENT_EXISTS", message)
+            .with(json!({ "enrollmentId": enrollment })),
         Academy::EnrollmentExpired {
             enrollment,
             expired_at,
-        } => {
-            let details = json!({ "enrollmentId": enrollment, "expiredAt": expired_at });
-            (403, "INSUFFICIENT_PERMISSIONS", message, Some(details))
-        }
-        Academy::NotEnrolled(_) => (403, "INSUFFICIENT_PERMISSIONS", message, None),
+        } => Words::new(403, DENIED, message)
+            .with(json!({ "enrollmentId": enrollment, "expiredAt": expired_at })),
+        Academy::NotEnrolled(_) => Words::new(403, DENIED, message),
         Academy::CertificateNotAvailable { status, progress } => {
-            let details = json!({
+            Words::new(409, "CERTIFICATE_NOT_AVAILABLE", message).with(json!({
                 "enrollmentStatus": status,
                 "progressPercentage": progress,
                 "requiredPercentage": crate::academy::enrollment::COMPLETE,
-            });
-            (409, "CERTIFICATE_NOT_AVAILABLE", message, Some(details))
+            }))
         }
-        Academy::BookingConflict(_) => (409, "VALIDATION_ERROR", message, None),
+        Academy::BookingConflict(_) => Words::new(409, INVALID, message),
     }
 }
 
-fn limited(refused: &Refused) -> Spelled {
+fn limited(refused: &Refused) -> Words {
     let seconds = refused.retry_after_s();
     let rate = refused.standing.rate;
-    let details = json!({
+    Words::new(429, LIMITED, come_back_in(seconds)).with(json!({
         "limit": rate.max,
         "window": format!("{}s", rate.window.as_secs()),
         "retryAfter": seconds,
-    });
-    let message = format!("Rate limit exceeded. Try again in {seconds} seconds.");
-    (429, "RATE_LIMIT_EXCEEDED", message, Some(details))
+    }))
 }
 
-fn scope(required: &str, held: &[String]) -> Spelled {
+fn come_back_in(seconds: u64) -> String {
+    format!("Rate limit exceeded. Try again in {seconds} seconds.")
+}
+
+fn scope(required: &str, held: &[String]) -> Words {
     let holds = |scope: &&&str| held.iter().any(|known| known == **scope);
     let strongest = STRENGTH.iter().find(holds).copied().unwrap_or("no");
     let message =
         format!("This operation requires '{required}' scope. Your key has '{strongest}' scope.");
     let details = json!({ "requiredScope": required, "currentScope": strongest });
-    (403, "INSUFFICIENT_PERMISSIONS", message, Some(details))
+    Words::new(403, DENIED, message).with(details)
 }
 
-fn not_found(what: &str) -> Spelled {
+fn not_found(what: &str) -> Words {
     let message = format!("The requested {what} does not exist.");
-    (404, "RESOURCE_NOT_FOUND", message, None)
+    Words::new(404, "RESOURCE_NOT_FOUND", message)
 }
 
-fn invalid(what: String, details: Option<Value>) -> Spelled {
-    let message = format!("Input validation failed: {what}");
-    (400, "VALIDATION_ERROR", message, details)
-}
-
-fn field(name: &str, message: &str) -> Option<Value> {
-    Some(json!({ "fields": { name: [message] } }))
+fn invalid(what: &str) -> Words {
+    Words::new(400, INVALID, format!("Input validation failed: {what}"))
 }
 
 fn capitalized(fragment: &str) -> String {

@@ -18,7 +18,6 @@ use crate::academy::Actor;
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
-use crate::native::resource::{ResourceEntry, resource};
 use crate::native::tool::{Call, ToolEntry, entry, long_entry};
 use crate::rate_limit;
 
@@ -43,15 +42,6 @@ const TOOLS: &[ToolEntry] = &[
     entry::<send_cohort_notification::SendCohortNotification>(),
 ];
 
-/// The resources of 6.3.3, in its order.
-const RESOURCES: &[ResourceEntry] = &[
-    resource::<resources::Courses>(),
-    resource::<resources::Cohorts>(),
-    resource::<resources::Enrollments>(),
-    resource::<resources::CertificateOf>(),
-    resource::<resources::Organization>(),
-];
-
 /// The face.
 pub static FACE: Face = Face {
     name: "v1",
@@ -64,7 +54,7 @@ pub static FACE: Face = Face {
     key: TokenKind::Aea,
     every_scope: "",
     tools: TOOLS,
-    resources: RESOURCES,
+    resources: resources::RESOURCES,
     charges: |caller, _| rate_limit::v1(caller),
     spell: error::spell,
 };

@@ -1,43 +1,25 @@
 //! How v2 spells a failure (8.6). One match without `_`: a new error must be given a code here.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::academy::Error as Academy;
+use crate::clock::UnixMs;
 use crate::error::Error;
 use crate::native::face::Circumstances;
-use crate::native::failure::{Failure, Refusal};
+use crate::native::failure::{Failure, Refusal, Words, fields_of};
 
 /// Where a developer reads about scopes.
 const SCOPES_PAGE: &str = "https://docs.academy.com/mcp/scopes";
 
-type Spelled = (u16, &'static str, String, Option<Value>);
+const DENIED: &str = "ACCESS_DENIED";
+const INVALID: &str = "VALIDATION_ERROR";
+const LIMITED: &str = "RATE_LIMITED";
+const INTERNAL: &str = "SERVER_ERROR";
 
 /// A refusal in the words of 8.6.
 pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
-    let (status, code, message, details) = match refusal {
-        Refusal::Core(error) => core(error),
-        Refusal::Academy(error) => academy(error),
-        Refusal::Scope { required, held } => {
-            let details = json!({
-                "requiredScope": required,
-                "currentScopes": held,
-                "documentation": SCOPES_PAGE,
-            });
-            let message = format!("This tool requires the '{required}' scope");
-            (403, "SCOPE_REQUIRED", message, Some(details))
-        }
-        Refusal::Limited(refused) => {
-            let scope = refused.standing.scope;
-            let message = format!("Rate limit exceeded for scope '{scope}'");
-            (429, "RATE_LIMITED", message, None)
-        }
-        Refusal::UnknownTool(_) => not_found("tool"),
-        Refusal::UnknownResource(_) => not_found("resource"),
-    };
-    let mut error = json!({ "code": code, "message": message });
-    if let Some(details) = details {
-        error["details"] = details;
-    }
+    let words = words(refusal);
+    let mut error = words.to_json();
     error["requestId"] = format!("req_{}", at.request_id).into();
     error["timestamp"] = at.now.to_iso().into();
     if let Refusal::Limited(refused) = refusal {
@@ -50,106 +32,94 @@ pub(super) fn spell(refusal: &Refusal, at: &Circumstances<'_>) -> Failure {
             "resetAt": standing.reset_at.to_iso(),
         });
     }
-    Failure {
-        status,
-        code,
-        body: json!({ "error": error }),
+    words.into_failure(error)
+}
+
+fn words(refusal: &Refusal) -> Words {
+    match refusal {
+        Refusal::Core(error) => core(error),
+        Refusal::Academy(error) => academy(error),
+        Refusal::Scope { required, held } => {
+            let message = format!("This tool requires the '{required}' scope");
+            Words::new(403, "SCOPE_REQUIRED", message).with(json!({
+                "requiredScope": required,
+                "currentScopes": held,
+                "documentation": SCOPES_PAGE,
+            }))
+        }
+        Refusal::Limited(refused) => {
+            let scope = refused.standing.scope;
+            let message = format!("Rate limit exceeded for scope '{scope}'");
+            Words::new(429, LIMITED, message)
+        }
+        Refusal::UnknownTool(_) => not_found("tool"),
+        Refusal::UnknownResource(_) => not_found("resource"),
     }
 }
 
-fn core(error: &Error) -> Spelled {
+fn core(error: &Error) -> Words {
+    let said = |code, message: &str| Words::of(error, code, message);
     match error {
-        Error::NoCredentials | Error::InvalidCredentials => (
-            401,
-            "INVALID_API_KEY",
-            "API key not found or expired".to_owned(),
-            None,
-        ),
-        Error::Forbidden(what) => (403, "ACCESS_DENIED", (*what).to_owned(), None),
+        Error::NoCredentials | Error::InvalidCredentials => {
+            said("INVALID_API_KEY", "API key not found or expired")
+        }
+        Error::Forbidden(what) => said(DENIED, what),
         Error::NotFound(what) => not_found(what),
         Error::Invalid(errors) => {
-            let fields: Map<String, Value> = errors
-                .iter()
-                .map(|(field, messages)| (field.to_owned(), json!(messages)))
-                .collect();
-            invalid(errors.to_string(), Some(json!({ "fields": fields })))
+            invalid(&errors.to_string()).with(json!({ "fields": fields_of(errors) }))
         }
-        Error::Malformed(what) => invalid(what.clone(), None),
-        Error::TooLarge { .. } => (413, "VALIDATION_ERROR", error.to_string(), None),
-        Error::UnsupportedMediaType(_) => (415, "VALIDATION_ERROR", error.to_string(), None),
-        Error::Conflict(what) => (409, "VALIDATION_ERROR", what.clone(), None),
-        Error::RateLimited { .. } => (429, "RATE_LIMITED", "Rate limit exceeded".to_owned(), None),
-        Error::Unavailable(_) => (
-            503,
-            "SERVER_ERROR",
-            "Temporarily unavailable".to_owned(),
-            None,
-        ),
+        Error::Malformed(what) => invalid(what),
+        Error::TooLarge { .. } | Error::UnsupportedMediaType(_) => {
+            said(INVALID, &error.to_string())
+        }
+        Error::Conflict(what) => said(INVALID, what),
+        Error::RateLimited { .. } => said(LIMITED, "Rate limit exceeded"),
+        Error::Unavailable(_) => said(INTERNAL, "Temporarily unavailable"),
         Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
-            (
-                500,
-                "SERVER_ERROR",
-                "An unexpected error occurred".to_owned(),
-                None,
-            )
+            said(INTERNAL, "An unexpected error occurred")
         }
     }
 }
 
-fn academy(error: &Academy) -> Spelled {
+fn academy(error: &Academy) -> Words {
     let message = error.to_string();
     match error {
         Academy::Core(error) => core(error),
         Academy::NotYours(what) => {
             let message = format!("You do not have access to this {what}");
-            (403, "ACCESS_DENIED", message, None)
+            Words::new(403, DENIED, message)
         }
         Academy::CohortFull {
             cohort,
             seats_total,
             seats_taken,
-        } => {
-            let details = json!({
-                "cohortId": cohort,
-                "capacity": { "max": seats_total, "available": seats_total - seats_taken },
-            });
-            (409, "COHORT_FULL", message, Some(details))
-        }
+        } => Words::new(409, "COHORT_FULL", message).with(json!({
+            "cohortId": cohort,
+            "capacity": { "max": seats_total, "available": seats_total - seats_taken },
+        })),
         Academy::CohortClosed(_) | Academy::EnrollmentExists { .. } => {
-            let details = json!({ "fields": { "cohortId": [message] } });
-            invalid(error.to_string(), Some(details))
+            invalid(&message).with(json!({ "fields": { "cohortId": [message] } }))
         }
         Academy::EnrollmentExpired {
             enrollment,
             expired_at,
         } => {
-            let expired_at = crate::clock::UnixMs(*expired_at).to_iso();
-            let details = json!({ "enrollmentId": enrollment, "expiredAt": expired_at });
-            (403, "ENROLLMENT_EXPIRED", message, Some(details))
+            let expired_at = UnixMs(*expired_at).to_iso();
+            Words::new(403, "ENROLLMENT_EXPIRED", message)
+                .with(json!({ "enrollmentId": enrollment, "expiredAt": expired_at }))
         }
-        Academy::NotEnrolled(_) => (403, "ACCESS_DENIED", message, None),
-        Academy::CertificateNotAvailable { status, progress } => {
-            let details = json!({ "enrollmentStatus": status, "progress": progress });
-            (403, "ACCESS_DENIED", message, Some(details))
-        }
-        Academy::BookingConflict(_) => (409, "BOOKING_CONFLICT", message, None),
+        Academy::NotEnrolled(_) => Words::new(403, DENIED, message),
+        Academy::CertificateNotAvailable { status, progress } => Words::new(403, DENIED, message)
+            .with(json!({ "enrollmentStatus": status, "progress": progress })),
+        Academy::BookingConflict(_) => Words::new(409, "BOOKING_CONFLICT", message),
     }
 }
 
-fn not_found(what: &str) -> Spelled {
-    (
-        404,
-        "RESOURCE_NOT_FOUND",
-        format!("The requested {what} does not exist"),
-        None,
-    )
+fn not_found(what: &str) -> Words {
+    let message = format!("The requested {what} does not exist");
+    Words::new(404, "RESOURCE_NOT_FOUND", message)
 }
 
-fn invalid(what: String, details: Option<Value>) -> Spelled {
-    (
-        400,
-        "VALIDATION_ERROR",
-        format!("Invalid input parameters: {what}"),
-        details,
-    )
+fn invalid(what: &str) -> Words {
+    Words::new(400, INVALID, format!("Invalid input parameters: {what}"))
 }

@@ -19,7 +19,6 @@ use crate::academy::Actor;
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
-use crate::native::resource::{ResourceEntry, resource};
 use crate::native::tool::{Call, ToolEntry, entry};
 use crate::rate_limit;
 
@@ -37,15 +36,6 @@ const TOOLS: &[ToolEntry] = &[
     entry::<academy_admin_create_enrollment::AdminCreateEnrollment>(),
 ];
 
-/// The resources of 8.3, in its order.
-const RESOURCES: &[ResourceEntry] = &[
-    resource::<resources::Catalog>(),
-    resource::<resources::CourseDetail>(),
-    resource::<resources::UserEnrollments>(),
-    resource::<resources::Roster>(),
-    resource::<resources::Dashboard>(),
-];
-
 /// The scope that stands for every other: what `token create --scope all` gives.
 const EVERY_SCOPE: &str = "all";
 
@@ -61,7 +51,7 @@ pub static FACE: Face = Face {
     key: TokenKind::Mcp,
     every_scope: EVERY_SCOPE,
     tools: TOOLS,
-    resources: RESOURCES,
+    resources: resources::RESOURCES,
     charges: rate_limit::v2,
     spell: error::spell,
 };
