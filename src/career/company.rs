@@ -87,7 +87,7 @@ impl Record for Company {
 
     async fn read(
         _: &mut Tx,
-        _: &Learner,
+        _: Option<&Learner>,
         input: &mut Input<'_>,
         stored: Values,
     ) -> Result<Values> {

@@ -116,12 +116,12 @@ impl Record for Education {
 
     async fn read(
         tx: &mut Tx,
-        learner: &Learner,
+        learner: Option<&Learner>,
         input: &mut Input<'_>,
         stored: Values,
     ) -> Result<Values> {
         let institution = input.id("institution_id");
-        if let Some(id) = institution
+        if let (Some(id), Some(learner)) = (institution, learner)
             && Institution::rows(tx, learner, Some(id)).await?.is_empty()
         {
             input.refuse("institution_id", record::no_such(id));

@@ -113,12 +113,12 @@ impl Record for Experience {
 
     async fn read(
         tx: &mut Tx,
-        learner: &Learner,
+        learner: Option<&Learner>,
         input: &mut Input<'_>,
         stored: Values,
     ) -> Result<Values> {
         let company = input.id("company_id");
-        if let Some(id) = company
+        if let (Some(id), Some(learner)) = (company, learner)
             && Company::rows(tx, learner, Some(id)).await?.is_empty()
         {
             input.refuse("company_id", record::no_such(id));

@@ -99,7 +99,7 @@ impl Record for Institution {
 
     async fn read(
         _: &mut Tx,
-        _: &Learner,
+        _: Option<&Learner>,
         input: &mut Input<'_>,
         stored: Values,
     ) -> Result<Values> {

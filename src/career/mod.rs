@@ -16,4 +16,4 @@ pub use education::Education;
 pub use experience::Experience;
 pub use file::FILE_BYTES_MAX;
 pub use institution::{Institution, InstitutionType};
-pub use record::{Change, Record, create, delete, list, replace};
+pub use record::{Change, Record, complaints, create, delete, list, replace};

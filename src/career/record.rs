@@ -49,10 +49,10 @@ pub trait Record: Serialize + JsonSchema + Send + Sized + 'static {
     /// What a client set of it.
     fn values(&self) -> &Self::Values;
 
-    /// The values after a change; complaints go to the input.
+    /// The values after a change; complaints go to the input. Of a learner who is not known nothing is looked up.
     fn read(
         tx: &mut Tx,
-        learner: &Learner,
+        learner: Option<&Learner>,
         input: &mut Input<'_>,
         stored: Self::Values,
     ) -> impl Future<Output = Result<Self::Values>> + Send;
@@ -134,6 +134,14 @@ pub async fn replace<R: Record>(
     get::<R>(tx, learner, id).await
 }
 
+/// Everything that is wrong with a record while it is not known whose it is.
+///
+/// # Errors
+/// If the database fails.
+pub async fn complaints<R: Record>(tx: &mut Tx, change: Change) -> Result<FieldErrors> {
+    Ok(examine::<R>(tx, None, change, R::Values::default()).await?.1)
+}
+
 /// Deletes the record that `id` names.
 ///
 /// # Errors
@@ -167,12 +175,22 @@ async fn read<R: Record>(
     change: Change,
     stored: R::Values,
 ) -> Result<R::Values> {
+    let (values, errors) = examine::<R>(tx, Some(learner), change, stored).await?;
+    errors.into_result()?;
+    Ok(values)
+}
+
+async fn examine<R: Record>(
+    tx: &mut Tx,
+    learner: Option<&Learner>,
+    change: Change,
+    stored: R::Values,
+) -> Result<(R::Values, FieldErrors)> {
     let mut input = Input::new(&change.fields, change.errors);
     input.require(R::REQUIRED);
     input.refuse_unknown(&[R::FIELDS, &READ_ONLY].concat());
     let values = R::read(tx, learner, &mut input, stored).await?;
-    input.errors.into_result()?;
-    Ok(values)
+    Ok((values, input.errors))
 }
 
 /// The complaint about a number that no record of the learner has.

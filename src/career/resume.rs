@@ -95,6 +95,35 @@ pub struct Draft {
     pub errors: FieldErrors,
 }
 
+impl Draft {
+    /// Everything that is wrong with it, whoever it is about.
+    pub fn complaints(&self) -> FieldErrors {
+        let mut errors = self.errors.clone();
+        for upload in &self.uploads {
+            match (recognise(&upload.content), upload.declared) {
+                (Err(message), _) => errors.add(&upload.field, message),
+                (Ok(kind), Some(declared)) if kind.media_type != declared => {
+                    let message = format!("This is {}, not {declared}.", kind.media_type);
+                    errors.add(&upload.field, message);
+                }
+                (Ok(_), _) => {}
+            }
+        }
+        let links = self.links.as_deref().unwrap_or_default();
+        for (field, url) in links {
+            let parsed = Url::parse(url).ok().filter(|_| url.len() <= LINK_BYTES_MAX);
+            if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
+                errors.add(field, "Enter a valid URL, such as https://example.com.");
+            }
+        }
+        if links.len() > LINKS_MAX {
+            let message = format!("A resume has at most {LINKS_MAX} links.");
+            errors.add("links", message);
+        }
+        errors
+    }
+}
+
 /// Makes links for whoever asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Links<'a> {
@@ -206,7 +235,7 @@ pub async fn save(
     if stored.is_none() && must_exist {
         return Err(Error::NotFound("resume"));
     }
-    check(&draft)?;
+    draft.complaints().into_result()?;
     let links = match draft.links {
         Some(links) => links.into_iter().map(|(_, url)| url).collect(),
         None => stored.map(|row| row.links.0).unwrap_or_default(),
@@ -266,32 +295,6 @@ pub async fn file(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<StoredFile> 
         id
     )?
     .ok_or(Error::NotFound("file"))
-}
-
-fn check(draft: &Draft) -> Result<()> {
-    let mut errors = draft.errors.clone();
-    for upload in &draft.uploads {
-        match (recognise(&upload.content), upload.declared) {
-            (Err(message), _) => errors.add(&upload.field, message),
-            (Ok(kind), Some(declared)) if kind.media_type != declared => {
-                let message = format!("This is {}, not {declared}.", kind.media_type);
-                errors.add(&upload.field, message);
-            }
-            (Ok(_), _) => {}
-        }
-    }
-    let links = draft.links.as_deref().unwrap_or_default();
-    for (field, url) in links {
-        let parsed = Url::parse(url).ok().filter(|_| url.len() <= LINK_BYTES_MAX);
-        if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
-            errors.add(field, "Enter a valid URL, such as https://example.com.");
-        }
-    }
-    if links.len() > LINKS_MAX {
-        let message = format!("A resume has at most {LINKS_MAX} links.");
-        errors.add("links", message);
-    }
-    errors.into_result()
 }
 
 async fn find(tx: &mut Tx, learner: &Learner) -> Result<Option<Row>> {

@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::drf::page;
 use super::drf::reader::Reader;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
-use crate::error::{Error, FieldErrors, Result};
+use crate::error::{FieldErrors, Result};
 use crate::learner::{
     Asked, DetailQuestion, Details, Granularity, Learner, Overview, Question, Window, metrics_of,
     zone_of,
@@ -100,12 +100,14 @@ async fn overview(call: Call) -> Result<Answer> {
 async fn details(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
     let mut reader = Reader::new(&call.query);
-    let Some(username) = reader.word("username").value() else {
-        call.query.require(&["username"], &mut reader.errors);
-        reader.finish()?;
-        return Err(Error::field("username", "This field may not be blank."));
-    };
-    let learner = learner(&mut tx, &call, &username, &mut reader).await?;
+    call.query.require(&["username"], &mut reader.errors);
+    let username = reader.word("username").value();
+    if username.is_none() && !reader.errors.has("username") {
+        reader.errors.add("username", "This field may not be blank.");
+    }
+    // Where nobody is named, the rest is held against the caller's own clock, and all of it refused together.
+    let username = username.as_deref().unwrap_or(&call.caller.user.username);
+    let learner = learner(&mut tx, &call, username, &mut reader).await?;
     let metrics = text(&mut reader, "metrics");
     let metrics = metrics_of(metrics.as_deref(), &mut reader.errors);
     let series = granularity(&mut reader);

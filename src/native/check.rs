@@ -15,6 +15,14 @@ pub(super) fn complaints(schema: &Value, arguments: &Value) -> FieldErrors {
     check.errors
 }
 
+/// Whether something is wrong with this argument or inside it.
+pub(super) fn is_about(complaints: &FieldErrors, argument: &str) -> bool {
+    complaints.iter().any(|(path, _)| {
+        let inside = path.strip_prefix(argument);
+        inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    })
+}
+
 #[derive(Default)]
 struct Check {
     errors: FieldErrors,

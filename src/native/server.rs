@@ -173,16 +173,12 @@ impl Server {
         deed: &Deed<'_>,
     ) -> Result<Value, Refusal> {
         admit(request, tool.scopes)?;
-        let schema = self.inputs.get(&(request.face.name, tool.name));
-        let complaints = schema.map(|schema| check::complaints(schema, &arguments));
-        let mut complaints = complaints.unwrap_or_default();
-        if !tool.gathers {
-            std::mem::take(&mut complaints).into_result()?;
-        }
+        let (arguments, complaints) = self.examine(request.face, tool, arguments)?;
         match (tool.run, tool.access) {
             (Run::Whole(run), Access::Read) => {
                 let mut tx = self.db.read().await?;
                 let mut call = self.begin(request, &mut tx);
+                call.complaints = complaints;
                 run(&mut call, arguments).await
             }
             (Run::Whole(run), Access::Write) => {
@@ -202,6 +198,23 @@ impl Server {
                 run(&mut call, arguments).await
             }
         }
+    }
+
+    /// The arguments that fit, and what is wrong with the others; these are left to a tool that gathers.
+    fn examine(
+        &self,
+        face: &Face,
+        tool: &ToolEntry,
+        mut arguments: Value,
+    ) -> Result<(Value, FieldErrors), Refusal> {
+        let schema = self.inputs.get(&(face.name, tool.name));
+        let complaints = schema.map(|schema| check::complaints(schema, &arguments));
+        let complaints = complaints.unwrap_or_default();
+        match arguments.as_object_mut().filter(|_| tool.gathers) {
+            Some(members) => members.retain(|name, _| !check::is_about(&complaints, name)),
+            None => complaints.clone().into_result()?,
+        }
+        Ok((arguments, complaints))
     }
 
     /// Commits what was done: it and the row that says so are there together or not at all. A call has one row, which

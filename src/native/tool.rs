@@ -86,8 +86,8 @@ pub trait Tool: 'static {
     const ACCESS: Access;
     /// Whether a second call with the same arguments changes nothing more.
     const IS_IDEMPOTENT: bool = matches!(Self::ACCESS, Access::Read);
-    /// Whether it is called with arguments that do not fit too, and adds what its own rules say of the others, so that
-    /// everything that is wrong is told at once.
+    /// Whether it is called even if some of its arguments do not fit, without those, and adds what its own rules say of
+    /// the others, so that everything that is wrong is told at once.
     const GATHERS: bool = false;
     /// Whether it tells how far it is.
     const TELLS_PROGRESS: bool = false;

@@ -20,6 +20,7 @@ mod put_institution;
 mod put_user_resume;
 mod rest;
 mod use_cases;
+mod wrong_fields;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

@@ -40,6 +40,7 @@ impl Tool for GetLearnerAnalytics {
          across platforms.";
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Read;
+    const GATHERS: bool = true;
     type Args = Args;
     type Output = Overview;
 

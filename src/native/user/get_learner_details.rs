@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::spans::{DateFilter, window};
-use crate::error::FieldErrors;
 use crate::learner::{DetailQuestion, Details, Granularity, Learner, metrics_of};
 use crate::native::failure::Refusal;
 use crate::native::tool::{Access, Call, Tool};
@@ -15,7 +14,8 @@ pub(super) struct GetLearnerDetails;
 #[serde(deny_unknown_fields)]
 pub(super) struct Args {
     /// Learner username
-    username: String,
+    #[schemars(required)]
+    username: Option<String>,
     /// Start date filter (ISO 8601)
     start_date: Option<String>,
     /// End date filter (ISO 8601)
@@ -33,14 +33,16 @@ impl Tool for GetLearnerDetails {
     const DESCRIPTION: &'static str = "Get detailed learner analytics across catalog, mentor, and credential data, including per-course breakdowns.";
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Read;
+    const GATHERS: bool = true;
     type Args = Args;
     type Output = Details;
 
     async fn call(call: &mut Call<'_>, args: Args) -> Result<Details, Refusal> {
-        let learner = Learner::of(call.tx, &call.caller.user, &args.username).await?;
-        let mut errors = FieldErrors::default();
-        let metrics = metrics_of(args.metrics.as_deref(), &mut errors);
-        call.complaints = errors;
+        let caller = &call.caller.user;
+        // Where nobody is named, the rest is held against the caller's own clock, and all of it refused together.
+        let username = args.username.as_deref().unwrap_or(&caller.username);
+        let learner = Learner::of(call.tx, caller, username).await?;
+        let metrics = metrics_of(args.metrics.as_deref(), &mut call.complaints);
         let span = (args.start_date, args.end_date, args.date_filter);
         let question = DetailQuestion {
             learner: &learner,

@@ -12,6 +12,7 @@ impl Tool for PostUserResume {
     const DESCRIPTION: &'static str = "Upload a resume file. Takes a small file as base64; without a file it answers with a link to upload one.";
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Write;
+    const GATHERS: bool = true;
     type Args = Args;
     type Output = Output;
 

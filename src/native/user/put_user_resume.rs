@@ -13,6 +13,7 @@ impl Tool for PutUserResume {
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
+    const GATHERS: bool = true;
     type Args = Args;
     type Output = Output;
 

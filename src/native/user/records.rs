@@ -36,7 +36,7 @@ pub(super) async fn create<R: Record>(
     call: &mut Call<'_>,
     fields: Map<String, Value>,
 ) -> Result<R, Refusal> {
-    let (learner, change) = begin(call, fields).await?;
+    let (learner, change) = begin::<R>(call, fields).await?;
     Ok(career::create::<R>(call.tx, &learner, change, call.now).await?)
 }
 
@@ -44,21 +44,23 @@ pub(super) async fn replace<R: Record>(
     call: &mut Call<'_>,
     fields: Map<String, Value>,
 ) -> Result<R, Refusal> {
-    let (learner, change) = begin(call, fields).await?;
+    let (learner, change) = begin::<R>(call, fields).await?;
     Ok(career::replace::<R>(call.tx, &learner, change, call.now).await?)
 }
 
 /// Whose record is meant, and the record without that.
-async fn begin(
+async fn begin<R: Record>(
     call: &mut Call<'_>,
     mut fields: Map<String, Value>,
 ) -> Result<(Learner, Change), Refusal> {
     let errors = std::mem::take(&mut call.complaints);
     let username = fields.remove("username");
-    let Some(Value::String(username)) = username else {
-        // Whose rules are to be asked is not known.
-        return Err(errors.into());
-    };
-    let learner = Learner::of(call.tx, &call.caller.user, &username).await?;
-    Ok((learner, Change { fields, errors }))
+    let change = Change { fields, errors };
+    match username.as_ref().and_then(Value::as_str) {
+        Some(username) => {
+            let learner = Learner::of(call.tx, &call.caller.user, username).await?;
+            Ok((learner, change))
+        }
+        None => Err(career::complaints::<R>(call.tx, change).await?.into()),
+    }
 }

@@ -16,7 +16,8 @@ use crate::native::tool::Call;
 #[serde(deny_unknown_fields)]
 pub(super) struct Args {
     /// User's username
-    username: String,
+    #[schemars(required)]
+    username: Option<String>,
     /// Name of the file, such as "resume.pdf"
     #[schemars(length(max = 255))]
     file_name: Option<String>,
@@ -80,10 +81,16 @@ pub(super) async fn save(
     args: Args,
     must_exist: bool,
 ) -> Result<Output, Refusal> {
-    let learner = Learner::of(call.tx, &call.caller.user, &args.username).await?;
+    let wants_upload = args.content.is_none() && args.links.is_none();
+    let username = args.username.clone();
+    let draft = draft(args, std::mem::take(&mut call.complaints));
+    let Some(username) = username else {
+        return Err(draft.complaints().into());
+    };
+    let learner = Learner::of(call.tx, &call.caller.user, &username).await?;
     let links = links(call);
-    if args.content.is_none() && args.links.is_none() {
-        require_nothing_else(&args)?;
+    if wants_upload {
+        draft.complaints().into_result()?;
         let found = resume::get(call.tx, &learner, &links).await;
         let resume = match found {
             Err(crate::error::Error::NotFound(_)) if !must_exist => None,
@@ -92,7 +99,7 @@ pub(super) async fn save(
         let upload = Some(links.upload(&learner));
         return Ok(Output { resume, upload });
     }
-    let change = (draft(args), must_exist);
+    let change = (draft, must_exist);
     resume::save(call.tx, call.files, &learner, change, call.now).await?;
     let resume = resume::get(call.tx, &learner, &links).await?;
     Ok(Output {
@@ -101,36 +108,41 @@ pub(super) async fn save(
     })
 }
 
-/// A name or a type of a file that did not come is a mistake.
-fn require_nothing_else(args: &Args) -> Result<(), Refusal> {
-    let mut errors = FieldErrors::default();
-    if args.file_name.is_some() || args.file_type.is_some() {
-        errors.add("content", "This field is required with a name or a type.");
-    }
-    Ok(errors.into_result()?)
-}
-
-fn draft(args: Args) -> Draft {
-    let mut errors = FieldErrors::default();
-    let mut uploads = Vec::new();
-    if let Some(content) = &args.content {
-        if args.file_name.is_none() {
-            errors.add("file_name", "This field is required with a content.");
+/// What is to be changed, with what is wrong with it so far.
+fn draft(args: Args, mut errors: FieldErrors) -> Draft {
+    let mut require = |field: &str, message: &str| {
+        if !errors.has(field) {
+            errors.add(field, message);
         }
-        if args.file_type.is_none() {
-            errors.add("file_type", "This field is required with a content.");
-        }
-        match BASE64_STANDARD.decode(content) {
-            Ok(content) => uploads.push(Upload {
-                field: "content".to_owned(),
-                name: args.file_name.unwrap_or_default(),
-                content: content.into(),
-                is_resume: true,
-                declared: args.file_type.map(FileType::media_type),
-            }),
-            Err(_) => errors.add("content", "Must be base64."),
+    };
+    let is_named = args.file_name.is_some() || args.file_type.is_some();
+    match &args.content {
+        None if is_named => require("content", "This field is required with a name or a type."),
+        None => {}
+        Some(_) => {
+            if args.file_name.is_none() {
+                require("file_name", "This field is required with a content.");
+            }
+            if args.file_type.is_none() {
+                require("file_type", "This field is required with a content.");
+            }
         }
     }
+    let content = args.content.map(|content| BASE64_STANDARD.decode(content));
+    let upload = match content {
+        None => None,
+        Some(Ok(content)) => Some(Upload {
+            field: "content".to_owned(),
+            name: args.file_name.unwrap_or_default(),
+            content: content.into(),
+            is_resume: true,
+            declared: args.file_type.map(FileType::media_type),
+        }),
+        Some(Err(_)) => {
+            errors.add("content", "Must be base64.");
+            None
+        }
+    };
     let links = args.links.map(|links| {
         let named = links.into_iter().enumerate();
         named
@@ -138,7 +150,7 @@ fn draft(args: Args) -> Draft {
             .collect()
     });
     Draft {
-        uploads,
+        uploads: upload.into_iter().collect(),
         links,
         errors,
     }
