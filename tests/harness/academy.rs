@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::app::Gateway;
 use super::client::{Answer, Client};
 use super::mcp::{Mcp, Reply};
+use super::schema;
 
 /// 2024-01-01T00:00:00Z: just before the first cohort of v1's examples begins.
 const V1_NOW: UnixMs = UnixMs(1_704_067_200_000);
@@ -129,9 +130,11 @@ impl Academy {
         Mcp::modern(person, self.path())
     }
 
-    /// Calls a tool over MCP; the output is both structure and text.
+    /// Calls a tool over MCP; the output is both structure and text, and fits the schema.
     pub async fn call(&self, person: &Client, tool: &str, arguments: Value) -> Value {
-        output(&self.mcp(person).call(tool, arguments).await)
+        let output = output(&self.mcp(person).call(tool, arguments).await);
+        schema::assert_output(self.face, tool, &output);
+        output
     }
 
     /// Calls a tool over MCP and returns the error that it must answer, without what differs each time.
@@ -139,20 +142,26 @@ impl Academy {
         refusal(&self.mcp(person).call(tool, arguments).await)
     }
 
-    /// Calls a tool by a plain POST.
+    /// Calls a tool by a plain POST; an output fits the schema.
     pub async fn post(&self, person: &Client, tool: &str, arguments: Value) -> Answer {
         let path = format!("{}tools/{tool}", self.path());
-        person.post(&path, arguments).await
+        let answer = person.post(&path, arguments).await;
+        if answer.status == 200 {
+            schema::assert_output(self.face, tool, &answer.body);
+        }
+        answer
     }
 
-    /// Reads a resource over MCP.
+    /// Reads a resource over MCP; what it holds fits the schema.
     pub async fn read(&self, person: &Client, uri: &str) -> Value {
         let params = serde_json::json!({ "uri": uri });
         let reply = self.mcp(person).request("resources/read", params).await;
         let contents = &reply.result()["contents"][0];
         assert_eq!(contents["uri"], uri);
         assert_eq!(contents["mimeType"], "application/json");
-        serde_json::from_str(contents["text"].as_str().unwrap()).unwrap()
+        let held = serde_json::from_str(contents["text"].as_str().unwrap()).unwrap();
+        schema::assert_contents(self.face, uri, &held);
+        held
     }
 
     /// The administrator, as the academy knows them.

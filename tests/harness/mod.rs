@@ -11,6 +11,7 @@ mod mcp;
 mod oauth;
 mod pages;
 mod receiver;
+pub mod schema;
 mod sign_in;
 mod upstream;
 mod webdriver;

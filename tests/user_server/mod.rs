@@ -35,13 +35,17 @@ const NOW: &str = "2024-12-02T10:00:00Z";
 const PDF: &str = "%PDF-1.7\n%resume of bob";
 
 /// Bob's resume, as base64.
-async fn upload(academy: &Academy) -> Value {
-    let resume = json!({
+pub fn resume() -> Value {
+    json!({
         "username": "bob", "file_name": "../bob doe.exe", "file_type": "application/pdf",
         "content": BASE64_STANDARD.encode(PDF), "links": ["https://bob.example"],
-    });
+    })
+}
+
+/// Gives bob his resume.
+pub async fn upload(academy: &Academy) -> Value {
     academy
-        .call(&academy.learner, "post_user_resume", resume)
+        .call(&academy.learner, "post_user_resume", resume())
         .await
 }
 
