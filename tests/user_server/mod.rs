@@ -7,6 +7,7 @@ mod get_institution;
 mod get_learner_analytics;
 mod get_learner_details;
 mod get_user_resume;
+mod pairs;
 mod ping;
 mod post_company;
 mod post_education;
