@@ -136,6 +136,7 @@ impl App {
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
         let flow = flow_of(&config, (&db, &vault, &clock), &egress);
         let files = Files::in_data_dir(&config.data_dir)?;
+        let models = Models::new(egress.clone(), vault.clone(), config.upstream_timeout);
         let native = Arc::new(native::Server::new(native::Parts {
             db: db.clone(),
             vault: vault.clone(),
@@ -144,6 +145,7 @@ impl App {
             limits: limits.clone(),
             sends_mail: config.smtp_url.is_some(),
             files: files.clone(),
+            models: models.clone(),
         }));
         let parts = Parts {
             db: db.clone(),
@@ -162,7 +164,7 @@ impl App {
             db: db.clone(),
             clock: clock.clone(),
             auth: auth.clone(),
-            models: Models::new(egress.clone(), vault.clone(), config.upstream_timeout),
+            models,
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));

@@ -204,7 +204,7 @@ pub struct Config {
     pub oauth_catalog: Option<PathBuf>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trust_proxy: Vec<IpNet>,
-    /// Longest wait for an upstream's answer or next event.
+    /// Longest wait for an upstream's answer or next event, and of the course chat for a language model.
     pub upstream_timeout: Duration,
     /// Longest wait for open requests at shutdown.
     pub drain: Duration,

@@ -26,6 +26,7 @@ mod audit_log;
 mod client_transports;
 mod audit_retention;
 mod browser;
+mod course_chat;
 mod credential_resolution;
 mod doctor;
 mod durability;

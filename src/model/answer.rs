@@ -15,6 +15,13 @@ struct Chunk {
     choices: Vec<Choice>,
     /// What some endpoints send instead of a status.
     error: Option<serde::de::IgnoredAny>,
+    /// What the whole answer cost; of a stream only its last piece has it.
+    usage: Option<Usage>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Usage {
+    total_tokens: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +78,8 @@ pub struct Answer {
     pub text: String,
     /// What it asks to be called.
     pub calls: Vec<ToolCall>,
+    /// What question and answer cost together, if the endpoint has said so.
+    pub tokens: Option<u64>,
     bytes: usize,
 }
 
@@ -84,6 +93,10 @@ impl Answer {
         if chunk.error.is_some() {
             return Err(Broken::Protocol);
         }
+        self.tokens = chunk
+            .usage
+            .and_then(|usage| usage.total_tokens)
+            .or(self.tokens);
         // Pieces that only count tokens have no choice.
         let Some(choice) = chunk.choices.into_iter().next() else {
             return Ok(None);
@@ -144,6 +157,7 @@ mod tests {
             answer.add(piece.as_bytes()).unwrap();
         }
         assert_eq!(answer.text, "Let me look.");
+        assert_eq!(answer.tokens, Some(9));
         let call = |id: &str, name: &str, arguments: &str| ToolCall {
             id: id.into(),
             name: name.into(),

@@ -10,6 +10,8 @@ use super::failure::Refusal;
 use super::progress::Progress;
 use super::server::{Deed, Request, Server};
 use super::tool::{Call, Running};
+use crate::auth::token::Environment;
+use crate::model::Model;
 use crate::storage::Tx;
 
 /// A tool that takes its transactions itself. Its file is named after it.
@@ -55,6 +57,18 @@ impl LongCall<'_> {
     /// If the database fails.
     pub(super) async fn write(&self) -> Result<Tx, Refusal> {
         Ok(self.server.db.write().await?)
+    }
+
+    /// The language model of the caller's tenant, if it has one. The sandbox has none: nothing leaves it.
+    ///
+    /// # Errors
+    /// If the database fails, or the model's key does not open.
+    pub(super) async fn model(&self, tx: &mut Tx) -> Result<Option<Model>, Refusal> {
+        let caller = &self.request.caller;
+        match caller.environment {
+            Environment::Live => Ok(self.server.models.of(tx, caller.tenant.id).await?),
+            Environment::Test => Ok(None),
+        }
     }
 
     /// The call within a transaction, for what works in one.

@@ -20,6 +20,7 @@ use crate::clock::{Clock, Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors};
 use crate::files::Files;
 use crate::mcp::Version;
+use crate::model::Models;
 use crate::rate_limit::Limiter;
 use crate::secret::Vault;
 use crate::storage::{Db, Tx, like};
@@ -34,6 +35,7 @@ pub struct Server {
     limits: Limiter,
     sends_mail: bool,
     files: Files,
+    pub(super) models: Models,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
 }
@@ -83,6 +85,8 @@ pub struct Parts {
     pub sends_mail: bool,
     /// What people bring.
     pub files: Files,
+    /// The way to language models.
+    pub models: Models,
 }
 
 /// What a call does, for its audit row.
@@ -124,6 +128,7 @@ impl Server {
             limits: parts.limits,
             sends_mail: parts.sends_mail,
             files: parts.files,
+            models: parts.models,
             inputs: inputs.collect(),
         }
     }

@@ -29,6 +29,8 @@ pub enum Reply {
     Calls(Vec<(&'static str, &'static str)>),
     /// Says this in one piece that is no stream.
     Whole(&'static str),
+    /// The same, and what it cost in tokens.
+    Counted(&'static str, u64),
     /// Says this, and then nothing more, without an end.
     Stall(&'static str),
     /// Refuses with this status.
@@ -101,9 +103,11 @@ async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Byt
         Some(Reply::Text(pieces)) => stream(pieces.into_iter().map(said), true),
         Some(Reply::Stall(piece)) => stream([said(piece)], false),
         Some(Reply::Calls(calls)) => stream(calls.into_iter().enumerate().flat_map(called), true),
-        Some(Reply::Whole(text)) => {
-            let message = json!({ "role": "assistant", "content": text });
-            axum::Json(json!({ "choices": [{ "index": 0, "message": message }] })).into_response()
+        Some(Reply::Whole(text)) => axum::Json(whole(text)).into_response(),
+        Some(Reply::Counted(text, tokens)) => {
+            let mut answer = whole(text);
+            answer["usage"] = json!({ "total_tokens": tokens });
+            axum::Json(answer).into_response()
         }
         Some(Reply::Html) => ([(CONTENT_TYPE, "text/html")], "<html>").into_response(),
         Some(Reply::Status(status)) => StatusCode::from_u16(status)
@@ -111,6 +115,11 @@ async fn answer(State(script): State<Arc<Script>>, headers: HeaderMap, body: Byt
             .into_response(),
         None => StatusCode::NOT_IMPLEMENTED.into_response(),
     }
+}
+
+fn whole(text: &str) -> Value {
+    let message = json!({ "role": "assistant", "content": text });
+    json!({ "choices": [{ "index": 0, "message": message }] })
 }
 
 fn said(piece: &str) -> Value {

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::actor;
 use super::view::hundredths;
-use crate::academy::course_chat::{self, Source};
+use crate::academy::course_chat::{self, Page, Source};
 use crate::academy::enrollment;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::long::{LongCall, LongTool};
 
 pub(super) struct Chat;
 
@@ -35,6 +35,9 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<Vec<Chunk>>,
     metadata: Metadata,
+    /// Why the answer is not written by the language model that the tenant has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,7 +70,7 @@ struct Chunk {
 #[serde(rename_all = "camelCase")]
 #[schemars(inline)]
 struct Metadata {
-    /// Of a language model; none is asked for an answer that is drawn from the materials.
+    /// As the language model's endpoint counts them; 0 if none was asked, or it does not say.
     tokens_used: i64,
     /// In milliseconds.
     processing_time: i64,
@@ -84,30 +87,49 @@ impl From<&Source> for SourceItem {
     }
 }
 
-impl Tool for Chat {
+impl From<&Page> for Chunk {
+    fn from(page: &Page) -> Self {
+        Self {
+            text: page.body.clone(),
+            source: page.material_id.clone(),
+            page: page.page,
+        }
+    }
+}
+
+impl LongTool for Chat {
     const NAME: &'static str = "academy_chat";
     const TITLE: &'static str = "Ask the course materials";
     const DESCRIPTION: &'static str =
         "Ask questions about course content using RAG-powered chatbot";
     const SCOPES: &'static [&'static str] = &["chat:write"];
-    const ACCESS: Access = Access::Write;
     type Args = Args;
     type Output = Output;
 
-    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
-        let actor = actor(call, "admin:enrollments").await?;
-        let enrollment = enrollment::get(call.tx, &actor, &args.enrollment_id).await?;
-        enrollment.require_access("the course chat", call.now)?;
-        let asked = (args.message.as_str(), args.conversation_id.as_deref());
-        let answer = course_chat::ask(call.tx, actor.realm, &enrollment, asked, call.now).await?;
-        let chunk = |source: &Source| Chunk {
-            text: source.page.body.clone(),
-            source: source.page.material_id.clone(),
-            page: source.page.page,
+    async fn call(call: &LongCall<'_>, args: Args) -> Result<Output, Refusal> {
+        let mut tx = call.write().await?;
+        let mut within = call.within(&mut tx);
+        let actor = actor(&mut within, "admin:enrollments").await?;
+        let enrollment = enrollment::get(within.tx, &actor, &args.enrollment_id).await?;
+        enrollment.require_access("the course chat", within.now)?;
+        let message = (args.message.as_str(), args.conversation_id.as_deref());
+        let asked = course_chat::ask(within.tx, &actor, &enrollment, message, within.now).await?;
+        let model = call.model(&mut tx).await?;
+        let (mut tx, answer) = match model.filter(|_| asked.found_something()) {
+            // The question and its audit row stay, whatever comes of the answer.
+            Some(model) => {
+                call.commit(tx).await?;
+                let answer = asked.written_by(&model).await;
+                (call.write().await?, answer)
+            }
+            None => (tx, asked.drawn()),
         };
+        let within = call.within(&mut tx);
+        course_chat::answered(within.tx, actor.realm, &answer, within.now).await?;
+        call.commit(tx).await?;
         let wants_context = args.include_context.unwrap_or(false);
         Ok(Output {
-            context: wants_context.then(|| answer.sources.iter().map(chunk).collect()),
+            context: wants_context.then(|| answer.retrieved.iter().map(Into::into).collect()),
             response: Response {
                 text: answer.text,
                 confidence: hundredths(answer.confidence),
@@ -116,9 +138,10 @@ impl Tool for Chat {
             conversation_id: answer.conversation,
             message_id: answer.message,
             metadata: Metadata {
-                tokens_used: 0,
+                tokens_used: answer.tokens,
                 processing_time: answer.duration_ms,
             },
+            notice: answer.notice,
         })
     }
 }

@@ -19,14 +19,14 @@ use crate::academy::Actor;
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Call, ToolEntry, entry};
+use crate::native::tool::{Call, ToolEntry, entry, long_entry};
 use crate::rate_limit;
 
 /// The tools of 8.2, in its order.
 const TOOLS: &[ToolEntry] = &[
     entry::<academy_get_enrollments::GetEnrollments>(),
     entry::<academy_get_materials::GetMaterials>(),
-    entry::<academy_chat::Chat>(),
+    long_entry::<academy_chat::Chat>(),
     entry::<academy_get_availability::GetAvailability>(),
     entry::<academy_book_office_hours::BookOfficeHours>(),
     entry::<academy_get_certificate::GetCertificate>(),
