@@ -135,7 +135,7 @@ impl App {
             .with_sessions(sessions_of(&config, &egress, &clock));
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
         let flow = flow_of(&config, (&db, &vault, &clock), &egress);
-        let files = Files::in_data_dir(&config.data_dir)?;
+        let files = files_of(&config, &egress)?;
         let models = Models::new(egress.clone(), vault.clone(), config.upstream_timeout);
         let native = Arc::new(native::Server::new(native::Parts {
             db: db.clone(),
@@ -212,6 +212,14 @@ impl App {
     pub async fn stop(&self) {
         self.tasks.finish().await;
         self.db.close().await;
+    }
+}
+
+/// Where the settings say that files are kept.
+fn files_of(config: &Config, egress: &Egress) -> Result<Files, FilesError> {
+    match &config.bucket {
+        Some(bucket) => Files::in_bucket(bucket, egress.clone()),
+        None => Files::in_data_dir(&config.data_dir),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::files::BucketSettings;
 use crate::secret::{KeyFile, Secret, Vault};
 use crate::storage::Db;
 
@@ -16,6 +17,12 @@ use crate::storage::Db;
 const DEFAULT_ADDR: &str = "127.0.0.1:8600";
 /// Whom mails come from unless told otherwise.
 const DEFAULT_MAIL_FROM: &str = "Academy <academy@localhost>";
+/// The region of a bucket unless told otherwise.
+const DEFAULT_REGION: &str = "us-east-1";
+/// Where the number of the bucket's key stands, by the name that every tool for S3 knows.
+const BUCKET_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// Where the bucket's key stands.
+const BUCKET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 /// The file of master keys inside the data directory.
 const KEY_FILE: &str = "master.keys";
 
@@ -88,6 +95,30 @@ pub struct Settings {
         value_name = "URL"
     )]
     pub session_jwks_url: Option<String>,
+    /// The bucket that files are kept in, `s3://BUCKET/PREFIX`; its key stands in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    /// [default: the data directory]
+    #[arg(long, global = true, env = "GATEWAY_FILES_URL", value_name = "URL")]
+    pub files_url: Option<String>,
+    /// The S3-compatible service of the bucket, such as `https://s3.example` [default: Amazon's]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_FILES_ENDPOINT",
+        value_name = "URL"
+    )]
+    pub files_endpoint: Option<String>,
+    /// The region that the bucket is in [default: us-east-1]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_FILES_REGION",
+        value_name = "REGION"
+    )]
+    pub files_region: Option<String>,
+    /// The number of the bucket's key, and the key; environment only
+    #[arg(skip)]
+    #[serde(skip)]
+    pub files_key: Option<(Secret, Secret)>,
     /// Address and port to listen on [default: 127.0.0.1:8600]
     #[arg(long, global = true, env = "GATEWAY_ADDR", value_name = "ADDR")]
     pub addr: Option<SocketAddr>,
@@ -184,6 +215,8 @@ pub struct Config {
     pub smtp_url: Option<Secret>,
     /// Whom mails come from.
     pub mail_from: String,
+    /// The bucket that files are kept in; `None`: the data directory.
+    pub bucket: Option<BucketSettings>,
     /// Who issues session tokens for academy v2.
     pub sessions: Option<SessionIssuer>,
     /// Where the service listens.
@@ -285,6 +318,11 @@ impl Settings {
             self.session_audience.or(file.session_audience),
             self.session_jwks_url.or(file.session_jwks_url),
         )?;
+        let place = (
+            self.files_endpoint.or(file.files_endpoint),
+            self.files_region.or(file.files_region),
+        );
+        let bucket = bucket(self.files_url.or(file.files_url), place, self.files_key)?;
         let mail_from = self.mail_from.or(file.mail_from);
         let ms = |value: Option<u64>, default| Duration::from_millis(value.unwrap_or(default));
         Ok(Config {
@@ -296,6 +334,7 @@ impl Settings {
             redis_url: self.redis_url.or(file.redis_url),
             replicas: self.replicas.or(file.replicas).unwrap_or(1),
             smtp_url: self.smtp_url.or(file.smtp_url).map(Secret::new),
+            bucket,
             sessions,
             mail_from: mail_from.unwrap_or_else(|| DEFAULT_MAIL_FROM.to_owned()),
             addr: self.addr.or(file.addr).unwrap_or(default_addr),
@@ -313,7 +352,9 @@ impl Settings {
             ),
             drain: ms(self.drain_ms.or(file.drain_ms), 30_000),
             audit_days: self.audit_days.or(file.audit_days).unwrap_or(90),
-            master_keys: self.master_keys.or_else(master_keys_from_environment),
+            master_keys: self
+                .master_keys
+                .or_else(|| secret_of("GATEWAY_MASTER_KEYS")),
         })
     }
 }
@@ -384,6 +425,35 @@ fn sessions(
     }
 }
 
+/// A bucket comes with a key, and what is said of one needs one.
+fn bucket(
+    url: Option<String>,
+    (endpoint, region): (Option<String>, Option<String>),
+    key: Option<(Secret, Secret)>,
+) -> Result<Option<BucketSettings>, ConfigError> {
+    let Some(url) = url else {
+        return match (endpoint, region) {
+            (None, None) => Ok(None),
+            _ => Err(ConfigError::Value(
+                "--files-endpoint and --files-region are about the bucket of --files-url".into(),
+            )),
+        };
+    };
+    let key = key.or_else(|| Some((secret_of(BUCKET_KEY_ID)?, secret_of(BUCKET_KEY)?)));
+    let (key_id, key) = key.ok_or_else(|| {
+        ConfigError::Value(format!(
+            "the bucket of --files-url needs its key: set {BUCKET_KEY_ID} and {BUCKET_KEY} in the environment"
+        ))
+    })?;
+    Ok(Some(BucketSettings {
+        url,
+        endpoint,
+        region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+        key_id,
+        key,
+    }))
+}
+
 fn read_file(path: &Path) -> Result<Settings, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.into(),
@@ -399,27 +469,21 @@ fn or_list<T>(first: Vec<T>, second: Vec<T>) -> Vec<T> {
     if first.is_empty() { second } else { first }
 }
 
+/// A secret that the environment may hold.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
 )]
-fn master_keys_from_environment() -> Option<Secret> {
-    std::env::var("GATEWAY_MASTER_KEYS")
+fn secret_of(variable: &str) -> Option<Secret> {
+    std::env::var(variable)
         .ok()
         .filter(|text| !text.trim().is_empty())
         .map(Secret::new)
 }
 
 /// The key of `stdio`: `ACADEMY_API_KEY`.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the module that reads the environment"
-)]
 pub fn api_key() -> Option<Secret> {
-    std::env::var("ACADEMY_API_KEY")
-        .ok()
-        .filter(|key| !key.is_empty())
-        .map(Secret::new)
+    secret_of("ACADEMY_API_KEY")
 }
 
 /// The log filter: `GATEWAY_LOG`, default `info`.

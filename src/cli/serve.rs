@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::{Failure, say};
-use crate::app::App;
+use crate::app::{App, StartError};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::files::FilesError;
 use crate::http::{self, connections};
 
 /// Run the service
@@ -24,11 +25,23 @@ impl Serve {
         let listener = bind(config.addr).await?;
         let app = App::start(config, Clock::default()).await?;
         app.offer_own_servers().await?;
+        look_at_files(&app).await?;
         say(format_args!(
             "listening on http://{}",
             listener.local_addr()?
         ));
         serve(app, listener).await
+    }
+}
+
+/// A bucket that is not ours to write to ends the start; one that does not answer may do so later.
+async fn look_at_files(app: &App) -> Result<(), StartError> {
+    match app.files.check().await {
+        Err(error @ FilesError::Store(_)) if app.config.bucket.is_some() => {
+            tracing::warn!(error = %Failure::from(StartError::from(error)), "files cannot be kept or read for now");
+            Ok(())
+        }
+        checked => Ok(checked?),
     }
 }
 

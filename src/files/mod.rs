@@ -1,6 +1,9 @@
 //! Files that people bring, kept under the digest of their content, outside the database.
 //! Knows nothing of whose they are; never overwrites and never lists.
 
+mod bucket;
+
+use std::error::Error as _;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +13,15 @@ use object_store::local::LocalFileSystem;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, path};
 use sha2::{Digest, Sha256};
 
+use crate::egress::{Egress, Refused};
 use crate::error::{Error, Result};
+
+pub use bucket::BucketSettings;
 
 /// The folder of the data directory in which files lie.
 const FOLDER: &str = "files";
+/// What is written to see whether anything can be.
+const PROBE: &str = "probe";
 
 /// Where files are kept. Cheap to clone.
 #[derive(Clone)]
@@ -31,9 +39,36 @@ pub enum FilesError {
     /// The folder cannot be made.
     #[error("cannot make the folder for files")]
     Folder(#[source] std::io::Error),
-    /// The folder cannot be used.
-    #[error("cannot keep files")]
-    Store(#[from] StoreError),
+    /// The bucket is not named as one is.
+    #[error("{0:?} is no bucket: write s3://BUCKET or s3://BUCKET/PREFIX")]
+    Url(String),
+    /// The service of the bucket may not be dialled.
+    #[error("{0:?} may not be dialled: write https://HOST, or open its range with --egress-allow")]
+    Endpoint(String, #[source] Refused),
+    /// The service does not take our key, or not for this.
+    #[error(
+        "the service refuses the key: compare AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and let it write to the bucket"
+    )]
+    Denied,
+    /// There is no such bucket.
+    #[error("the bucket is not there: compare --files-url, --files-endpoint and --files-region")]
+    NoBucket,
+    /// The store cannot be used.
+    #[error("the place of files cannot be used")]
+    Store(#[source] StoreError),
+}
+
+impl From<StoreError> for FilesError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // What the service says of it names the key.
+            StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
+                Self::Denied
+            }
+            StoreError::NotFound { .. } => Self::NoBucket,
+            error => Self::Store(error),
+        }
+    }
 }
 
 impl Files {
@@ -48,22 +83,39 @@ impl Files {
         Ok(Self(Arc::new(store)))
     }
 
+    /// Files in a bucket, which is reached through `egress`.
+    ///
+    /// # Errors
+    /// If the settings make no sense, or the service may not be dialled.
+    pub fn in_bucket(settings: &BucketSettings, egress: Egress) -> Result<Self, FilesError> {
+        Ok(Self(bucket::open(settings, egress)?.into()))
+    }
+
+    /// Whether files can be kept: writes an empty one.
+    ///
+    /// # Errors
+    /// If it is refused, or nobody answers.
+    pub async fn check(&self) -> Result<(), FilesError> {
+        self.0.put(&PROBE.into(), Bytes::new().into()).await?;
+        Ok(())
+    }
+
     /// Keeps a content for an owner, and returns its digest. The same content is kept once.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// `Unavailable` if it cannot be written now.
     pub async fn put(&self, owner: i64, content: Bytes) -> Result<String> {
         let digest = Sha256::digest(&content);
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let kept = self.0.put(&place(owner, &digest), content.into()).await;
-        kept.map_err(Error::internal)?;
+        kept.map_err(unavailable)?;
         Ok(digest)
     }
 
     /// The content with this digest.
     ///
     /// # Errors
-    /// `NotFound` if the owner has none such.
+    /// `NotFound` if the owner has none such, `Unavailable` if nobody can tell now.
     pub async fn get(&self, owner: i64, digest: &str) -> Result<Bytes> {
         let found = match self.0.get(&place(owner, digest)).await {
             Ok(found) => found.bytes().await,
@@ -71,18 +123,18 @@ impl Files {
         };
         found.map_err(|error| match error {
             StoreError::NotFound { .. } => Error::NotFound("file"),
-            error => Error::internal(error),
+            error => unavailable(error),
         })
     }
 
     /// Forgets a content; one that is not there is forgotten already.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// `Unavailable` if it cannot be removed now.
     pub async fn delete(&self, owner: i64, digest: &str) -> Result<()> {
         match self.0.delete(&place(owner, digest)).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(Error::internal(error)),
+            Err(error) => Err(unavailable(error)),
         }
     }
 }
@@ -90,4 +142,12 @@ impl Files {
 /// Owners are apart: who brings a file learns nothing of who has it already.
 fn place(owner: i64, digest: &str) -> path::Path {
     path::Path::from(format!("{owner}/{digest}"))
+}
+
+/// Says why in the log; the caller can only come again.
+fn unavailable(error: StoreError) -> Error {
+    let error = FilesError::from(error);
+    let cause = error.source().map(ToString::to_string);
+    tracing::error!(%error, cause, "a file could not be kept or read");
+    Error::Unavailable("files")
 }

@@ -2,6 +2,7 @@
 
 mod academy;
 mod app;
+mod bucket;
 mod canary;
 mod chat;
 mod client;
@@ -18,6 +19,7 @@ mod webdriver;
 
 pub use academy::Academy;
 pub use app::{Gateway, PUBLIC_SERVER};
+pub use bucket::Bucket;
 pub use canary::{Canaries, Written, rows_of, written_below};
 pub use chat::{
     Chat, begun, connect as connect_socket, connected, plain, refusal, session, text_of,
