@@ -139,7 +139,9 @@ pub async fn replace<R: Record>(
 /// # Errors
 /// If the database fails.
 pub async fn complaints<R: Record>(tx: &mut Tx, change: Change) -> Result<FieldErrors> {
-    Ok(examine::<R>(tx, None, change, R::Values::default()).await?.1)
+    Ok(examine::<R>(tx, None, change, R::Values::default())
+        .await?
+        .1)
 }
 
 /// Deletes the record that `id` names.

@@ -103,7 +103,9 @@ async fn details(call: Call) -> Result<Answer> {
     call.query.require(&["username"], &mut reader.errors);
     let username = reader.word("username").value();
     if username.is_none() && !reader.errors.has("username") {
-        reader.errors.add("username", "This field may not be blank.");
+        reader
+            .errors
+            .add("username", "This field may not be blank.");
     }
     // Where nobody is named, the rest is held against the caller's own clock, and all of it refused together.
     let username = username.as_deref().unwrap_or(&call.caller.user.username);

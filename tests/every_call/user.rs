@@ -80,7 +80,9 @@ fn calls() -> Vec<(&'static str, Value)> {
         ),
         (
             "put_experience",
-            with(json!({ "id": 1, "company_id": 1, "title": "Analyst", "start_date": "2016-07-02" })),
+            with(
+                json!({ "id": 1, "company_id": 1, "title": "Analyst", "start_date": "2016-07-02" }),
+            ),
         ),
         (
             "get_learner_analytics",

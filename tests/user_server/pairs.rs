@@ -154,19 +154,14 @@ async fn a_tool_and_its_endpoint_refuse_the_same_fields() {
         let mut wrong: Map<String, Value> = wrong.collect();
         wrong.insert("nonsense".into(), json!(1));
         let path = endpoint.split_once(' ').unwrap();
-        let place = path
-            .1
-            .replace("{org}", "acme")
-            .replace("{username}", "bob");
+        let place = path.1.replace("{org}", "acme").replace("{username}", "bob");
         let request = academy
             .learner
             .request(path.0.parse().unwrap(), &place)
             .json(&wrong);
         let of_rest = send(request).await.expect(400);
         wrong.insert("username".into(), "bob".into());
-        let of_tool = academy
-            .refusal(&academy.learner, tool, wrong.into())
-            .await;
+        let of_tool = academy.refusal(&academy.learner, tool, wrong.into()).await;
         let names = |fields: &Value| -> Vec<String> {
             fields.as_object().unwrap().keys().cloned().collect()
         };

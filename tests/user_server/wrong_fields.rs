@@ -10,7 +10,8 @@ use crate::harness::Academy;
 const REQUIRED: &str = "This field is required.";
 const URL: &str = "Enter a valid URL, such as https://example.com.";
 const DATE: &str = "Enter a date that exists, as YYYY-MM-DD.";
-const DAY: &str = "Enter a day that exists, as YYYY-MM-DD, or a time with an offset, as 2026-11-21T00:00:00Z.";
+const DAY: &str =
+    "Enter a day that exists, as YYYY-MM-DD, or a time with an offset, as 2026-11-21T00:00:00Z.";
 const METRICS: &str =
     "Must be some of: courses, programs, pathways, mentors, skills, credentials, time_spent.";
 
@@ -111,7 +112,8 @@ async fn the_same_is_said_of_somebody_who_is_named() {
 #[tokio::test]
 async fn figures_are_refused_with_everything_that_is_wrong_in_the_question() {
     let academy = Academy::user().await;
-    let question = json!({ "username": 5, "limit": 0, "start_date": "2025-02-30", "end_date": "soon" });
+    let question =
+        json!({ "username": 5, "limit": 0, "start_date": "2025-02-30", "end_date": "soon" });
     let fields = json!({
         "username": ["Must be a string."], "limit": ["Must be at least 1."], "start_date": [DAY], "end_date": [DAY],
     });
