@@ -296,13 +296,18 @@ pub async fn create(
     check(tx, actor, grant).await?;
     let realm = actor.realm;
     // The seat comes first: it is the row at which those who ask at once queue.
-    let cohort = cohort::take_seat(tx, realm, grant.cohort, now).await?;
+    let seat = match cohort::take_seat(tx, realm, grant.cohort, now).await {
+        Err(error @ Error::Core(_)) => return Err(error),
+        seat => seat,
+    };
     let existing = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
     if let Some(existing) = existing.filter(|row| row.status != Status::Withdrawn) {
         return Err(Error::EnrollmentExists {
             enrollment: existing.id,
         });
     }
+    // Whoever has a place hears that first, so that asking again goes on in a cohort that has filled up meanwhile.
+    let cohort = seat?;
     let status = match grant.payment {
         Payment::Pending => Status::Pending,
         Payment::Paid | Payment::Waived => Status::Active,

@@ -154,6 +154,22 @@ async fn every_row_has_its_result_and_none_is_doubled() {
 }
 
 #[tokio::test]
+async fn whoever_has_a_place_is_told_so_in_a_full_cohort_too() {
+    let academy = Academy::v1().await;
+    let rows = people(&academy, 2).await;
+    let call = json!({ "enrollments": rows });
+    for (enrolled, existing) in [(json!(2), Value::Null), (json!(0), json!(2))] {
+        let answer = academy.call(&academy.admin, TOOL, call.clone()).await;
+        assert_eq!(answer["totalEnrolled"], enrolled);
+        assert_eq!(answer["totalExisting"], existing);
+        assert_eq!(answer["totalFailed"], 0);
+    }
+    let one = json!({ "userId": "usr_0", "cohortId": "coh_xyz789", "enrollmentType": "trial" });
+    let refused = academy.refusal(&academy.admin, TOOL, one).await;
+    assert_eq!(refused["error"]["code"], "ENROLLMENT_EXISTS");
+}
+
+#[tokio::test]
 async fn a_thousand_rows_are_taken_and_one_more_is_refused_before_the_first() {
     let academy = Academy::v1().await;
     let rows = people(&academy, 1001).await;
