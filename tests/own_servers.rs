@@ -1,15 +1,20 @@
 //! Servers of our own attached to a mentor: in the process, as the learner, and with no right more.
 
-use mentor_gateway::academy::{RealmId, person, sample};
-use mentor_gateway::auth::token::Environment;
-use mentor_gateway::tenant::{self, user};
+use mentor_gateway::academy::sample;
+use mentor_gateway::auth::token::TokenKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Gateway, Mcp};
+use crate::harness::{Client, Gateway, Mcp, load_world};
 
 /// A gateway whose mentor has every server of ours.
 async fn gateway() -> Gateway {
     let gateway = Gateway::start().await;
+    attach(&gateway).await;
+    gateway
+}
+
+/// Gives the mentor every server of ours.
+async fn attach(gateway: &Gateway) {
     gateway.app.offer_own_servers().await.unwrap();
     // A second start finds them.
     gateway.app.offer_own_servers().await.unwrap();
@@ -25,7 +30,6 @@ async fn gateway() -> Gateway {
     let settings = json!({ "tools": ["mcp-tool"], "mcp_servers": ids });
     let path = format!("mentors/{}/settings/", gateway.mentor);
     admin.put(&path, settings).await.expect(200);
-    gateway
 }
 
 fn mcp(gateway: &Gateway, person: &Client) -> Mcp {
@@ -83,18 +87,7 @@ async fn an_admin_says_whom_they_mean() {
 #[tokio::test]
 async fn what_a_role_does_not_allow_is_refused() {
     let gateway = gateway().await;
-    let now = gateway.app.clock.now();
-    let mut tx = gateway.app.db.write().await.unwrap();
-    let acme = tenant::get(&mut tx, "acme").await.unwrap();
-    let realm = RealmId::make(&mut tx, acme.id, Environment::Live, now)
-        .await
-        .unwrap();
-    sample::load(&mut tx, realm, sample::V2, now).await.unwrap();
-    let bob = user::get(&mut tx, acme.id, "bob").await.unwrap();
-    person::bind(&mut tx, realm, "usr_456", bob.id)
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    load_world(&gateway, sample::V2, &[("bob", "usr_456")]).await;
     let learner = gateway.learner().await;
     let client = mcp(&gateway, &learner);
     let own = client
@@ -124,4 +117,41 @@ async fn a_call_leaves_a_row_with_the_mentor() {
     assert_eq!(row["object"], "native:user");
     assert_eq!(row["mentor"], gateway.mentor.as_str());
     assert_eq!(row["user"], "bob");
+}
+
+/// The path of one of them by its number.
+async fn by_number(gateway: &Gateway, name: &str) -> String {
+    let admin = gateway.admin().await;
+    let listed = admin.get("mcp-servers/?is_featured=true").await.expect(200);
+    let servers = listed["results"].as_array().unwrap();
+    let url = format!("/mcp/{name}/");
+    let is_it = |server: &&Value| server["url"].as_str().unwrap().ends_with(&url);
+    format!(
+        "/mcp/servers/{}/",
+        servers.iter().find(is_it).unwrap()["id"]
+    )
+}
+
+#[tokio::test]
+async fn an_admin_tries_them_out_by_their_number_in_both_eras() {
+    let gateway = gateway().await;
+    let admin = gateway.admin().await;
+    let path = by_number(&gateway, "user").await;
+    let key = gateway.with_key("alice", TokenKind::Platform, &[]).await;
+    let own = Mcp::modern(&key, "/mcp/user/");
+    for client in [Mcp::modern(&admin, &path), Mcp::legacy(&admin, &path).await] {
+        assert_eq!(client.tool_names().await, own.tool_names().await);
+        let company = json!({ "username": "carol", "name": "Acme" });
+        let made = client.call("post_company", company).await;
+        assert_eq!(made.structured()["user_info"]["username"], "carol");
+        let unknown = client.call("user__ping", json!({})).await;
+        assert_eq!(unknown.error()["message"], "Unknown tool: user__ping");
+    }
+    let by_number = own.at(&path).used_by(&admin);
+    let discovered = by_number.request("server/discover", json!({})).await;
+    let itself = own.request("server/discover", json!({})).await;
+    assert_eq!(discovered.result(), itself.result());
+    let learner = Mcp::modern(&gateway.learner().await, &path);
+    let refused = learner.request("tools/list", json!({})).await;
+    assert_eq!(refused.status, 403);
 }

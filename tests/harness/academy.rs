@@ -209,7 +209,7 @@ fn refusal(reply: &Reply) -> Value {
 }
 
 /// Loads a world into acme's live academy and lets these users be these people.
-async fn load(gateway: &Gateway, world: &str, people: &[(&str, &str)]) {
+pub async fn load(gateway: &Gateway, world: &str, people: &[(&str, &str)]) {
     let now = gateway.app.clock.now();
     let mut tx = gateway.app.db.write().await.unwrap();
     let acme = tenant::get(&mut tx, "acme").await.unwrap();

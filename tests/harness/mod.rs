@@ -17,7 +17,7 @@ mod sign_in;
 mod upstream;
 mod webdriver;
 
-pub use academy::Academy;
+pub use academy::{Academy, load as load_world};
 pub use app::{Gateway, PUBLIC_SERVER};
 pub use bucket::Bucket;
 pub use canary::{Canaries, Written, rows_of, written_below};

@@ -31,6 +31,22 @@ pub(super) async fn dispatch(
     if is_of_the_other_era(method, request.version) {
         return Err(RpcError::method_not_found(method).into());
     }
+    if let Target::Server(_) = request.target {
+        let view = gateway.view(&request.caller, &request.target).await?;
+        let member = view.only()?;
+        if let Access::Own(_) = member.access {
+            // It answers for itself, as at its own endpoint.
+            let origin = Origin {
+                gateway,
+                request,
+                message,
+                view: &view,
+                watch,
+            };
+            let params = origin.params()?;
+            return origin.call((member, None), params, "").await;
+        }
+    }
     let own = match method {
         "ping" => Some(b"{}".to_vec()),
         "initialize" => {
