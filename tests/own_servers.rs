@@ -4,7 +4,7 @@ use mentor_gateway::academy::sample;
 use mentor_gateway::auth::token::TokenKind;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Gateway, Mcp, load_world};
+use crate::harness::{Academy, Client, Gateway, Mcp, load_world};
 
 /// A gateway whose mentor has every server of ours.
 async fn gateway() -> Gateway {
@@ -154,4 +154,32 @@ async fn an_admin_tries_them_out_by_their_number_in_both_eras() {
     let learner = Mcp::modern(&gateway.learner().await, &path);
     let refused = learner.request("tools/list", json!({})).await;
     assert_eq!(refused.status, 403);
+}
+
+#[tokio::test]
+async fn the_steps_of_a_long_call_reach_the_mentor_s_client_in_both_eras() {
+    let academy = Academy::v1().await;
+    let gateway = &academy.gateway;
+    attach(gateway).await;
+    let admin = gateway.admin().await;
+    let path = format!("/mcp/mentors/{}/", gateway.mentor);
+    for client in [Mcp::modern(&admin, &path), Mcp::legacy(&admin, &path).await] {
+        let rows = json!([{ "userId": "usr_john_doe_123" }, { "userId": "usr_nobody" }]);
+        let params = json!({
+            "name": "v1__create_enrollment",
+            "arguments": { "cohortId": "coh_xyz789", "enrollments": rows },
+            "_meta": { "progressToken": "p-1" },
+        });
+        let reply = client.request("tools/call", params).await;
+        let told: Vec<&Value> = reply.before().iter().map(|told| &told["params"]).collect();
+        assert_eq!(told.len(), 2, "{:?}", reply.messages);
+        for (at, step) in told.iter().enumerate() {
+            assert_eq!(step["progressToken"], "p-1");
+            assert_eq!(
+                (&step["progress"], &step["total"]),
+                (&json!(at + 1), &json!(2))
+            );
+        }
+        assert_eq!(reply.structured()["totalFailed"], 1);
+    }
 }

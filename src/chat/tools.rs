@@ -189,7 +189,8 @@ impl Toolbox {
                 }
                 last
             }
-            Outcome::Listen(_) => None,
+            // A call with a token for its progress, which we give none, and a subscription.
+            Outcome::Told(_) | Outcome::Listen(_) => None,
         };
         let last = last.ok_or_else(|| Error::internal("a request of a chat had no answer"))?;
         let message = Message::parse(last).map_err(Error::internal)?;

@@ -120,6 +120,8 @@ pub enum Outcome {
     Answer(Bytes, u16),
     /// A stream of messages that ends with the response.
     Stream(Box<Relay>),
+    /// The same of a server of our own.
+    Told(native::Telling),
     /// A stream of changes that ends when the client or the gateway closes it.
     Listen(Box<Subscription>),
 }

@@ -78,6 +78,9 @@ impl OwnServers {
         let id = message.id.as_deref().unwrap_or(b"null");
         let text = message::request(id, method, &params.to_json());
         let message = Message::parse(text.into()).map_err(Error::internal)?;
+        if let Some((telling, _)) = self.native.tell(&gateway.tasks, &asked, &message).await {
+            return Ok(Outcome::Told(telling));
+        }
         let answer = self.native.handle(&asked, &message).await;
         Ok(Outcome::Answer(answer.text, answer.status))
     }

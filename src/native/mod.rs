@@ -14,6 +14,7 @@ mod protocol;
 mod resource;
 mod schema;
 mod server;
+mod telling;
 mod tool;
 mod user;
 
@@ -21,7 +22,8 @@ pub use face::{FACES, Face, find};
 pub use failure::{Allowance, Failure, Refusal};
 pub use long::{LongCall, LongTool};
 pub use progress::{Progress, Step, Told};
-pub use protocol::{Answer, error_of, progress_notification, progress_token, resources};
+pub use protocol::{Answer, error_of, resources};
 pub use resource::{Resource, ResourceEntry, resource};
 pub use server::{Parts, Reply, Request, Server, spell};
+pub use telling::Telling;
 pub use tool::{Access, Call, Given, Tool, ToolEntry, entry, long_entry};

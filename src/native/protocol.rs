@@ -191,7 +191,7 @@ pub fn error_of(failure: &Failure) -> RpcError {
 }
 
 /// The token under which a client wants to hear how far a call is, if the tool tells it.
-pub fn progress_token(face: &Face, message: &Message) -> Option<Value> {
+pub(super) fn progress_token(face: &Face, message: &Message) -> Option<Value> {
     if message.method.as_deref() != Some("tools/call") {
         return None;
     }
@@ -203,7 +203,7 @@ pub fn progress_token(face: &Face, message: &Message) -> Option<Value> {
 }
 
 /// The notification of a step.
-pub fn progress_notification(token: &Value, step: &Step) -> Bytes {
+pub(super) fn progress_notification(token: &Value, step: &Step) -> Bytes {
     let words = [
         step.current_user.as_deref(),
         Some(step.status),

@@ -39,6 +39,12 @@ impl Messages for Box<crate::gateway::listen::Subscription> {
     }
 }
 
+impl Messages for crate::native::Telling {
+    async fn next(&mut self) -> Option<Bytes> {
+        crate::native::Telling::next(self).await
+    }
+}
+
 /// An event stream of these messages.
 pub(super) fn stream(messages: impl Messages) -> Response {
     kept_alive(unfold(messages, |mut messages| async move {

@@ -52,16 +52,8 @@ struct Asked {
 
 /// What becomes of a request, and the headers that go with an answer.
 struct Handled {
-    outcome: Handling,
+    outcome: Outcome,
     headers: HeaderMap,
-}
-
-/// What becomes of a request.
-enum Handling {
-    /// Whatever the gateway makes of it.
-    Relayed(Outcome),
-    /// A call to a server of ours that tells how far it is.
-    Told(told::Telling),
 }
 
 /// Has a request answered by whoever is behind its target.
@@ -73,7 +65,7 @@ async fn handle(app: &Arc<App>, base_url: &Arc<str>, request: Asking, message: M
     }
     Handled {
         // Boxed: in debug builds a relayed call would otherwise be copied once more on a stack that is nearly full.
-        outcome: Handling::Relayed(Box::pin(app.gateway.handle(request, message)).await),
+        outcome: Box::pin(app.gateway.handle(request, message)).await,
         headers: HeaderMap::new(),
     }
 }

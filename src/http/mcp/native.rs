@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::super::rate_limit;
-use super::{Asking, Handled, Handling, Mcp, body, told};
+use super::{Asking, Handled, Mcp, body, told};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::auth::token::{Environment, TokenKind};
@@ -113,15 +113,16 @@ pub(super) async fn handle(
         mentor: String::new(),
         progress: Progress::default(),
     };
-    if let Some(token) = native::progress_token(face, &message) {
-        let (telling, headers) = told::begin(app, request, message, token).await;
-        let outcome = Handling::Told(telling);
-        return Handled { outcome, headers };
+    if let Some((telling, allowance)) = app.native.tell(&app.tasks, &request, &message).await {
+        return Handled {
+            headers: standing(&allowance),
+            outcome: Outcome::Told(telling),
+        };
     }
     let answer = app.native.handle(&request, &message).await;
     Handled {
         headers: standing(&answer.allowance),
-        outcome: Handling::Relayed(Outcome::Answer(answer.text, answer.status)),
+        outcome: Outcome::Answer(answer.text, answer.status),
     }
 }
 

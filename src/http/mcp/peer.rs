@@ -11,7 +11,6 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::super::dispatch::base_url;
-use super::Handling;
 use super::era::{self, Opening};
 use super::events::Messages;
 use super::streamable::client_of;
@@ -227,7 +226,7 @@ impl Peer {
         }
     }
 
-    async fn handle(&self, request: Request, message: Message) -> Handling {
+    async fn handle(&self, request: Request, message: Message) -> Outcome {
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
         handled.outcome
     }
@@ -260,13 +259,13 @@ impl Peer {
         lock(&self.session).clone()
     }
 
-    async fn write_outcome(&self, outcome: Handling) {
+    async fn write_outcome(&self, outcome: Outcome) {
         match outcome {
-            Handling::Relayed(Outcome::Answer(text, _)) if text.is_empty() => {}
-            Handling::Relayed(Outcome::Answer(text, _)) => self.write(text).await,
-            Handling::Relayed(Outcome::Stream(relay)) => self.write_all(relay).await,
-            Handling::Relayed(Outcome::Listen(subscription)) => self.write_all(subscription).await,
-            Handling::Told(telling) => self.write_all(telling).await,
+            Outcome::Answer(text, _) if text.is_empty() => {}
+            Outcome::Answer(text, _) => self.write(text).await,
+            Outcome::Stream(relay) => self.write_all(relay).await,
+            Outcome::Told(telling) => self.write_all(telling).await,
+            Outcome::Listen(subscription) => self.write_all(subscription).await,
         }
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
 use super::events::{self, Messages};
-use super::{Asked, Handling, body};
+use super::{Asked, body};
 use crate::app::App;
 use crate::error::Error;
 use crate::gateway::chats;
@@ -136,10 +136,8 @@ impl Asked {
                     self.request(session.version, session.client(), Some(session.clone()));
                 let handled = super::handle(&self.app, &self.base_url, request, message).await;
                 Ok(match handled.outcome {
-                    Handling::Relayed(Outcome::Stream(relay)) => {
-                        resumable(&self.app, &session, relay)
-                    }
-                    Handling::Told(telling) => {
+                    Outcome::Stream(relay) => resumable(&self.app, &session, relay),
+                    Outcome::Told(telling) => {
                         headed(resumable(&self.app, &session, telling), handled.headers)
                     }
                     outcome => headed(respond(outcome), handled.headers),
@@ -168,7 +166,7 @@ impl Asked {
         );
         let request = self.request(session.version, client, Some(session.clone()));
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
-        let made = matches!(&handled.outcome, Handling::Relayed(Outcome::Answer(text, 200)) if is_result(text));
+        let made = matches!(&handled.outcome, Outcome::Answer(text, 200) if is_result(text));
         let mut response = headed(respond(handled.outcome), handled.headers);
         if made {
             let id = HeaderValue::from_str(&session.id).expect("hex is a header value");
@@ -345,17 +343,14 @@ fn headed(mut response: Response, headers: HeaderMap) -> Response {
     response
 }
 
-fn respond(outcome: Handling) -> Response {
-    let outcome = match outcome {
-        Handling::Relayed(outcome) => outcome,
-        Handling::Told(telling) => return events::stream(telling),
-    };
+fn respond(outcome: Outcome) -> Response {
     match outcome {
         Outcome::Answer(text, status) if text.is_empty() => {
             body::empty(StatusCode::from_u16(status).unwrap_or(StatusCode::ACCEPTED))
         }
         Outcome::Answer(text, status) => body::json(text, status),
         Outcome::Stream(relay) => events::stream(relay),
+        Outcome::Told(telling) => events::stream(telling),
         Outcome::Listen(subscription) => events::stream(subscription),
     }
 }

@@ -1,4 +1,4 @@
-//! Calls to our own servers that tell how far they are: as progress notifications of MCP, or as events of a plain POST.
+//! Calls to our own servers that tell how far they are as events of a plain POST.
 //! Such a call goes on to its end when its client hangs up: who asks again finds what was done.
 
 use std::future::ready;
@@ -8,7 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::{once, unfold};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
@@ -16,58 +16,7 @@ use tokio::sync::oneshot;
 use super::native::{failed, standing};
 use super::{body, events};
 use crate::app::App;
-use crate::mcp::Message;
 use crate::native::{self, Allowance, Progress, Reply, Step, Told};
-
-/// Messages of a call: notifications of its steps, then its response.
-#[derive(Debug)]
-pub(super) struct Telling {
-    token: Value,
-    told: UnboundedReceiver<Told>,
-    answer: Option<oneshot::Receiver<Bytes>>,
-}
-
-/// Begins a call over MCP whose client gave a token for its progress. Returns its messages and the headers of its answer.
-pub(super) async fn begin(
-    app: &Arc<App>,
-    mut request: native::Request,
-    message: Message,
-    token: Value,
-) -> (Telling, HeaderMap) {
-    let (progress, mut told) = Progress::in_brief();
-    request.progress = progress;
-    let (done, answer) = oneshot::channel();
-    let runs = app.clone();
-    app.tasks.spawn(async move {
-        let answered = runs.native.handle(&request, &message).await;
-        // A client that is gone is told nothing.
-        let _ = done.send(answered.text);
-    });
-    let headers = match told.recv().await {
-        Some(Told::Counted(allowance)) => standing(&allowance),
-        Some(Told::Step(_)) | None => HeaderMap::new(),
-    };
-    let answer = Some(answer);
-    (
-        Telling {
-            token,
-            told,
-            answer,
-        },
-        headers,
-    )
-}
-
-impl events::Messages for Telling {
-    async fn next(&mut self) -> Option<Bytes> {
-        while let Some(told) = self.told.recv().await {
-            if let Told::Step(step) = told {
-                return Some(native::progress_notification(&self.token, &step));
-            }
-        }
-        self.answer.take()?.await.ok()
-    }
-}
 
 /// Answers a plain POST with a stream: `progress` events, then `complete` or `error` (specification 6.3.5.3). A call
 /// that is refused before its first step is refused like any other.
