@@ -68,6 +68,7 @@ mod session_tokens;
 mod sign_in;
 mod upstream_sessions;
 mod upstream_transports;
+mod token_command;
 mod user_server;
 mod webhooks;
 mod tidy;

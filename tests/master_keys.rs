@@ -1,7 +1,7 @@
 //! Master keys: rotation under a running service, kills in the middle of it, and keys that are not the database's.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use mentor_gateway::app::{App, StartError};
 use mentor_gateway::clock::Clock;
@@ -15,47 +15,8 @@ use serde_json::json;
 use upstream_fixtures::issuer::Switches;
 use upstream_fixtures::{Behaviour, Upstream};
 
+use crate::harness::cli::{command, complained, said};
 use crate::harness::{Gateway, PUBLIC_SERVER, SignIn, Stage, connect, register};
-
-/// The binary on the gateway's database and data directory.
-fn command(gateway: &Gateway, arguments: &[&str]) -> Command {
-    let config = &gateway.app.config;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
-    command
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(&config.data_dir);
-    command
-        .env("GATEWAY_DATABASE_URL", &config.database_url)
-        .env("GATEWAY_LOG", "info");
-    command.stdin(Stdio::null());
-    command
-}
-
-async fn run(gateway: &Gateway, arguments: &[&str]) -> Output {
-    let mut command = command(gateway, arguments);
-    tokio::task::spawn_blocking(move || command.output().unwrap())
-        .await
-        .unwrap()
-}
-
-/// The standard output of a command that must succeed.
-async fn said(gateway: &Gateway, arguments: &[&str]) -> String {
-    let output = run(gateway, arguments).await;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The standard error of a command that must fail.
-async fn complained(gateway: &Gateway, arguments: &[&str]) -> String {
-    let output = run(gateway, arguments).await;
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).unwrap()
-}
 
 fn key_file(gateway: &Gateway) -> std::path::PathBuf {
     gateway.app.config.data_dir.join("master.keys")
@@ -297,7 +258,7 @@ async fn foreign_keys_are_refused_and_nothing_is_written() {
         let chain = with_causes(&error);
         assert!(chain.contains(complaint), "{chain}");
         for arguments in [&["keys", "rotate"][..], &["serve", "--addr", "127.0.0.1:0"]] {
-            let complaints = complained(&gateway, arguments).await;
+            let complaints = complained(&gateway, arguments, 1).await;
             assert!(complaints.contains(complaint), "{complaints}");
             assert!(
                 complaints.contains("hint: put the right master keys back"),
@@ -327,7 +288,7 @@ async fn a_lost_key_file_is_not_replaced() {
     let gateway = Gateway::start().await;
     std::fs::remove_file(key_file(&gateway)).unwrap();
     assert!(matches!(start_error(&gateway).await, StartError::NoKeys(_)));
-    let complaints = complained(&gateway, &["keys", "rotate"]).await;
+    let complaints = complained(&gateway, &["keys", "rotate"], 1).await;
     assert!(
         complaints.contains("master.keys is missing"),
         "{complaints}"
@@ -347,7 +308,7 @@ async fn a_secret_that_was_altered_stops_a_rotation_before_it_begins() {
         sealed(&gateway).await,
         std::fs::read(key_file(&gateway)).unwrap(),
     );
-    let complaints = complained(&gateway, &["keys", "rotate"]).await;
+    let complaints = complained(&gateway, &["keys", "rotate"], 1).await;
     assert!(
         complaints.contains("1 stored secrets do not open: connection:1 credentials"),
         "{complaints}"
@@ -366,7 +327,7 @@ async fn two_rotations_at_once_are_one() {
     let gateway = Gateway::start().await;
     let file = gateway.app.config.key_file().unwrap();
     let _held = file.lock().unwrap().unwrap();
-    let complaints = complained(&gateway, &["keys", "rotate"]).await;
+    let complaints = complained(&gateway, &["keys", "rotate"], 1).await;
     assert!(
         complaints.contains("another `keys rotate` is running"),
         "{complaints}"

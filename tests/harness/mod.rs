@@ -5,6 +5,7 @@ mod app;
 mod bucket;
 mod canary;
 mod chat;
+pub mod cli;
 mod client;
 mod granted;
 mod mail;
