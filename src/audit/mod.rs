@@ -3,12 +3,14 @@
 
 mod log;
 pub mod retention;
+mod stepwise;
 
 use std::borrow::Cow;
 
 use sqlx::FromRow;
 
 pub use log::{AuditLog, Writer};
+pub use stepwise::{BEGUN, RowId, begin, end};
 
 use crate::auth::Caller;
 use crate::clock::UnixMs;

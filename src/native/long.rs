@@ -51,6 +51,16 @@ impl LongCall<'_> {
         &self.request.progress
     }
 
+    /// It will go through several transactions; what came of them stands in its audit row when it ends.
+    pub(super) fn goes_stepwise(&self) {
+        self.deed.goes_stepwise();
+    }
+
+    /// What came of it, for its audit row, if it did not just succeed.
+    pub(super) fn came_to(&self, outcome: &'static str) {
+        self.deed.came_to(outcome);
+    }
+
     /// A transaction that writes.
     ///
     /// # Errors

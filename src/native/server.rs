@@ -2,8 +2,8 @@
 //! The same steps for every tool, resource and face, and whatever the wire.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::long::LongCall;
 use super::progress::{Progress, Told};
 use super::resource::ResourceEntry;
 use super::tool::{Access, Call, Run, ToolEntry};
-use crate::audit::{self, AuditLog, Entry};
+use crate::audit::{self, AuditLog, Entry, RowId};
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors};
@@ -97,8 +97,20 @@ pub(super) struct Deed<'a> {
     /// The names of the arguments; their values never stand in the log.
     arguments: String,
     watch: Stopwatch,
-    /// Whether the row is written already, with what was done.
-    is_recorded: AtomicBool,
+    /// The row, once it is written with what was done.
+    written: OnceLock<Written>,
+    /// Whether it goes through several transactions.
+    is_stepwise: AtomicBool,
+    /// What came of it, if that is more than that it succeeded.
+    outcome: OnceLock<&'static str>,
+}
+
+/// A row that is written.
+enum Written {
+    /// With its outcome.
+    Whole,
+    /// To be completed.
+    Begun(RowId),
 }
 
 impl<'a> Deed<'a> {
@@ -108,8 +120,21 @@ impl<'a> Deed<'a> {
             name,
             arguments,
             watch: Stopwatch::start(),
-            is_recorded: AtomicBool::new(false),
+            written: OnceLock::new(),
+            is_stepwise: AtomicBool::new(false),
+            outcome: OnceLock::new(),
         }
+    }
+
+    /// It goes through several transactions, and its row is completed when it ends.
+    pub(super) fn goes_stepwise(&self) {
+        self.is_stepwise.store(true, Ordering::Relaxed);
+    }
+
+    /// What came of it, if it did not just succeed.
+    pub(super) fn came_to(&self, outcome: &'static str) {
+        // The first word stands.
+        let _ = self.outcome.set(outcome);
     }
 }
 
@@ -151,7 +176,7 @@ impl Server {
             (Ok(()), Some(tool)) => self.run(request, tool, arguments, &deed).await,
         };
         Reply {
-            outcome: self.conclude(request, &deed, outcome),
+            outcome: self.conclude(request, &deed, outcome).await,
             allowance,
         }
     }
@@ -230,16 +255,21 @@ impl Server {
         deed: &Deed<'_>,
         mut tx: Tx,
     ) -> Result<(), Refusal> {
-        let is_first = !deed.is_recorded.load(Ordering::Relaxed);
-        let entry = is_first.then(|| self.entry(request, deed, "ok"));
-        if let Some(entry) = &entry {
-            audit::record(&mut tx, entry).await?;
-        }
+        let written = match deed.written.get() {
+            Some(_) => None,
+            None if deed.is_stepwise.load(Ordering::Relaxed) => {
+                let row = audit::begin(&mut tx, &self.entry(request, deed, audit::BEGUN)).await?;
+                Some(Written::Begun(row))
+            }
+            None => {
+                audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
+                Some(Written::Whole)
+            }
+        };
         tx.commit().await?;
-        if let Some(entry) = &entry {
-            self.audit.count(entry);
+        if let Some(written) = written {
+            deed.written.get_or_init(|| written);
         }
-        deed.is_recorded.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -257,7 +287,7 @@ impl Server {
             (Ok(()), Some(found)) => self.look_up(request, found).await,
         };
         Reply {
-            outcome: self.conclude(request, &deed, outcome),
+            outcome: self.conclude(request, &deed, outcome).await,
             allowance,
         }
     }
@@ -307,22 +337,36 @@ impl Server {
         }
     }
 
-    /// Spells a failure, and queues the audit row of whatever has not written one.
-    fn conclude(
+    /// Spells a failure, completes the audit row that was begun, and queues that of whatever has not written one.
+    async fn conclude(
         &self,
         request: &Request,
         deed: &Deed<'_>,
         outcome: Result<Value, Refusal>,
     ) -> Result<Value, Failure> {
         let outcome = outcome.map_err(|refusal| self.spell(request, &refusal));
-        if !deed.is_recorded.load(Ordering::Relaxed) {
-            let word = match &outcome {
-                Ok(_) => "ok".to_owned(),
-                Err(failure) => failure.code.to_ascii_lowercase(),
-            };
-            self.audit.push(self.entry(request, deed, &word));
+        let word = match &outcome {
+            Ok(_) => deed.outcome.get().copied().unwrap_or("ok").to_owned(),
+            Err(failure) => failure.code.to_ascii_lowercase(),
+        };
+        let entry = self.entry(request, deed, &word);
+        match deed.written.get() {
+            None => self.audit.push(entry),
+            Some(Written::Whole) => self.audit.count(&entry),
+            Some(Written::Begun(row)) => {
+                self.audit.count(&entry);
+                if let Err(error) = self.complete_row(*row, &entry).await {
+                    tracing::error!(request.id = %request.request_id, error = %error.chain(), "an audit row was not completed");
+                }
+            }
         }
         outcome
+    }
+
+    async fn complete_row(&self, row: RowId, entry: &Entry) -> Result<(), Error> {
+        let mut tx = self.db.write().await?;
+        audit::end(&mut tx, row, entry).await?;
+        Ok(tx.commit().await?)
     }
 
     /// A refusal in the words of the face that was called.

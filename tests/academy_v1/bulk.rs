@@ -4,7 +4,7 @@ use mentor_gateway::sql;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::harness::{Academy, Client, Mcp, SOON};
+use crate::harness::{Academy, Client, Mcp, SOON, eventually};
 
 const TOOL: &str = "create_enrollment";
 /// Rows that are given before the process is killed.
@@ -59,6 +59,18 @@ pub async fn events(request: RequestBuilder) -> Vec<(String, Value)> {
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     assert_eq!(response.headers()["x-ratelimit-limit"], "60");
     events_of(&response.text().await.unwrap())
+}
+
+/// What the audit says of the last call of the tool.
+async fn outcome(academy: &Academy) -> String {
+    let mut tx = academy.gateway.app.db.read().await.unwrap();
+    let last = sql!(
+        &mut tx,
+        fetch_one as (String,),
+        "SELECT outcome FROM audit WHERE tool = $1 ORDER BY id DESC LIMIT 1",
+        TOOL
+    );
+    last.unwrap().0
 }
 
 /// How many enrollments there are of people that [`people`] made, and of how many different ones.
@@ -151,6 +163,7 @@ async fn every_row_has_its_result_and_none_is_doubled() {
         })
     );
     assert_eq!(enrolled(&academy).await, (2, 2));
+    assert_eq!(outcome(&academy).await, "partial");
 }
 
 #[tokio::test]
@@ -167,6 +180,26 @@ async fn whoever_has_a_place_is_told_so_in_a_full_cohort_too() {
     let one = json!({ "userId": "usr_0", "cohortId": "coh_xyz789", "enrollmentType": "trial" });
     let refused = academy.refusal(&academy.admin, TOOL, one).await;
     assert_eq!(refused["error"]["code"], "ENROLLMENT_EXISTS");
+}
+
+#[tokio::test]
+async fn the_audit_says_what_came_of_all_rows() {
+    let academy = Academy::v1().await;
+    let rows = people(&academy, 2).await;
+    let nobody = json!({ "userId": "usr_nobody", "cohortId": "coh_xyz789" });
+    for (rows, expected) in [
+        (json!([rows[0]]), "ok"),
+        (json!([rows[0], rows[1]]), "ok"),
+        (json!([rows[0], nobody]), "partial"),
+        (json!([nobody, nobody]), "failed"),
+    ] {
+        let call = json!({ "enrollments": rows });
+        academy.call(&academy.admin, TOOL, call).await;
+        eventually(expected, async || {
+            (outcome(&academy).await == expected).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -238,6 +271,7 @@ async fn a_kill_in_the_middle_loses_nothing_and_asking_again_doubles_nothing() {
         seen.push_str(std::str::from_utf8(&piece.unwrap().unwrap()).unwrap());
     }
     process.kill().await.unwrap();
+    assert_eq!(outcome(&academy).await, "begun");
     let (there, different) = enrolled(&academy).await;
     assert_eq!(there, different);
     assert!(there >= i64::try_from(ROWS_BEFORE_KILL).unwrap());
@@ -250,6 +284,7 @@ async fn a_kill_in_the_middle_loses_nothing_and_asking_again_doubles_nothing() {
     assert_eq!(last["totalEnrolled"], 200 - there);
     assert_eq!(last["totalFailed"], 0);
     assert_eq!(enrolled(&academy).await, (200, 200));
+    assert_eq!(outcome(&academy).await, "ok");
 }
 
 #[tokio::test]
