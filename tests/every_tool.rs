@@ -5,7 +5,7 @@ use std::time::Duration;
 use mentor_gateway::native::{Access, FACES};
 use serde_json::{Value, json};
 
-use crate::harness::{Academy, Mcp, names};
+use crate::harness::{Academy, Mcp, names, send};
 
 /// Longer than the span over which a burst is counted.
 const BURST: Duration = Duration::from_secs(2);
@@ -156,6 +156,31 @@ async fn every_call_counts_and_the_one_too_many_is_refused_in_the_face_s_words()
         "Rate limit exceeded for scope 'enrollments:read'"
     );
     assert_eq!(body["error"]["limit"]["maxRequests"], 60);
+}
+
+#[tokio::test]
+async fn a_call_that_cannot_be_read_counts_and_leaves_its_row_too() {
+    let academy = Academy::v2().await;
+    let path = "/mcp/v2/tools/academy_get_enrollments";
+    for (kind, body, status, left) in [
+        ("application/json", "{", 400, "59"),
+        ("text/plain", "hello", 415, "58"),
+        ("application/json", "[]", 400, "57"),
+    ] {
+        let request = academy.learner.request(reqwest::Method::POST, path);
+        let answer = send(request.header("content-type", kind).body(body)).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert_eq!(answer.body["error"]["code"], "VALIDATION_ERROR");
+        assert_eq!(answer.header("x-ratelimit-remaining"), Some(left));
+    }
+    let last = academy.post(&academy.learner, "academy_get_enrollments", json!({}));
+    assert_eq!(last.await.header("x-ratelimit-remaining"), Some("56"));
+    let admin = academy.gateway.admin().await;
+    crate::harness::eventually("a row for each", async || {
+        let page = admin.get("audit/?action=tools/call").await.expect(200);
+        (page["count"] == 4).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -181,6 +181,18 @@ impl Server {
         }
     }
 
+    /// Refuses a call whose arguments could not even be read. It counts like any other.
+    pub async fn refuse(&self, request: &Request, name: &str, refusal: Refusal) -> Reply {
+        let deed = Deed::begin("tools/call", name, String::new());
+        let scopes = request.face.tool(name).map(|tool| tool.scopes);
+        let (charged, allowance) = self.charge(request, scopes).await;
+        let refusal = charged.err().unwrap_or(refusal);
+        Reply {
+            outcome: self.conclude(request, &deed, Err(refusal)).await,
+            allowance,
+        }
+    }
+
     /// Counts a request under the scope that it needs. Refused ones count too, save those over the allowance.
     async fn charge(
         &self,

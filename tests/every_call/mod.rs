@@ -266,6 +266,8 @@ async fn every_call_is_refused_without_a_key_and_with_one_of_another_kind() {
             for (person, code) in [(&nobody, codes.no_key), (&general, codes.other_key)] {
                 let came = does(&academy, person, &deed).await;
                 assert_eq!((came.status, &*came.code), (401, code), "{}", deed.name);
+                let allowance = came.headers.get("x-ratelimit-limit");
+                assert_eq!(allowance, None, "nobody's key has none");
             }
         }
     }
@@ -290,6 +292,7 @@ async fn every_call_is_refused_with_every_scope_but_its_own() {
                     continue;
                 }
                 assert_eq!(came.code, code, "{what}");
+                assert!(came.headers.contains_key("x-ratelimit-remaining"), "{what}");
                 let (message, details) = (described.without_scope)(deed.scopes[0], scope);
                 assert_eq!(came.error["message"], message, "{what}");
                 assert_eq!(came.error["details"], details, "{what}");

@@ -140,7 +140,7 @@ pub(super) fn standing(allowance: &Allowance) -> HeaderMap {
 /// A tool as a plain POST: the body is the arguments, the answer the output or the error.
 async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> Response {
     let (parts, content) = request.into_parts();
-    let (app, id) = (mcp.app.clone(), super::RequestId::of(&parts.extensions));
+    let app = mcp.app.clone();
     let asked = match mcp.check(Target::Native(face.name), parts).await {
         Ok(asked) => asked,
         Err(error) => return refused(&error),
@@ -154,17 +154,15 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
         mentor: String::new(),
         progress: Progress::default(),
     };
-    let mut arguments = match arguments(&asked.parts.headers, content).await {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            let failure = native::spell(face, &error, id.as_str(), app.clock.now());
-            return failed(&failure);
+    let reply = match arguments(&asked.parts.headers, content).await {
+        Ok(mut arguments) => {
+            if wants_events(&asked.parts.headers, face.tool(tool), &mut arguments) {
+                return told::stream(&app, request, tool.to_owned(), arguments).await;
+            }
+            app.native.call(&request, tool, arguments).await
         }
+        Err(refusal) => app.native.refuse(&request, tool, refusal).await,
     };
-    if wants_events(&asked.parts.headers, face.tool(tool), &mut arguments) {
-        return told::stream(&app, request, tool.to_owned(), arguments).await;
-    }
-    let reply = app.native.call(&request, tool, arguments).await;
     let mut response = match &reply.outcome {
         Ok(output) => body::json(output.to_string().into(), 200),
         Err(failure) => failed(failure),
