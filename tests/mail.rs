@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mentor_gateway::auth::token::Environment;
 use mentor_gateway::clock::{UnixMs, random_hex};
-use mentor_gateway::mail::{self, Campaign, Letter, Outcome, State};
+use mentor_gateway::mail::{self, Campaign, Letter, Outcome, Priority, State};
 use mentor_gateway::sql;
 use mentor_gateway::tenant;
 use serde_json::{Value, json};
@@ -423,6 +423,7 @@ async fn a_mail_is_claimed_by_one_process_and_again_when_that_one_died() {
         environment: Environment::Live,
         id: "camp_1",
         send_at: now,
+        priority: Priority::Normal,
     };
     let letter = Letter {
         address: "ann@example.com",

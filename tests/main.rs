@@ -50,6 +50,7 @@ mod oauth_refresh;
 mod oauth_renewal;
 mod oauth_tokens;
 mod mail;
+mod mail_letters;
 mod mentor_settings;
 mod master_keys;
 mod isolation;

@@ -5,13 +5,15 @@ use serde_json::{Map, Value, json};
 
 use super::cohort::Cohort;
 use super::enrollment::{self, Enrollment, Status};
-use super::office_hours::{Slot, Wish};
-use super::{Actor, Error, RealmId, Result, new_id};
+use super::office_hours::{Booking, Slot};
+use super::{Actor, Error, RealmId, Result, calendar, new_id};
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
-use crate::mail::{self, Letter, State};
+use crate::mail::{self, Letter, State, to_html};
 use crate::sql;
-use crate::storage::{Tx, words};
+use crate::storage::Tx;
+
+pub use crate::mail::Priority;
 
 /// Longest text of a letter, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -19,20 +21,6 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 const REMINDED_MS_BEFORE: i64 = 24 * 3_600_000;
 /// Letters of one campaign at most.
 const RECIPIENTS_MAX: usize = 1000;
-
-words! {
-    /// How much a letter matters.
-    Priority {
-        /// Whenever.
-        Low = "low",
-        /// As usual.
-        Normal = "normal",
-        /// Soon.
-        High = "high",
-        /// Now.
-        Urgent = "urgent",
-    }
-}
 
 /// What was put into the outbox.
 #[derive(Debug, Clone)]
@@ -47,19 +35,39 @@ pub struct Queued {
     pub is_held: bool,
 }
 
-/// The same text to each, under one name.
-struct Text<'a> {
+/// What goes out together.
+struct Round {
     id: String,
+    send_at: UnixMs,
+    priority: Priority,
+}
+
+impl Round {
+    fn at(send_at: UnixMs) -> Self {
+        Self {
+            id: new_id("camp"),
+            send_at,
+            priority: Priority::Normal,
+        }
+    }
+}
+
+/// The same text to each.
+#[derive(Default)]
+struct Text<'a> {
     subject: &'a str,
     body: &'a str,
-    send_at: UnixMs,
+    /// The same in HTML; empty for a letter of text alone.
+    html: String,
+    /// An invitation; empty for none.
+    calendar: String,
 }
 
 /// Puts a letter for each of these enrollments into the outbox.
 async fn queue(
     tx: &mut Tx,
     realm: RealmId,
-    text: Text<'_>,
+    (round, text): (Round, Text<'_>),
     rows: &[&Enrollment],
     now: UnixMs,
 ) -> Result<Queued> {
@@ -73,16 +81,18 @@ async fn queue(
     let letters = rows.iter().map(|row| Letter {
         subject: text.subject,
         text: text.body,
+        html: &text.html,
+        calendar: &text.calendar,
         ..letter_to(row)
     });
     let letters: Vec<Letter<'_>> = letters.collect();
-    enqueue(tx, realm, (text.id, text.send_at), &letters, now).await
+    enqueue(tx, realm, round, &letters, now).await
 }
 
 async fn enqueue(
     tx: &mut Tx,
     realm: RealmId,
-    (id, send_at): (String, UnixMs),
+    round: Round,
     letters: &[Letter<'_>],
     now: UnixMs,
 ) -> Result<Queued> {
@@ -90,8 +100,9 @@ async fn enqueue(
     let campaign = mail::Campaign {
         tenant,
         environment,
-        id: &id,
-        send_at,
+        id: &round.id,
+        send_at: round.send_at,
+        priority: round.priority,
     };
     let mut failed = Vec::new();
     for letter in letters {
@@ -103,7 +114,7 @@ async fn enqueue(
         letters: letters.len(),
         failed,
         is_held: environment == Environment::Test,
-        id,
+        id: round.id,
     })
 }
 
@@ -168,8 +179,8 @@ pub async fn send_template(
         ..letter_to(row)
     });
     let letters: Vec<Letter<'_>> = letters.take_while(|_| !wanted.is_dry_run).collect();
-    let name = (new_id("camp"), wanted.send_at);
-    let queued = enqueue(tx, realm, name, &letters, now).await?;
+    let round = Round::at(wanted.send_at);
+    let queued = enqueue(tx, realm, round, &letters, now).await?;
     Ok((template.name, queued))
 }
 
@@ -194,23 +205,24 @@ pub async fn welcome(tx: &mut Tx, realm: RealmId, row: &Enrollment, now: UnixMs)
         row.learner_name, row.cohort_name, row.course_title
     );
     let text = Text {
-        id: new_id("camp"),
         subject: &subject,
         body: &body,
-        send_at: now,
+        html: to_html(&body),
+        ..Text::default()
     };
-    let queued = queue(tx, realm, text, &[row], now).await?;
+    let queued = queue(tx, realm, (Round::at(now), text), &[row], now).await?;
     Ok(!queued.is_held && queued.failed.is_empty())
 }
 
-/// Confirms a booked session to the learner.
+/// Confirms a booked session to the learner, with an invitation, and reminds them of it if they wish.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn confirm(
     tx: &mut Tx,
     realm: RealmId,
-    (row, slot, wish): (&Enrollment, &Slot, Wish<'_>),
+    row: &Enrollment,
+    (booking, slot, wants_reminder): (&Booking, &Slot, bool),
     now: UnixMs,
 ) -> Result<()> {
     let subject = format!("Office hours with {}", slot.instructor_name);
@@ -219,18 +231,20 @@ pub async fn confirm(
         row.learner_name,
         slot.instructor_name,
         slot.starts_at.to_iso(),
-        wish.topic
+        booking.topic
     );
-    let reminded_at = UnixMs(slot.starts_at.0 - REMINDED_MS_BEFORE).max(now);
-    let times = [Some(now), wish.wants_reminder.then_some(reminded_at)];
-    for send_at in times.into_iter().flatten() {
-        let text = Text {
-            id: new_id("camp"),
-            subject: &subject,
-            body: &body,
-            send_at,
-        };
-        queue(tx, realm, text, &[row], now).await?;
+    let text = |calendar| Text {
+        subject: &subject,
+        body: &body,
+        calendar,
+        ..Text::default()
+    };
+    let invitation = text(calendar::entry(booking, slot, now));
+    queue(tx, realm, (Round::at(now), invitation), &[row], now).await?;
+    if wants_reminder {
+        let reminded_at = UnixMs(slot.starts_at.0 - REMINDED_MS_BEFORE).max(now);
+        let reminder = (Round::at(reminded_at), text(String::new()));
+        queue(tx, realm, reminder, &[row], now).await?;
     }
     Ok(())
 }
@@ -264,13 +278,18 @@ pub async fn announce(
         .iter()
         .filter(|row| said.to.contains(&row.status))
         .collect();
-    let text = Text {
+    let round = Round {
         id: new_id("notif"),
+        send_at: now,
+        priority: said.priority,
+    };
+    let text = Text {
         subject: said.subject,
         body: said.message,
-        send_at: now,
+        html: to_html(said.message),
+        ..Text::default()
     };
-    let queued = queue(tx, actor.realm, text, &people, now).await?;
+    let queued = queue(tx, actor.realm, (round, text), &people, now).await?;
     sql!(
         tx,
         execute,

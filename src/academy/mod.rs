@@ -1,6 +1,7 @@
 //! The academy: courses, cohorts, enrollments, materials and certificates of a tenant, with their rules and their SQL.
 //! Knows neither MCP nor HTTP: the faces in `native` spell what is decided here.
 
+pub mod calendar;
 pub mod certificate;
 pub mod cohort;
 pub mod completion;

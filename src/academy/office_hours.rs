@@ -149,7 +149,7 @@ pub async fn book(
     enrollment: &Enrollment,
     wish: Wish<'_>,
     now: UnixMs,
-) -> Result<(String, Slot)> {
+) -> Result<(Booking, Slot)> {
     let slot = find(tx, realm, &enrollment.course_id, wish.slot).await?;
     let slot = slot.ok_or(Error::not_found("slot"))?;
     if slot.starts_at <= now {
@@ -179,21 +179,28 @@ pub async fn book(
             "Time slot no longer available".into(),
         ));
     }
-    let id = new_id("book");
+    let booking = Booking {
+        id: new_id("book"),
+        slot_id: slot.id.clone(),
+        enrollment_id: enrollment.id.clone(),
+        person_id: enrollment.person_id.clone(),
+        topic: wish.topic.to_owned(),
+        course_title: enrollment.course_title.clone(),
+    };
     sql!(
         tx,
         execute,
         "INSERT INTO academy_bookings (realm_id, id, slot_id, enrollment_id, status, topic, wants_reminder, created_at)
          VALUES ($1, $2, $3, $4, 'confirmed', $5, $6, $7)",
         realm,
-        &id,
-        &slot.id,
-        &enrollment.id,
-        wish.topic,
+        &booking.id,
+        &booking.slot_id,
+        &booking.enrollment_id,
+        &booking.topic,
         wish.wants_reminder,
         now
     )?;
-    Ok((id, slot))
+    Ok((booking, slot))
 }
 
 async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &str, slot: &str) -> Result<()> {

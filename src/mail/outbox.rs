@@ -6,6 +6,7 @@ use std::time::Duration;
 use lettre::Address;
 use sqlx::FromRow;
 
+use super::Priority;
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::Result;
@@ -62,6 +63,8 @@ pub struct Campaign<'a> {
     pub id: &'a str,
     /// When it goes out.
     pub send_at: UnixMs,
+    /// How much it matters.
+    pub priority: Priority,
 }
 
 /// A mail to one person.
@@ -79,6 +82,8 @@ pub struct Letter<'a> {
     pub text: &'a str,
     /// The same in HTML; empty for a mail of text alone.
     pub html: &'a str,
+    /// An invitation (RFC 5545) to be attached; empty for none.
+    pub calendar: &'a str,
 }
 
 /// A mail as admins see it.
@@ -128,6 +133,9 @@ pub struct Due {
     pub text: String,
     /// The same in HTML, or nothing.
     pub html: String,
+    /// An invitation, or nothing.
+    pub calendar: String,
+    pub(super) urgency: i64,
     /// When it was enqueued.
     pub created_at: UnixMs,
     lease_until: UnixMs,
@@ -165,9 +173,9 @@ pub async fn enqueue(
     sql!(
         tx,
         execute,
-        "INSERT INTO mails (tenant_id, environment, campaign, reference, address, name, subject, text, html, state, attempts,
-                            next_at, lease_until, result, created_at, ended_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, 0, $12, $13, $14)",
+        "INSERT INTO mails (tenant_id, environment, campaign, reference, address, name, subject, text, html, calendar,
+                            urgency, state, attempts, next_at, lease_until, result, created_at, ended_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, $13, 0, $14, $15, $16)",
         campaign.tenant,
         campaign.environment.as_str(),
         campaign.id,
@@ -177,6 +185,8 @@ pub async fn enqueue(
         letter.subject,
         letter.text,
         letter.html,
+        letter.calendar,
+        campaign.priority.urgency(),
         state.as_str(),
         campaign.send_at,
         result,
@@ -200,7 +210,7 @@ pub async fn any_due(tx: &mut Tx, now: UnixMs) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Claims mails that are due, at most so many. Nobody else sends them until they are settled or the lease is over.
+/// Claims mails that are due, at most so many, those that matter most first. Nobody else sends them until they are settled or the lease is over.
 ///
 /// # Errors
 /// If the database fails.
@@ -208,8 +218,8 @@ pub async fn claim(tx: &mut Tx, at_most: i64, now: UnixMs) -> Result<Vec<Due>> {
     let candidates = sql!(
         tx,
         fetch_all as Due,
-        "SELECT id, attempts, address, name, subject, text, html, created_at, lease_until FROM mails
-         WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 ORDER BY next_at, id LIMIT $2",
+        "SELECT id, attempts, address, name, subject, text, html, calendar, urgency, created_at, lease_until FROM mails
+         WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 ORDER BY urgency DESC, next_at, id LIMIT $2",
         now,
         at_most
     )?;

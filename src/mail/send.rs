@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use lettre::message::{Mailbox, MultiPart, SinglePart};
+use lettre::message::header::ContentType;
+use lettre::message::{Attachment, Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::outbox::{Due, Outcome};
+use super::priority;
 use crate::clock::UnixMs;
 use crate::egress::{BadMailServer, Egress, MailServer, MailStream};
 use crate::secret::Secret;
@@ -23,6 +25,9 @@ use crate::secret::Secret;
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Characters that are kept of the mail server's reply.
 const REPLY_CHARACTERS_MAX: usize = 200;
+/// What an invitation is called, and what it is.
+const INVITATION_NAME: &str = "calendar.ics";
+const INVITATION_TYPE: &str = "text/calendar; charset=utf-8; method=PUBLISH";
 /// How we introduce ourselves; the name of this machine is nobody's business.
 const HELLO: &str = "localhost";
 /// How we say who we are, the one that says less first.
@@ -161,19 +166,36 @@ impl Sender {
         let name = (!due.name.is_empty()).then(|| due.name.clone());
         let host = self.from.email.domain();
         let at = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
-        let builder = Message::builder()
+        let mut builder = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(name, address))
             .subject(one_line(&due.subject))
             .date(UNIX_EPOCH + at)
             .message_id(Some(format!("<mail-{}@{host}>", due.id.0)));
-        let text = SinglePart::plain(due.text.clone());
-        if due.html.is_empty() {
-            return Ok(builder.singlepart(text)?);
+        for header in priority::headers(due.urgency) {
+            builder = builder.raw_header(header);
         }
-        let alternatives = MultiPart::alternative().singlepart(text);
-        Ok(builder.multipart(alternatives.singlepart(SinglePart::html(due.html.clone())))?)
+        let text = SinglePart::plain(due.text.clone());
+        let html = (!due.html.is_empty()).then(|| SinglePart::html(due.html.clone()));
+        if due.calendar.is_empty() {
+            return Ok(match html {
+                None => builder.singlepart(text)?,
+                Some(html) => builder.multipart(alternatives(text, html))?,
+            });
+        }
+        let invitation = Attachment::new(INVITATION_NAME.to_owned())
+            .body(due.calendar.clone(), ContentType::parse(INVITATION_TYPE)?);
+        let whole = match html {
+            None => MultiPart::mixed().singlepart(text),
+            Some(html) => MultiPart::mixed().multipart(alternatives(text, html)),
+        };
+        Ok(builder.multipart(whole.singlepart(invitation))?)
     }
+}
+
+/// The same said twice; a reader shows the last that it can.
+fn alternatives(text: SinglePart, html: SinglePart) -> MultiPart {
+    MultiPart::alternative().singlepart(text).singlepart(html)
 }
 
 impl Session {

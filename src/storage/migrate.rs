@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (13, include_str!("../../migrations/0013_own_servers.sql")),
     (14, include_str!("../../migrations/0014_audit_peer.sql")),
     (15, include_str!("../../migrations/0015_rosters.sql")),
+    (16, include_str!("../../migrations/0016_letters.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -103,6 +103,12 @@ impl MailServer {
         taken.iter().map(|(to, _)| to.clone()).collect()
     }
 
+    /// The mails that it took, whole.
+    pub fn texts(&self) -> Vec<String> {
+        let taken = self.seen.taken.lock().unwrap();
+        taken.iter().map(|(_, text)| text.clone()).collect()
+    }
+
     /// The heads of the mails that it took.
     pub fn heads(&self) -> Vec<String> {
         let taken = self.seen.taken.lock().unwrap();

@@ -1,7 +1,6 @@
 //! What the academy serves to browsers: certificates, the text of materials, calendar entries, and the page that
 //! verifies a certificate. A link opens what its token was signed for, and only while whoever it was made for may have it.
 
-mod calendar;
 mod certificate;
 pub(super) mod payment;
 mod print;
@@ -23,7 +22,9 @@ use serde::Deserialize;
 use super::drf;
 use super::path::Words;
 use crate::academy::download::Download;
-use crate::academy::{Actor, certificate as certificates, enrollment, material, office_hours};
+use crate::academy::{
+    Actor, calendar, certificate as certificates, enrollment, material, office_hours,
+};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::storage::Tx;

@@ -89,15 +89,17 @@ impl Tool for BookOfficeHours {
             wants_reminder: args.send_reminder.unwrap_or(true),
         };
         let realm = actor.realm;
-        let (id, slot) = office_hours::book(call.tx, realm, &enrollment, wish, call.now).await?;
-        message::confirm(call.tx, realm, (&enrollment, &slot, wish), call.now).await?;
+        let (booked, slot) =
+            office_hours::book(call.tx, realm, &enrollment, wish, call.now).await?;
+        let about = (&booked, &slot, wish.wants_reminder);
+        message::confirm(call.tx, realm, &enrollment, about, call.now).await?;
         let files = Files::new(call, realm);
         let booking = Booking {
-            meeting_url: meeting(&slot.meeting_url, &id),
+            meeting_url: meeting(&slot.meeting_url, &booked.id),
             calendar_invite: CalendarInvite {
-                ics_url: files.calendar(call, &id),
+                ics_url: files.calendar(call, &booked.id),
             },
-            id,
+            id: booked.id,
             slot_id: slot.id,
             enrollment_id: enrollment.id,
             status: BookingStatus::Confirmed,

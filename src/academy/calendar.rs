@@ -1,13 +1,14 @@
 //! A booked session as a calendar entry (RFC 5545).
+//! Says nothing of who else is in it.
 
-use crate::academy::office_hours::{Booking, Slot};
+use super::office_hours::{Booking, Slot};
 use crate::clock::UnixMs;
 
 /// Longest line, in bytes, before it is folded (RFC 5545, 3.1).
 const LINE_BYTES_MAX: usize = 75;
 
-/// The entry.
-pub(super) fn entry(booking: &Booking, slot: &Slot, now: UnixMs) -> String {
+/// The entry of a booking.
+pub fn entry(booking: &Booking, slot: &Slot, now: UnixMs) -> String {
     let room = slot.meeting_url.trim_end_matches('/');
     let place = if room.is_empty() {
         String::new()
