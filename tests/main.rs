@@ -27,6 +27,7 @@ mod client_transports;
 mod audit_retention;
 mod browser;
 mod course_chat;
+mod course_chat_search;
 mod credential_resolution;
 mod doctor;
 mod durability;

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 use super::enrollment::{self, Enrollment};
 use super::json::Json;
-use super::{Error, RealmId, Result};
+use super::{Error, RealmId, Result, course_chat};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::{Tx, words};
@@ -152,7 +152,7 @@ pub async fn note_access(
     enrollment::advance(tx, realm, enrollment, now).await
 }
 
-/// Adds a material and the text of its pages.
+/// Adds a material and the text of its pages, which the course chat finds from then on.
 ///
 /// # Errors
 /// If the id is taken.
@@ -194,6 +194,7 @@ pub async fn insert(
             page,
             body
         )?;
+        course_chat::index_page(tx, realm, (&material.id, page), body).await?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! What happens without a request: deliveries, mail, resets, clearing up. One job a file.
+//! What happens without a request: deliveries, mail, resets, indexing, clearing up. One job a file.
 //! Holds no rule of any noun; each job is safe to run in several processes at once.
 
 mod clear_up;
+mod index_pages;
 mod reset_sandbox;
 mod send_mail;
 mod send_webhooks;
@@ -30,11 +31,12 @@ pub struct Parts {
     pub tasks: Tasks,
 }
 
-/// Starts every job; each runs until the gateway stops. Without a `sender` mails stay in the outbox.
+/// Starts every job; each runs until it is done for good or the gateway stops. Without a `sender` mails stay in the outbox.
 pub fn start(parts: &Parts, sender: Option<Sender>) {
     if let Some(sender) = sender {
         parts.tasks.spawn(send_mail::run(parts.clone(), sender));
     }
+    parts.tasks.spawn(index_pages::run(parts.clone()));
     parts.tasks.spawn(reset_sandbox::run(parts.clone()));
     parts.tasks.spawn(send_webhooks::run(parts.clone()));
     parts.tasks.spawn(clear_up::run(parts.clone()));

@@ -2,8 +2,10 @@
 //! Says nothing that does not stand there: an answer is made of sentences of the pages that fit best, or written from
 //! those pages by the tenant's language model.
 
+mod index;
 mod prompt;
 mod rank;
+mod words;
 
 use sqlx::FromRow;
 
@@ -15,6 +17,9 @@ use crate::sql;
 use crate::storage::Tx;
 use rank::{Ranked, Ranking};
 
+pub(super) use index::add as index_page;
+pub use index::catch_up;
+
 /// Pages that a language model is given at most.
 const GIVEN_MAX: usize = 6;
 /// Pages that an answer without a model is drawn from at most.
@@ -25,8 +30,6 @@ const SENTENCES_MAX: usize = 4;
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// Questions and answers before a question that a model is given at most.
 const EARLIER_MAX: i64 = 6;
-/// Pages of a course that are searched at most.
-const PAGES_MAX: i64 = 5000;
 /// What is answered when nothing fits.
 const NOTHING: &str = "The materials of this course do not say anything about that.";
 
@@ -113,9 +116,10 @@ pub async fn ask(
     let mut earlier = earlier(tx, realm, &conversation).await?;
     let before = earlier.iter().rfind(|said| said.is_question);
     let before = before.map_or("", |said| &said.body);
-    let pages = pages(tx, realm, enrollment).await?;
+    let found = index::search(tx, realm, enrollment, (question, before)).await?;
+    let pages = found.pages;
     let bodies: Vec<&str> = pages.iter().map(|page| page.body.as_str()).collect();
-    let ranking = Ranking::new(&bodies, question, before);
+    let ranking = Ranking::new(found.terms, &bodies, found.mean_length);
     let source = |ranked: Ranked| Source {
         page: pages[ranked.page].clone(),
         relevance: ranked.relevance,
@@ -286,21 +290,6 @@ async fn earlier(tx: &mut Tx, realm: RealmId, conversation: &str) -> Result<Vec<
     )?;
     said.reverse();
     Ok(said)
-}
-
-async fn pages(tx: &mut Tx, realm: RealmId, enrollment: &Enrollment) -> Result<Vec<Page>> {
-    Ok(sql!(
-        tx,
-        fetch_all as Page,
-        "SELECT p.material_id, m.title, p.page, p.body FROM academy_pages p
-         JOIN academy_materials m ON m.realm_id = p.realm_id AND m.id = p.material_id
-         WHERE m.realm_id = $1 AND m.course_id = $2 AND (m.organization_id IS NULL OR m.organization_id = $3)
-         ORDER BY m.position, m.id, p.page LIMIT $4",
-        realm,
-        &enrollment.course_id,
-        enrollment.organization_id.as_deref(),
-        PAGES_MAX
-    )?)
 }
 
 /// A question, or the answer to one.

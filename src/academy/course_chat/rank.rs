@@ -1,25 +1,31 @@
-//! Which pages fit a question, by BM25, and which of their sentences answer it. The same on every database.
+//! Which of the pages that were found fit a question, by BM25, and which of their sentences answer it.
 //!
 //! The relevance of a page is its score over the best score that any page could reach for the question.
 
-use std::collections::HashMap;
+use super::words::counted;
 
 /// How soon more of the same word stops to count (BM25's k1).
 const SATURATION: f64 = 1.2;
 /// How much long pages are held back (BM25's b).
 const LENGTH_WEIGHT: f64 = 0.75;
 /// Fewer known words than this, and the question before lends its own.
-const WORDS_ENOUGH: usize = 2;
+pub(super) const WORDS_ENOUGH: usize = 2;
 /// Words of a topic.
 const TOPIC_WORDS: usize = 2;
 
-/// Words that say nothing about what is asked.
-const STOP_WORDS: &[&str] = &[
-    "a", "about", "an", "and", "any", "are", "as", "at", "be", "best", "by", "can", "do", "does",
-    "for", "from", "have", "how", "i", "in", "is", "it", "me", "my", "of", "on", "or", "our",
-    "should", "tell", "that", "the", "this", "to", "was", "we", "what", "when", "where", "which",
-    "who", "why", "with", "you", "your",
-];
+/// A word of a question that some page of the course has.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Term {
+    pub(super) word: String,
+    /// How much it tells: more, the fewer pages have it.
+    pub(super) weight: f64,
+}
+
+/// What a word tells that stands on so many pages of all.
+pub(super) fn weight(pages: i64, with: i64) -> f64 {
+    let (pages, with) = (figure(pages), figure(with));
+    (1.0 + (pages - with + 0.5) / (with + 0.5)).ln()
+}
 
 /// A page that fits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,47 +36,33 @@ pub(super) struct Ranked {
     pub(super) relevance: f64,
 }
 
-/// The pages of a course in the light of one question.
+/// Pages in the light of one question.
 #[derive(Debug)]
 pub(super) struct Ranking {
-    /// The words of the question that some page has, each with its weight.
-    terms: Vec<(String, f64)>,
+    terms: Vec<Term>,
     scores: Vec<f64>,
 }
 
 impl Ranking {
-    /// Ranks pages for a question; one with hardly a word of its own goes on with the question before.
-    pub(super) fn new(pages: &[&str], question: &str, before: &str) -> Self {
-        let pages: Vec<HashMap<String, f64>> = pages.iter().map(|page| counted(page)).collect();
-        let mut terms = known(&pages, question);
-        if terms.len() < WORDS_ENOUGH {
-            let more = known(&pages, before);
-            terms.extend(
-                more.into_iter()
-                    .filter(|(word, _)| !question.contains(word.as_str())),
-            );
-        }
-        let lengths: Vec<f64> = pages.iter().map(|page| page.values().sum()).collect();
-        let mean = lengths.iter().sum::<f64>() / size(pages.len()).max(1.0);
-        let score = |(page, length): (&HashMap<String, f64>, &f64)| {
-            let held_back = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * length / mean.max(1.0);
-            let of_term = |(word, weight): &(String, f64)| {
-                let times = page.get(word).copied().unwrap_or(0.0);
-                weight * times * (SATURATION + 1.0) / (times + SATURATION * held_back)
+    /// Ranks pages for the words of a question; `mean_length`: the words of a page of the course on average.
+    pub(super) fn new(terms: Vec<Term>, pages: &[&str], mean_length: f64) -> Self {
+        let score = |page: &&str| {
+            let words = counted(page);
+            let length: f64 = words.values().sum();
+            let held_back = 1.0 - LENGTH_WEIGHT + LENGTH_WEIGHT * length / mean_length.max(1.0);
+            let of_term = |term: &Term| {
+                let times = words.get(&term.word).copied().unwrap_or(0.0);
+                term.weight * times * (SATURATION + 1.0) / (times + SATURATION * held_back)
             };
             terms.iter().map(of_term).sum()
         };
-        let scores = pages.iter().zip(&lengths).map(score).collect();
+        let scores = pages.iter().map(score).collect();
         Self { terms, scores }
     }
 
     /// The pages that fit best, at most so many.
     pub(super) fn best(&self, max: usize) -> Vec<Ranked> {
-        let ideal: f64 = self
-            .terms
-            .iter()
-            .map(|(_, weight)| weight * (SATURATION + 1.0))
-            .sum();
+        let ideal = self.weight_of(|_| true) * (SATURATION + 1.0);
         let mut fitting: Vec<Ranked> = (0..self.scores.len())
             .filter(|page| self.scores[*page] > 0.0)
             .map(|page| Ranked {
@@ -89,17 +81,18 @@ impl Ranking {
 
     /// The share of the question's words, by weight, that stand in these texts.
     pub(super) fn covered(&self, texts: &[&str]) -> f64 {
-        let all: f64 = self.terms.iter().map(|(_, weight)| weight).sum();
+        let all = self.weight_of(|_| true);
         let words = counted(&texts.join(" "));
-        let found = self
-            .terms
-            .iter()
-            .filter(|(word, _)| words.contains_key(word));
-        if all > 0.0 {
-            found.map(|(_, weight)| weight).sum::<f64>() / all
-        } else {
-            0.0
+        match all > 0.0 {
+            true => self.weight_of(|word| words.contains_key(word)) / all,
+            false => 0.0,
         }
+    }
+
+    /// What those of the question's words tell together that are wanted.
+    fn weight_of(&self, is_wanted: impl Fn(&str) -> bool) -> f64 {
+        let wanted = self.terms.iter().filter(|term| is_wanted(&term.word));
+        wanted.map(|term| term.weight).sum()
     }
 
     /// The sentences that have most of the question's words, in the order in which they stand.
@@ -110,13 +103,9 @@ impl Ranking {
             .map(str::trim)
             .filter(|sentence| !sentence.is_empty())
             .collect();
-        let weight = |sentence: &str| -> f64 {
+        let weight = |sentence: &str| {
             let words = counted(sentence);
-            let found = self
-                .terms
-                .iter()
-                .filter(|(word, _)| words.contains_key(word));
-            found.map(|(_, weight)| weight).sum()
+            self.weight_of(|word| words.contains_key(word))
         };
         let mut order: Vec<(usize, f64)> = sentences
             .iter()
@@ -137,7 +126,7 @@ impl Ranking {
             .terms
             .iter()
             .take(TOPIC_WORDS)
-            .map(|(word, _)| word.as_str());
+            .map(|term| term.word.as_str());
         words.collect::<Vec<_>>().join(" ")
     }
 }
@@ -146,47 +135,8 @@ impl Ranking {
     clippy::cast_precision_loss,
     reason = "a course has far fewer than 2^52 pages"
 )]
-fn size(count: usize) -> f64 {
+fn figure(count: i64) -> f64 {
     count as f64
-}
-
-/// The words of a question that some page has, in its order, each weighted by how few pages have it.
-fn known(pages: &[HashMap<String, f64>], question: &str) -> Vec<(String, f64)> {
-    let mut terms: Vec<(String, f64)> = Vec::new();
-    for word in words(question) {
-        let with = pages.iter().filter(|page| page.contains_key(&word)).count();
-        if with > 0 && !terms.iter().any(|(known, _)| *known == word) {
-            let (all, with) = (size(pages.len()), size(with));
-            terms.push((word, (1.0 + (all - with + 0.5) / (with + 0.5)).ln()));
-        }
-    }
-    terms
-}
-
-fn counted(text: &str) -> HashMap<String, f64> {
-    let mut counts = HashMap::new();
-    for word in words(text) {
-        *counts.entry(word).or_insert(0.0) += 1.0;
-    }
-    counts
-}
-
-/// Lower-case words without their plural.
-fn words(text: &str) -> impl Iterator<Item = String> {
-    let parts = text
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|part| !part.is_empty());
-    parts
-        .map(str::to_lowercase)
-        .filter(|word| !STOP_WORDS.contains(&word.as_str()))
-        .map(|word| {
-            let is_plural = word.len() > 3 && word.ends_with('s') && !word.ends_with("ss");
-            if is_plural {
-                word[..word.len() - 1].to_owned()
-            } else {
-                word
-            }
-        })
 }
 
 #[cfg(test)]
@@ -199,9 +149,18 @@ mod tests {
         "Prompts state a task. Engineering teams review prompts.",
     ];
 
+    /// The pages ranked for these words, each with the number of pages that have it.
+    fn ranking(words: &[(&str, i64)]) -> Ranking {
+        let term = |(word, with): &(&str, i64)| Term {
+            word: (*word).to_owned(),
+            weight: weight(3, *with),
+        };
+        Ranking::new(words.iter().map(term).collect(), &PAGES, 6.0)
+    }
+
     #[test]
     fn the_page_that_is_about_the_question_comes_first() {
-        let ranking = Ranking::new(&PAGES, "What is prompt engineering?", "");
+        let ranking = ranking(&[("prompt", 2), ("engineering", 2)]);
         let best = ranking.best(3);
         assert_eq!(
             best.iter().map(|ranked| ranked.page).collect::<Vec<_>>(),
@@ -221,12 +180,10 @@ mod tests {
     }
 
     #[test]
-    fn a_question_without_words_of_the_course_finds_nothing_by_itself() {
-        let alone = Ranking::new(&PAGES, "NEAR( title:x * \" %", "");
-        assert!(alone.best(3).is_empty());
-        assert_eq!(alone.sentences(&[], 3), "");
-        assert_eq!(alone.covered(&[]), 0.0);
-        let after = Ranking::new(&PAGES, "Why?", "How does machine learning work?");
-        assert_eq!(after.best(1)[0].page, 0);
+    fn a_question_without_words_of_the_course_finds_nothing() {
+        let nothing = ranking(&[]);
+        assert!(nothing.best(3).is_empty());
+        assert_eq!(nothing.sentences(&PAGES, 3), "");
+        assert_eq!(nothing.covered(&PAGES), 0.0);
     }
 }
