@@ -12,6 +12,7 @@ use crate::storage::Db;
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {
     /// Say which master key sealed how many of the stored secrets
+    #[command(after_help = "Example:\n  mentor-gateway keys status")]
     Status,
     /// Add a master key and seal every stored secret anew with it, while the service runs
     #[command(

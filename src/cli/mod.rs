@@ -13,7 +13,7 @@ mod user;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -45,28 +45,43 @@ enum Command {
     /// Run the service
     Serve(serve::Serve),
     /// Create and list tenants
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mentor-gateway tenant create acme"
+    )]
     Tenant(tenant::Tenant),
     /// Create users
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mentor-gateway user create --tenant acme alice --role admin"
+    )]
     User(user::User),
-    /// Create, list and revoke keys
-    #[command(subcommand)]
+    /// Create, list, replace and revoke keys
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mentor-gateway token create --tenant acme --user alice > alice.token"
+    )]
     Token(token::Token),
     /// Create mentors
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mentor-gateway mentor create --tenant acme 'Finance Mentor'"
+    )]
     Mentor(mentor::Mentor),
     /// List and extend the OAuth providers that people can sign in at
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  mentor-gateway oauth list")]
     Oauth(oauth::Oauth),
     /// Serve MCP on stdio for a client that starts programs
     Stdio(stdio::Stdio),
     /// Show and change the master keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  mentor-gateway keys status")]
     Keys(keys::Keys),
     /// Explain step by step why a server can or cannot be reached
     Doctor(doctor::Doctor),
     /// Bring the database's schema up to date and exit
+    #[command(
+        after_help = "Example:\n  mentor-gateway migrate --database-url postgres://gateway@db/gateway"
+    )]
     Migrate,
 }
 
@@ -117,10 +132,12 @@ async fn open(config: &Config) -> Result<Db, Failure> {
     Ok(Db::open(&config.database_url).await?)
 }
 
-/// Prints a line that is the command's result.
-#[expect(clippy::print_stdout, reason = "this is what the command line is for")]
+/// Prints a line that is the command's result. Whoever reads no further, as `head` does, wants no more.
 fn say(text: impl fmt::Display) {
-    println!("{text}");
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written.expect("standard output can be written to"),
+    }
 }
 
 /// Why a command was not done.
@@ -223,5 +240,33 @@ impl From<StartError> for Failure {
         } else {
             failure
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    fn without_example(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+        let path = format!("{path} {}", command.get_name());
+        let shown = format!("{path} ")
+            .trim_start()
+            .replace("mentor-gateway ", "");
+        let help = command.get_after_help().map(ToString::to_string);
+        if !help.is_some_and(|help| help.contains("Example") && help.contains(shown.trim())) {
+            found.push(path.clone());
+        }
+        for command in command.get_subcommands() {
+            without_example(command, &path, found);
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        let mut found = Vec::new();
+        without_example(&Cli::command(), "", &mut found);
+        assert_eq!(found, [""; 0]);
     }
 }

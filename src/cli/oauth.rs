@@ -14,6 +14,7 @@ use crate::storage::Tx;
 #[derive(Debug, Subcommand)]
 pub(super) enum Oauth {
     /// List the providers and services that people can sign in to
+    #[command(after_help = "Example:\n  mentor-gateway oauth list")]
     List,
     /// Add providers and services from a file of the catalog's form
     #[command(

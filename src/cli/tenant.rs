@@ -19,6 +19,7 @@ pub(super) enum Tenant {
         name: Option<String>,
     },
     /// List the tenants: number, key, name
+    #[command(after_help = "Example:\n  mentor-gateway tenant list")]
     List,
 }
 

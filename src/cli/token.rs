@@ -26,12 +26,14 @@ pub(super) enum Token {
     )]
     Create(Create),
     /// List a tenant's keys: number, kind, user, last four characters, state
+    #[command(after_help = "Example:\n  mentor-gateway token list --tenant acme")]
     List {
         /// The tenant's key
         #[arg(long)]
         tenant: String,
     },
     /// Make a key in place of another, which works on for a while, and print it, once
+    #[command(after_help = "Example:\n  mentor-gateway token rotate 7 --overlap 24h")]
     Rotate {
         /// The number, from `token list`
         id: i64,
@@ -40,6 +42,7 @@ pub(super) enum Token {
         overlap: Lifetime,
     },
     /// Revoke a key; it stops working everywhere within two seconds
+    #[command(after_help = "Example:\n  mentor-gateway token revoke 7")]
     Revoke {
         /// The number, from `token list`
         id: i64,

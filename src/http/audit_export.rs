@@ -12,7 +12,7 @@ use http::header::CONTENT_DISPOSITION;
 use super::answer::Answer;
 use super::audit::{AuditAnswer, FILTERS, filter_of};
 use super::drf::reader::Reader;
-use super::endpoint::{Call, Endpoint, Shape};
+use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query};
 use crate::audit::{self, Filter};
 use crate::error::{Error, Result};
 use crate::storage::Db;
@@ -21,11 +21,23 @@ use crate::tenant::TenantId;
 /// Rows that are read at once.
 const BATCH_ROWS: i64 = 1000;
 
+/// The filters of the list, and the form.
+const PARAMETERS: &[QueryParameter] = &{
+    let form = query("as", "string", "csv, which is the default, or jsonl");
+    let mut all = [form; FILTERS.len() + 1];
+    let mut at = 0;
+    while at < FILTERS.len() {
+        all[at] = FILTERS[at];
+        at += 1;
+    }
+    all
+};
+
 pub(crate) const EXPORT: Endpoint = Endpoint::closed(
     "Exports what was done in the tenant, oldest first, as CSV or as JSON lines (`?as=jsonl`).",
     |call| Box::pin(export(call)),
 )
-.query(FILTERS)
+.query(PARAMETERS)
 .answers(200, Shape::Media("text/csv"));
 
 /// How the rows are written.
