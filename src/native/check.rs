@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::error::FieldErrors;
 
+/// The largest integer up to which a float holds all.
+const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// Complaints at most; a caller who gets so many has sent something else altogether.
 const COMPLAINTS_MAX: usize = 50;
 
@@ -13,6 +15,30 @@ pub(super) fn complaints(schema: &Value, arguments: &Value) -> FieldErrors {
     let mut check = Check::default();
     check.value(schema, arguments, "");
     check.errors
+}
+
+/// Writes whole numbers as such: to JSON Schema `5.0` and `5e0` are integers as `5` is (2020-12, section 6.1.1).
+pub(super) fn settle(arguments: &mut Value) {
+    match arguments {
+        Value::Object(members) => members.values_mut().for_each(settle),
+        Value::Array(items) => items.iter_mut().for_each(settle),
+        Value::Number(number) if number.is_f64() => {
+            if let Some(whole) = number.as_f64().and_then(whole) {
+                *arguments = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A number as an integer, if it is one that a float holds exactly.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it was compared with the largest first"
+)]
+fn whole(number: f64) -> Option<i64> {
+    let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
+    is_whole.then_some(number as i64)
 }
 
 /// Whether something is wrong with this argument or inside it.
@@ -143,6 +169,16 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let settled = |mut value: Value| {
+            settle(&mut value);
+            value.to_string()
+        };
+        assert_eq!(settled(json!({ "a": [5.0, -1e3] })), r#"{"a":[5,-1000]}"#);
+        assert_eq!(settled(json!([1.5, 1e300, "5.0"])), r#"[1.5,1e+300,"5.0"]"#);
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_said_at_once() {
         let schema = json!({
             "type": "object",
@@ -177,7 +213,7 @@ mod tests {
                 "limit: Must be at least 1.",
             ),
             (
-                json!({ "id": "x", "limit": 1e9 }),
+                json!({ "id": "x", "limit": 1.5 }),
                 "limit: Must be a whole number.",
             ),
             (

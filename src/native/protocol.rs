@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::face::Face;
 use super::failure::{Allowance, Failure, Refusal};
 use super::progress::Step;
+use super::resource::COMPLETIONS_MAX;
 use super::server::{Request, Server};
 use super::tool::{Access, ToolEntry};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError};
@@ -82,7 +83,7 @@ impl Server {
                 )
             }),
             ("resources/read", _) => self.read_resource(request, &params, allowance).await,
-            ("completion/complete", _) => self.completion(request, &params).await,
+            ("completion/complete", _) => self.completion(request, &params, allowance).await,
             _ => Err(RpcError::method_not_found(method)),
         }
     }
@@ -152,7 +153,12 @@ impl Server {
         Ok(result)
     }
 
-    async fn completion(&self, request: &Request, params: &Value) -> Result<Value, RpcError> {
+    async fn completion(
+        &self,
+        request: &Request,
+        params: &Value,
+        allowance: &mut Allowance,
+    ) -> Result<Value, RpcError> {
         let uri = params["ref"]["uri"].as_str();
         let entry = request
             .face
@@ -170,9 +176,15 @@ impl Server {
             ));
         }
         let typed = argument["value"].as_str().unwrap_or_default();
-        let values = self.complete(request, entry, typed).await;
-        let values = values.map_err(|refusal| error_of(&self.spell(request, &refusal)))?;
-        let completion = json!({ "values": values, "total": values.len(), "hasMore": false });
+        let (found, counted) = self.complete(request, entry, typed).await;
+        *allowance = counted;
+        let mut values = found.map_err(|refusal| error_of(&self.spell(request, &refusal)))?;
+        let has_more = values.len() > COMPLETIONS_MAX;
+        values.truncate(COMPLETIONS_MAX);
+        let mut completion = json!({ "values": values, "hasMore": has_more });
+        if !has_more {
+            completion["total"] = values.len().into();
+        }
         Ok(complete(request, json!({ "completion": completion })))
     }
 }

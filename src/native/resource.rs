@@ -9,7 +9,9 @@ use super::schema;
 use super::tool::{Call, Running};
 
 /// Completions of one value at most (MCP, completion: 100).
-pub(super) const COMPLETIONS_MAX: i64 = 100;
+pub(super) const COMPLETIONS_MAX: usize = 100;
+/// Completions that are looked for: one more, so that it can be told whether there are others.
+pub(super) const COMPLETIONS_SOUGHT: i64 = COMPLETIONS_MAX as i64 + 1;
 
 /// A resource, or a family of them. Its file is named after it.
 pub trait Resource: 'static {
@@ -30,7 +32,7 @@ pub trait Resource: 'static {
         id: &str,
     ) -> impl Future<Output = Result<Self::Output, Refusal>> + Send;
 
-    /// Values of `{name}` that match a `LIKE` pattern and that the caller may read, at most [`COMPLETIONS_MAX`].
+    /// Values of `{name}` that match a `LIKE` pattern and that the caller may read, at most [`COMPLETIONS_SOUGHT`].
     fn complete(
         call: &mut Call<'_>,
         pattern: &str,

@@ -249,6 +249,7 @@ impl Server {
         tool: &ToolEntry,
         mut arguments: Value,
     ) -> Result<(Value, FieldErrors), Refusal> {
+        check::settle(&mut arguments);
         let schema = self.inputs.get(&(face.name, tool.name));
         let complaints = schema.map(|schema| check::complaints(schema, &arguments));
         let complaints = complaints.unwrap_or_default();
@@ -315,11 +316,23 @@ impl Server {
         (entry.read)(&mut call, id).await
     }
 
-    /// Values that a template's variable may have, beginning with what was typed. Nobody is told of what they may not read.
-    ///
-    /// # Errors
-    /// If the database fails.
+    /// Values that a template's variable may have, beginning with what was typed, counted like reading one. Nobody is
+    /// told of what they may not read.
     pub(super) async fn complete(
+        &self,
+        request: &Request,
+        entry: &ResourceEntry,
+        typed: &str,
+    ) -> (Result<Vec<String>, Refusal>, Allowance) {
+        let (charged, allowance) = self.charge(request, Some(entry.scopes)).await;
+        let found = match charged {
+            Ok(()) => self.completions(request, entry, typed).await,
+            Err(refusal) => Err(refusal),
+        };
+        (found, allowance)
+    }
+
+    async fn completions(
         &self,
         request: &Request,
         entry: &ResourceEntry,
@@ -329,10 +342,11 @@ impl Server {
             return Ok(Vec::new());
         }
         // `like` finds a text anywhere; a completion begins with it.
-        let pattern = like(typed).trim_start_matches('%').to_owned();
+        let anywhere = like(typed);
+        let pattern = anywhere.strip_prefix('%').unwrap_or(&anywhere);
         let mut tx = self.db.read().await?;
         let mut call = self.begin(request, &mut tx);
-        (entry.complete)(&mut call, &pattern).await
+        (entry.complete)(&mut call, pattern).await
     }
 
     pub(super) fn begin<'a>(&'a self, request: &'a Request, tx: &'a mut Tx) -> Call<'a> {

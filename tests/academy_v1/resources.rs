@@ -1,6 +1,7 @@
 //! 6.3.3.
 
-use serde_json::json;
+use mentor_gateway::sql;
+use serde_json::{Value, json};
 
 use super::link;
 use crate::harness::Academy;
@@ -172,4 +173,44 @@ async fn ids_complete_to_what_the_caller_may_read() {
     ]);
     assert_eq!(completed(&academy.admin, "usr_j").await, all);
     assert_eq!(completed(&academy.admin, "%").await, json!([]));
+    let own = json!(["usr_jane_smith"]);
+    assert_eq!(completed(&academy.learner, "").await, own);
+}
+
+#[tokio::test]
+async fn completions_are_counted_and_say_when_there_are_more() {
+    let academy = Academy::v1().await;
+    let mut tx = academy.gateway.app.db.write().await.unwrap();
+    for at in 0..101 {
+        let added = sql!(
+            &mut tx,
+            execute,
+            "INSERT INTO academy_people (realm_id, id, name, email, timezone, created_at)
+             SELECT id, $1, 'N', $2, 'UTC', 0 FROM academy_realms",
+            format!("usr_many_{at:03}"),
+            format!("many{at}@example.com")
+        );
+        assert_eq!(added.unwrap(), 1);
+    }
+    tx.commit().await.unwrap();
+    let client = academy.mcp(&academy.admin);
+    let complete = async |typed: &str| {
+        let params = json!({
+            "ref": { "type": "ref/resource", "uri": "academy://enrollments/{userId}" },
+            "argument": { "name": "userId", "value": typed },
+        });
+        client.request("completion/complete", params).await
+    };
+    let reply = complete("usr_many_").await;
+    assert_eq!(reply.headers["x-ratelimit-remaining"], "59");
+    let completion = &reply.result()["completion"];
+    assert_eq!(completion["values"].as_array().unwrap().len(), 100);
+    assert_eq!(completion["hasMore"], true);
+    assert_eq!(completion["total"], Value::Null);
+    let reply = complete("usr_many_00").await;
+    assert_eq!(reply.headers["x-ratelimit-remaining"], "58");
+    let completion = &reply.result()["completion"];
+    assert_eq!(completion["values"].as_array().unwrap().len(), 10);
+    assert_eq!(completion["hasMore"], false);
+    assert_eq!(completion["total"], 10);
 }

@@ -5,7 +5,7 @@ use super::super::{LEARNER, actor};
 use crate::academy::{certificate, enrollment};
 use crate::native::academy::links::Files;
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Certificates;
@@ -27,6 +27,6 @@ impl Resource for Certificates {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let actor = actor(call).await?;
-        Ok(certificate::enrollments_like(call.tx, &actor, pattern, COMPLETIONS_MAX).await?)
+        Ok(certificate::enrollments_like(call.tx, &actor, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }

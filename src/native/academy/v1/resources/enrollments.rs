@@ -9,7 +9,7 @@ use crate::academy::{enrollment, person};
 use crate::clock::UnixMs;
 use crate::native::academy::links::Files;
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Enrollments;
@@ -49,6 +49,6 @@ impl Resource for Enrollments {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let actor = actor(call).await?;
-        Ok(person::ids_like(call.tx, &actor, pattern, COMPLETIONS_MAX).await?)
+        Ok(person::ids_like(call.tx, &actor, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }

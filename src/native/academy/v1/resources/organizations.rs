@@ -9,7 +9,7 @@ use crate::academy::cohort::Status;
 use crate::academy::organization::{self, Contract};
 use crate::clock::UnixMs;
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Organizations;
@@ -84,6 +84,6 @@ impl Resource for Organizations {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let actor = actor(call).await?;
-        Ok(organization::ids_like(call.tx, &actor, pattern, COMPLETIONS_MAX).await?)
+        Ok(organization::ids_like(call.tx, &actor, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }

@@ -10,7 +10,7 @@ use super::CATALOG;
 use crate::academy::course::{self, Block};
 use crate::academy::material::{self, Kind};
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Course;
@@ -88,6 +88,6 @@ impl Resource for Course {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let realm = actor(call, "admin:cohorts").await?.realm;
-        Ok(course::ids_like(call.tx, realm, pattern, COMPLETIONS_MAX).await?)
+        Ok(course::ids_like(call.tx, realm, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }

@@ -8,7 +8,7 @@ use super::super::view::{hundredths, tenths};
 use crate::academy::cohort::Status;
 use crate::academy::{organization, statistics};
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Dashboard;
@@ -90,7 +90,7 @@ impl Resource for Dashboard {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let actor = actor(call, "admin:organizations").await?;
-        Ok(organization::ids_like(call.tx, &actor, pattern, COMPLETIONS_MAX).await?)
+        Ok(organization::ids_like(call.tx, &actor, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }
 

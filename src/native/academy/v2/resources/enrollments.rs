@@ -8,7 +8,7 @@ use super::super::time::Iso;
 use super::super::view::State;
 use crate::academy::{enrollment, person};
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Enrollments;
@@ -97,6 +97,6 @@ impl Resource for Enrollments {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let actor = actor(call, "admin:enrollments").await?;
-        Ok(person::ids_like(call.tx, &actor, pattern, COMPLETIONS_MAX).await?)
+        Ok(person::ids_like(call.tx, &actor, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }

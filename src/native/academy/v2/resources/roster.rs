@@ -7,7 +7,7 @@ use super::super::actor;
 use super::super::view::{State, hundredths};
 use crate::academy::{cohort, enrollment};
 use crate::native::failure::Refusal;
-use crate::native::resource::{COMPLETIONS_MAX, Resource};
+use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
 use crate::native::tool::Call;
 
 pub(super) struct Roster;
@@ -113,6 +113,6 @@ impl Resource for Roster {
 
     async fn complete(call: &mut Call<'_>, pattern: &str) -> Result<Vec<String>, Refusal> {
         let realm = actor(call, "admin:cohorts").await?.realm;
-        Ok(cohort::ids_like(call.tx, realm, pattern, COMPLETIONS_MAX).await?)
+        Ok(cohort::ids_like(call.tx, realm, pattern, COMPLETIONS_SOUGHT).await?)
     }
 }
