@@ -14,6 +14,7 @@ mod api_keys;
 mod academy_events;
 mod academy_files;
 mod academy_sandbox;
+mod academy_withdrawal;
 mod academy_v1;
 mod academy_v2;
 mod at_most_once;

@@ -22,6 +22,7 @@ mod realm;
 pub mod sample;
 pub mod sandbox;
 pub mod statistics;
+pub mod withdrawal;
 
 pub use error::{Error, Result};
 pub use json::Json;

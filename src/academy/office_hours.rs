@@ -142,7 +142,8 @@ pub struct Wish<'a> {
 /// Books a place. Returns the booking's id and the slot.
 ///
 /// # Errors
-/// `NotFound` for no slot of this course, `BookingConflict` if it is past, taken, booked already, or one too many.
+/// `NotFound` for no slot of this course, `NotEnrolled` if the enrollment is open no more, `BookingConflict` if it is
+/// past, taken, booked already, or one too many.
 pub async fn book(
     tx: &mut Tx,
     realm: RealmId,
@@ -157,15 +158,20 @@ pub async fn book(
             "Time slot no longer available".into(),
         ));
     }
-    // Bookings of one enrollment queue at its row, so that the limit holds for those that are made at once.
-    sql!(
+    // Bookings of one enrollment queue at its row, so that the limit holds for those that are made at once; and so that
+    // none is made for one that is being withdrawn.
+    let is_open = sql!(
         tx,
         execute,
-        "UPDATE academy_enrollments SET last_activity_at = $3 WHERE realm_id = $1 AND id = $2",
+        "UPDATE academy_enrollments SET last_activity_at = $3
+         WHERE realm_id = $1 AND id = $2 AND status IN ('active', 'completed')",
         realm,
         &enrollment.id,
         now
     )?;
+    if is_open == 0 {
+        return Err(Error::NotEnrolled("office hours"));
+    }
     check_own(tx, realm, &enrollment.id, &slot.id).await?;
     let taken = sql!(
         tx,
@@ -201,6 +207,38 @@ pub async fn book(
         now
     )?;
     Ok((booking, slot))
+}
+
+/// Cancels the sessions that an enrollment has booked and that have not begun. Returns how many.
+///
+/// # Errors
+/// If the database fails.
+pub async fn cancel_coming(
+    tx: &mut Tx,
+    realm: RealmId,
+    enrollment: &str,
+    now: UnixMs,
+) -> Result<u64> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE academy_slots SET booked = booked - 1
+         WHERE realm_id = $1 AND starts_at > $3 AND id IN
+           (SELECT slot_id FROM academy_bookings WHERE realm_id = $1 AND enrollment_id = $2 AND status = 'confirmed')",
+        realm,
+        enrollment,
+        now
+    )?;
+    Ok(sql!(
+        tx,
+        execute,
+        "UPDATE academy_bookings SET status = 'cancelled'
+         WHERE realm_id = $1 AND enrollment_id = $2 AND status = 'confirmed' AND slot_id IN
+           (SELECT id FROM academy_slots WHERE realm_id = $1 AND starts_at > $3)",
+        realm,
+        enrollment,
+        now
+    )?)
 }
 
 async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &str, slot: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use super::academy::payment;
+use super::academy::{payment, withdrawal};
 use super::career::{records, resume};
 use super::chat::{model, sessions, sse, stop};
 use super::endpoint::{Access, Endpoint, Handler, Route};
@@ -96,6 +96,7 @@ pub static ROUTES: &[Route] = &[
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/webhook-deliveries/{id}/retry/", Admin, deliveries::RETRY),
 
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/enrollments/{enrollment}/payment/", Admin, payment::RECEIVE),
+    route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/enrollments/{enrollment}/withdrawal/", Admin, withdrawal::WITHDRAW),
 
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mail-templates/", Admin, templates::CREATE),

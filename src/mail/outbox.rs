@@ -196,6 +196,30 @@ pub async fn enqueue(
     Ok(state)
 }
 
+/// Gives up what was to be sent later about one thing, with the reason as its result.
+///
+/// # Errors
+/// If the database fails.
+pub async fn call_off(
+    tx: &mut Tx,
+    (tenant, environment): (TenantId, Environment),
+    (reference, reason): (&str, &str),
+    now: UnixMs,
+) -> Result<u64> {
+    Ok(sql!(
+        tx,
+        execute,
+        "UPDATE mails SET state = 'failed', result = $4, ended_at = $5
+         WHERE tenant_id = $1 AND environment = $2 AND reference = $3 AND state = 'waiting' AND attempts = 0
+           AND next_at > $5",
+        tenant,
+        environment.as_str(),
+        reference,
+        reason,
+        now
+    )?)
+}
+
 /// Whether any mail may be due; cheaper than to claim, and takes no lock.
 ///
 /// # Errors

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (15, include_str!("../../migrations/0015_rosters.sql")),
     (16, include_str!("../../migrations/0016_letters.sql")),
     (17, include_str!("../../migrations/0017_page_index.sql")),
+    (18, include_str!("../../migrations/0018_withdrawals.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -5,6 +5,7 @@ mod certificate;
 pub(super) mod payment;
 mod print;
 mod verify;
+pub(super) mod withdrawal;
 
 use std::sync::Arc;
 
@@ -20,12 +21,14 @@ use http::header::{
 use serde::Deserialize;
 
 use super::drf;
+use super::endpoint::Call;
 use super::path::Words;
 use crate::academy::download::Download;
 use crate::academy::{
-    Actor, calendar, certificate as certificates, enrollment, material, office_hours,
+    Actor, RealmId, calendar, certificate as certificates, enrollment, material, office_hours,
 };
 use crate::app::App;
+use crate::auth::token::Environment;
 use crate::error::{Error, Result};
 use crate::storage::Tx;
 
@@ -214,6 +217,14 @@ async fn calendar_file(
         })
     };
     answer(made.await)
+}
+
+/// The admin who calls over REST, in the live academy.
+async fn admin(call: &Call, tx: &mut Tx) -> Result<Actor> {
+    let realm = RealmId::of(tx, call.caller.tenant.id, Environment::Live).await;
+    let realm = realm.map_err(core)?;
+    let actor = Actor::holding(tx, realm, call.caller.user_id()).await;
+    actor.map_err(core)
 }
 
 /// The academy's own refusals are missing files on this wire.

@@ -1,16 +1,15 @@
-//! `…/enrollments/{enrollment}/payment/`: the one step of an enrollment that no tool takes.
-//! For the tenant's admins.
+//! `…/enrollments/{enrollment}/payment/`: notes that an enrollment was paid.
+//! For the tenant's admins; no tool does it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
-use super::core;
+use super::{admin, core};
 use crate::academy::enrollment::{Payment, Status};
-use crate::academy::{Actor, RealmId, payment};
+use crate::academy::payment;
 use crate::audit;
-use crate::auth::token::Environment;
 use crate::error::Result;
 
 /// An enrollment that was paid.
@@ -32,9 +31,8 @@ pub(crate) const RECEIVE: Endpoint = Endpoint::closed(
 
 async fn receive(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
-    let realm = RealmId::of(&mut tx, call.caller.tenant.id, Environment::Live).await;
-    let actor = Actor::holding(&mut tx, realm.map_err(core)?, call.caller.user_id()).await;
-    let (actor, id) = (actor.map_err(core)?, call.path.get("enrollment"));
+    let actor = admin(&call, &mut tx).await?;
+    let id = call.path.get("enrollment");
     let row = payment::receive(&mut tx, &actor, id, call.now()).await;
     let row = row.map_err(core)?;
     let object = format!("enrollment:{}", row.id);
