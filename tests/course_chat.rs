@@ -97,6 +97,10 @@ async fn a_model_answers_from_the_pages_that_fit_and_its_citations_are_the_sourc
         assert_eq!(source["page"], material["page"]);
     }
     assert_eq!(answer["response"]["confidence"], 1.0);
+    let admin = academy.gateway.admin().await;
+    let log = admin.get("audit/?action=tools/call").await.expect(200);
+    assert_eq!(log["count"], 1);
+    assert_eq!(log["results"][0]["outcome"], "ok");
 }
 
 #[tokio::test]
@@ -205,6 +209,7 @@ async fn nothing_is_locked_while_a_model_is_asked_and_the_question_stays_if_its_
     let log = admin.get("audit/?action=tools/call").await.expect(200);
     assert_eq!(log["count"], 1);
     assert_eq!(log["results"][0]["tool"], TOOL);
+    assert_eq!(log["results"][0]["outcome"], "begun");
     let mut tx = academy.write().await;
     let kept = sql!(
         &mut tx,

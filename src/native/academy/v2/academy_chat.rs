@@ -116,8 +116,9 @@ impl LongTool for Chat {
         let asked = course_chat::ask(within.tx, &actor, &enrollment, message, within.now).await?;
         let model = call.model(&mut tx).await?;
         let (mut tx, answer) = match model.filter(|_| asked.found_something()) {
-            // The question and its audit row stay, whatever comes of the answer.
+            // The question and its audit row stay, whatever comes of the answer; the row then says it.
             Some(model) => {
+                call.goes_stepwise();
                 call.commit(tx).await?;
                 let answer = asked.written_by(&model).await;
                 (call.write().await?, answer)
