@@ -1,4 +1,5 @@
 //! How much a letter matters: who is sent first of those that are due, and what its headers say of it (RFC 2156).
+//! Makes nothing due: when a letter goes out at the earliest is its campaign's to say.
 
 use lettre::message::header::{HeaderName, HeaderValue};
 
