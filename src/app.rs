@@ -168,7 +168,7 @@ impl App {
             gateway: gateway.clone(),
             tasks: tasks.clone(),
         }));
-        begin_jobs(&config, &flow, &tasks)?;
+        begin_jobs(&config, &flow, (&files, &tasks))?;
         let sessions = ClientSessions::default();
         Ok(Arc::new(Self {
             config,
@@ -224,13 +224,18 @@ fn files_of(config: &Config, egress: &Egress) -> Result<Files, FilesError> {
 }
 
 /// Starts what happens without a request. Mail is sent if the settings name a mail server.
-fn begin_jobs(config: &Config, flow: &Flow, tasks: &Tasks) -> Result<(), mail::BadSettings> {
+fn begin_jobs(
+    config: &Config,
+    flow: &Flow,
+    (files, tasks): (&Files, &Tasks),
+) -> Result<(), mail::BadSettings> {
     let url = config.smtp_url.as_ref();
     let sender = url.map(|url| Sender::new(flow.egress.clone(), url, &config.mail_from));
     let parts = jobs::Parts {
         db: flow.db.clone(),
         vault: flow.vault.clone(),
         clock: flow.clock.clone(),
+        files: files.clone(),
         egress: flow.egress.clone(),
         tasks: tasks.clone(),
     };

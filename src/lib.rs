@@ -14,7 +14,7 @@
 //! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
 //! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
-//! * [`files`]: what people bring, kept under the digest of its content, in a folder or in a bucket.
+//! * [`files`]: what people bring, in a folder or in a bucket.
 //! * [`config`]: every setting, read once; the only module that reads the environment.
 //! * [`mcp`]: what MCP itself says: revisions, messages as raw JSON, error codes.
 //!

@@ -19,8 +19,8 @@ use crate::harness::{Bucket, Client, Gateway, closed_address, send};
 
 const RESUME: &str = "/api/career/resume/orgs/acme/users/bob/";
 const PDF: &[u8] = b"%PDF-1.7\n%resume of bob";
-/// Whose files these are.
-const OWNER: i64 = 7;
+/// Where something lies.
+const PLACE: &str = "7/resume";
 
 /// A way out that may go to this machine.
 fn way_out() -> Egress {
@@ -69,11 +69,11 @@ async fn what_was_put_is_there_until_it_is_deleted() {
     let files = files(&bucket.settings());
     files.check().await.unwrap();
     let whole = Bytes::from(vec![b'x'; 25_000_000]);
-    let digest = files.put(OWNER, whole.clone()).await.unwrap();
-    assert_eq!(files.get(OWNER, &digest).await.unwrap(), whole);
+    files.put(PLACE, whole.clone()).await.unwrap();
+    assert_eq!(files.get(PLACE).await.unwrap(), whole);
     for _ in 0..2 {
-        files.delete(OWNER, &digest).await.unwrap();
-        let gone = files.get(OWNER, &digest).await;
+        files.delete(PLACE).await.unwrap();
+        let gone = files.get(PLACE).await;
         assert!(matches!(gone, Err(Error::NotFound("file"))), "{gone:?}");
     }
     assert_eq!(bucket.names(), ["resumes/probe"]);
@@ -87,14 +87,14 @@ async fn a_service_that_has_a_bad_moment_is_asked_again() {
         StatusCode::SERVICE_UNAVAILABLE,
         StatusCode::INTERNAL_SERVER_ERROR,
     ]);
-    let digest = files.put(OWNER, PDF.into()).await.unwrap();
+    files.put(PLACE, PDF.into()).await.unwrap();
     bucket.answers(&[StatusCode::SERVICE_UNAVAILABLE; 3]);
-    let failed = files.get(OWNER, &digest).await;
+    let failed = files.get(PLACE).await;
     assert!(
         matches!(failed, Err(Error::Unavailable("files"))),
         "{failed:?}"
     );
-    assert_eq!(files.get(OWNER, &digest).await.unwrap(), PDF);
+    assert_eq!(files.get(PLACE).await.unwrap(), PDF);
 }
 
 #[tokio::test]
@@ -113,9 +113,9 @@ async fn a_wrong_key_is_told_of_and_what_to_do_about_it() {
         )
     );
     for failed in [
-        files.put(OWNER, PDF.into()).await.map(drop),
-        files.get(OWNER, "00").await.map(drop),
-        files.delete(OWNER, "00").await,
+        files.put(PLACE, PDF.into()).await,
+        files.get(PLACE).await.map(drop),
+        files.delete(PLACE).await,
     ] {
         assert!(
             matches!(failed, Err(Error::Unavailable("files"))),
@@ -227,13 +227,13 @@ async fn a_real_service_keeps_and_forgets_what_it_is_given() {
     let real = files(&settings);
     real.check().await.unwrap();
     let content = Bytes::from(format!("resume {}", random_hex::<8>()));
-    let digest = real.put(OWNER, content.clone()).await.unwrap();
-    assert_eq!(real.get(OWNER, &digest).await.unwrap(), content);
-    let other = real.get(OWNER + 1, &digest).await;
+    real.put(PLACE, content.clone()).await.unwrap();
+    assert_eq!(real.get(PLACE).await.unwrap(), content);
+    let other = real.get("8/resume").await;
     assert!(matches!(other, Err(Error::NotFound("file"))), "{other:?}");
     for _ in 0..2 {
-        real.delete(OWNER, &digest).await.unwrap();
-        let gone = real.get(OWNER, &digest).await;
+        real.delete(PLACE).await.unwrap();
+        let gone = real.get(PLACE).await;
         assert!(matches!(gone, Err(Error::NotFound("file"))), "{gone:?}");
     }
     let wrong = files(&BucketSettings {

@@ -2,6 +2,8 @@
 //! Never finds a record of another learner; knows neither MCP nor HTTP.
 
 mod company;
+pub mod content;
+mod draft;
 mod education;
 mod experience;
 mod file;

@@ -1,31 +1,28 @@
 //! The resume of a learner: files and links. Each learner has one at most.
 //! Gives out no file but through a link that is bound to whoever asked.
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
 use sqlx::FromRow;
-use url::Url;
 
-use super::file::{recognise, safe_name};
+use super::content;
+use super::file::safe_name;
 use crate::academy::Json;
 use crate::auth::link::Link;
 use crate::clock::{Iso, UnixMs};
-use crate::error::{Error, FieldErrors, Result};
-use crate::files::Files;
+use crate::error::{Error, Result};
 use crate::learner::Learner;
 use crate::secret::Vault;
 use crate::sql;
 use crate::storage::Tx;
+use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
-use crate::tenant::{self, TenantId};
+
+use super::draft::NewFile;
+pub use super::draft::{Checked, Draft, LINKS_MAX, Noted, Upload};
 
 /// Files of one resume.
 const FILES_MAX: i64 = 10;
-/// Links of one resume.
-pub const LINKS_MAX: usize = 20;
-/// Longest link, in bytes.
-const LINK_BYTES_MAX: usize = 2048;
 
 /// A resume as every wire shows it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -67,61 +64,6 @@ pub struct UploadLink {
     pub url: String,
     /// Until when.
     pub expires_at: Iso,
-}
-
-/// A file that was brought.
-#[derive(Debug, Clone)]
-pub struct Upload {
-    /// The field that it came in, for complaints.
-    pub field: String,
-    /// What it was called.
-    pub name: String,
-    /// What is in it.
-    pub content: Bytes,
-    /// Whether it is the resume itself, of which there is one.
-    pub is_resume: bool,
-    /// What it is said to be, if anything is said.
-    pub declared: Option<&'static str>,
-}
-
-/// What is to be changed.
-#[derive(Debug, Clone, Default)]
-pub struct Draft {
-    /// Files to be added; a resume takes the place of the one before.
-    pub uploads: Vec<Upload>,
-    /// The links from now on, each with the field it came in; `None` leaves them.
-    pub links: Option<Vec<(String, String)>>,
-    /// What was wrong before the rules were asked.
-    pub errors: FieldErrors,
-}
-
-impl Draft {
-    /// Everything that is wrong with it, whoever it is about.
-    pub fn complaints(&self) -> FieldErrors {
-        let mut errors = self.errors.clone();
-        for upload in &self.uploads {
-            match (recognise(&upload.content), upload.declared) {
-                (Err(message), _) => errors.add(&upload.field, message),
-                (Ok(kind), Some(declared)) if kind.media_type != declared => {
-                    let message = format!("This is {}, not {declared}.", kind.media_type);
-                    errors.add(&upload.field, message);
-                }
-                (Ok(_), _) => {}
-            }
-        }
-        let links = self.links.as_deref().unwrap_or_default();
-        for (field, url) in links {
-            let parsed = Url::parse(url).ok().filter(|_| url.len() <= LINK_BYTES_MAX);
-            if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
-                errors.add(field, "Enter a valid URL, such as https://example.com.");
-            }
-        }
-        if links.len() > LINKS_MAX {
-            let message = format!("A resume has at most {LINKS_MAX} links.");
-            errors.add("links", message);
-        }
-        errors
-    }
 }
 
 /// Makes links for whoever asked.
@@ -180,7 +122,6 @@ struct FileRow {
     id: i64,
     name: String,
     kind: String,
-    digest: String,
 }
 
 /// A stored file, without its content.
@@ -192,8 +133,8 @@ pub struct StoredFile {
     pub name: String,
     /// What it is.
     pub media_type: String,
-    /// Under which its content lies.
-    pub digest: String,
+    /// Where its content lies.
+    pub place: String,
 }
 
 /// The resume of a learner.
@@ -218,28 +159,37 @@ pub async fn get(tx: &mut Tx, learner: &Learner, links: &Links<'_>) -> Result<Re
     })
 }
 
+/// Notes what is to be added to the resume of a learner, whose contents must be in their places before it is saved.
+///
+/// # Errors
+/// `Invalid` with everything that is wrong; `NotFound` if the resume must be there and is not.
+pub async fn note(
+    tx: &mut Tx,
+    learner: &Learner,
+    (checked, must_exist): (Checked, bool),
+    now: UnixMs,
+) -> Result<Noted> {
+    require(tx, learner, must_exist).await?;
+    checked.errors.into_result()?;
+    let mut files = Vec::new();
+    for file in checked.files {
+        let content = content::note(tx, learner.tenant, &file.content, now).await?;
+        files.push((file, content));
+    }
+    Ok(Noted {
+        files,
+        links: checked.links,
+        must_exist,
+    })
+}
+
 /// Adds to the resume of a learner, which is made if it is not there and need not be.
 ///
 /// # Errors
-/// `Invalid` with everything that is wrong; `NotFound` if it must be there and is not.
-pub async fn save(
-    tx: &mut Tx,
-    files: &Files,
-    learner: &Learner,
-    (draft, must_exist): (Draft, bool),
-    now: UnixMs,
-) -> Result<()> {
-    // What one request forgets another must not just have found.
-    tenant::hold(tx, learner.tenant).await?;
-    let stored = find(tx, learner).await?;
-    if stored.is_none() && must_exist {
-        return Err(Error::NotFound("resume"));
-    }
-    draft.complaints().into_result()?;
-    let links = match draft.links {
-        Some(links) => links.into_iter().map(|(_, url)| url).collect(),
-        None => stored.map(|row| row.links.0).unwrap_or_default(),
-    };
+/// `NotFound` if it must be there and is not, `Conflict` if it has too many files or this took too long.
+pub async fn save(tx: &mut Tx, learner: &Learner, noted: Noted, now: UnixMs) -> Result<()> {
+    let stored = require(tx, learner, noted.must_exist).await?;
+    let links = noted.links.or(stored.map(|row| row.links.0));
     let resume = sql!(
         tx,
         scalar as i64,
@@ -247,14 +197,15 @@ pub async fn save(
          ON CONFLICT (user_id) DO UPDATE SET links = excluded.links, updated_at = excluded.updated_at RETURNING id",
         learner.tenant,
         learner.user,
-        Json(links).to_text(),
+        Json(links.unwrap_or_default()).to_text(),
         now
     )?;
-    for upload in draft.uploads {
-        if upload.is_resume {
-            remove(tx, files, learner, (resume, true)).await?;
+    for (file, content) in &noted.files {
+        content::take(tx, content.id, now).await?;
+        if file.is_resume {
+            remove_main(tx, resume).await?;
         }
-        add(tx, files, (learner, resume), upload, now).await?;
+        add(tx, (learner, resume), (file, content.id), now).await?;
     }
     if files_of(tx, resume).await?.len() as i64 > FILES_MAX {
         let text = format!("a resume has at most {FILES_MAX} files");
@@ -263,21 +214,19 @@ pub async fn save(
     Ok(())
 }
 
-/// Deletes the resume of a learner, with its files.
+/// Deletes the resume of a learner, and with it its files.
 ///
 /// # Errors
 /// `NotFound` if there is none.
-pub async fn delete(tx: &mut Tx, files: &Files, learner: &Learner) -> Result<()> {
-    tenant::hold(tx, learner.tenant).await?;
-    let row = find(tx, learner).await?.ok_or(Error::NotFound("resume"))?;
-    remove(tx, files, learner, (row.id, false)).await?;
-    sql!(
+pub async fn delete(tx: &mut Tx, learner: &Learner) -> Result<()> {
+    let deleted = sql!(
         tx,
         execute,
-        "DELETE FROM career_resumes WHERE id = $1",
-        row.id
+        "DELETE FROM career_resumes WHERE tenant_id = $1 AND user_id = $2",
+        learner.tenant,
+        learner.user
     )?;
-    Ok(())
+    (deleted > 0).then_some(()).ok_or(Error::NotFound("resume"))
 }
 
 /// A file of a tenant's resumes.
@@ -288,8 +237,9 @@ pub async fn file(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<StoredFile> 
     sql!(
         tx,
         fetch_optional as StoredFile,
-        "SELECT u.username, f.name, f.media_type, f.digest FROM career_files f
+        "SELECT u.username, f.name, f.media_type, c.place FROM career_files f
          JOIN career_resumes r ON r.id = f.resume_id JOIN users u ON u.id = r.user_id
+         JOIN career_contents c ON c.id = f.content_id
          WHERE f.tenant_id = $1 AND f.id = $2",
         tenant,
         id
@@ -311,23 +261,18 @@ async fn files_of(tx: &mut Tx, resume: i64) -> Result<Vec<FileRow>> {
     Ok(sql!(
         tx,
         fetch_all as FileRow,
-        "SELECT id, name, kind, digest FROM career_files WHERE resume_id = $1 ORDER BY kind DESC, id",
+        "SELECT id, name, kind FROM career_files WHERE resume_id = $1 ORDER BY kind DESC, id",
         resume
     )?)
 }
 
 async fn add(
     tx: &mut Tx,
-    files: &Files,
     (learner, resume): (&Learner, i64),
-    upload: Upload,
+    (file, content): (&NewFile, i64),
     now: UnixMs,
 ) -> Result<()> {
-    let kind =
-        recognise(&upload.content).map_err(|message| Error::field(&upload.field, message))?;
-    let size = upload.content.len() as i64;
-    let digest = files.put(learner.tenant.0, upload.content).await?;
-    let word = if upload.is_resume {
+    let word = if file.is_resume {
         "resume"
     } else {
         "additional"
@@ -335,47 +280,35 @@ async fn add(
     sql!(
         tx,
         execute,
-        "INSERT INTO career_files (tenant_id, resume_id, name, kind, media_type, size_bytes, digest, created_at)
+        "INSERT INTO career_files (tenant_id, resume_id, name, kind, media_type, size_bytes, content_id, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         learner.tenant,
         resume,
-        safe_name(&upload.name, kind),
+        safe_name(&file.name, file.kind),
         word,
-        kind.media_type,
-        size,
-        digest,
+        file.kind.media_type,
+        file.content.len() as i64,
+        content,
         now
     )?;
     Ok(())
 }
 
-/// Removes files of a resume, and their contents unless another file of the tenant has the same.
-async fn remove(
-    tx: &mut Tx,
-    files: &Files,
-    learner: &Learner,
-    (resume, only_resume): (i64, bool),
-) -> Result<()> {
-    for file in files_of(tx, resume).await? {
-        if only_resume && file.kind != "resume" {
-            continue;
-        }
-        sql!(
-            tx,
-            execute,
-            "DELETE FROM career_files WHERE id = $1",
-            file.id
-        )?;
-        let others = sql!(
-            tx,
-            scalar as i64,
-            "SELECT COUNT(*) FROM career_files WHERE tenant_id = $1 AND digest = $2",
-            learner.tenant,
-            &file.digest
-        )?;
-        if others == 0 {
-            files.delete(learner.tenant.0, &file.digest).await?;
-        }
+/// The resume, if there is one, and it may only not be there if it need not.
+async fn require(tx: &mut Tx, learner: &Learner, must_exist: bool) -> Result<Option<Row>> {
+    let stored = find(tx, learner).await?;
+    if stored.is_none() && must_exist {
+        return Err(Error::NotFound("resume"));
     }
+    Ok(stored)
+}
+
+async fn remove_main(tx: &mut Tx, resume: i64) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM career_files WHERE resume_id = $1 AND kind = 'resume'",
+        resume
+    )?;
     Ok(())
 }

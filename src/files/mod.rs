@@ -1,5 +1,5 @@
-//! Files that people bring, kept under the digest of their content, outside the database.
-//! Knows nothing of whose they are; never overwrites and never lists.
+//! Files that people bring, outside the database: in a folder, or in a bucket.
+//! Knows nothing of whose they are, and never lists.
 
 mod bucket;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::local::LocalFileSystem;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, path};
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
 use crate::egress::{Egress, Refused};
@@ -100,24 +100,21 @@ impl Files {
         Ok(())
     }
 
-    /// Keeps a content for an owner, and returns its digest. The same content is kept once.
+    /// Keeps a content in a place.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be written now.
-    pub async fn put(&self, owner: i64, content: Bytes) -> Result<String> {
-        let digest = Sha256::digest(&content);
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        let kept = self.0.put(&place(owner, &digest), content.into()).await;
-        kept.map_err(unavailable)?;
-        Ok(digest)
+    pub async fn put(&self, place: &str, content: Bytes) -> Result<()> {
+        let kept = self.0.put(&place.into(), content.into()).await;
+        kept.map(drop).map_err(unavailable)
     }
 
-    /// The content with this digest.
+    /// The content in a place.
     ///
     /// # Errors
-    /// `NotFound` if the owner has none such, `Unavailable` if nobody can tell now.
-    pub async fn get(&self, owner: i64, digest: &str) -> Result<Bytes> {
-        let found = match self.0.get(&place(owner, digest)).await {
+    /// `NotFound` if there is none, `Unavailable` if nobody can tell now.
+    pub async fn get(&self, place: &str) -> Result<Bytes> {
+        let found = match self.0.get(&place.into()).await {
             Ok(found) => found.bytes().await,
             Err(error) => Err(error),
         };
@@ -127,21 +124,22 @@ impl Files {
         })
     }
 
-    /// Forgets a content; one that is not there is forgotten already.
+    /// Empties a place; one that is empty already stays so.
     ///
     /// # Errors
-    /// `Unavailable` if it cannot be removed now.
-    pub async fn delete(&self, owner: i64, digest: &str) -> Result<()> {
-        match self.0.delete(&place(owner, digest)).await {
+    /// `Unavailable` if that cannot be done now.
+    pub async fn delete(&self, place: &str) -> Result<()> {
+        match self.0.delete(&place.into()).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(unavailable(error)),
         }
     }
 }
 
-/// Owners are apart: who brings a file learns nothing of who has it already.
-fn place(owner: i64, digest: &str) -> path::Path {
-    path::Path::from(format!("{owner}/{digest}"))
+/// What tells a content from every other: its SHA-256, in hexadecimal digits.
+pub fn digest(content: &Bytes) -> String {
+    let digest = Sha256::digest(content);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Says why in the log; the caller can only come again.

@@ -3,14 +3,18 @@
 
 mod clear_up;
 mod index_pages;
+mod remove_files;
 mod reset_sandbox;
 mod send_mail;
 mod send_webhooks;
+
+pub use remove_files::remove_unused;
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::egress::Egress;
+use crate::files::Files;
 use crate::mail::Sender;
 use crate::secret::Vault;
 use crate::storage::Db;
@@ -25,6 +29,8 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// The source of time.
     pub clock: Clock,
+    /// What people bring.
+    pub files: Files,
     /// The way out to the network.
     pub egress: Egress,
     /// Background work that shutdown waits for.
@@ -40,4 +46,5 @@ pub fn start(parts: &Parts, sender: Option<Sender>) {
     parts.tasks.spawn(reset_sandbox::run(parts.clone()));
     parts.tasks.spawn(send_webhooks::run(parts.clone()));
     parts.tasks.spawn(clear_up::run(parts.clone()));
+    parts.tasks.spawn(remove_files::run(parts.clone()));
 }

@@ -11,6 +11,8 @@ use super::progress::Progress;
 use super::server::{Deed, Request, Server};
 use super::tool::{Call, Running};
 use crate::auth::token::Environment;
+use crate::error::FieldErrors;
+use crate::files::Files;
 use crate::model::Model;
 use crate::storage::Tx;
 
@@ -24,6 +26,10 @@ pub trait LongTool: 'static {
     const DESCRIPTION: &'static str;
     /// See [`Tool::SCOPES`](super::Tool::SCOPES).
     const SCOPES: &'static [&'static str];
+    /// See [`Tool::IS_IDEMPOTENT`](super::Tool::IS_IDEMPOTENT).
+    const IS_IDEMPOTENT: bool = false;
+    /// See [`Tool::GATHERS`](super::Tool::GATHERS).
+    const GATHERS: bool = false;
     /// See [`Tool::TELLS_PROGRESS`](super::Tool::TELLS_PROGRESS).
     const TELLS_PROGRESS: bool = false;
     /// What it is given.
@@ -43,6 +49,8 @@ pub struct LongCall<'a> {
     pub(super) server: &'a Server,
     pub(super) request: &'a Request,
     pub(super) deed: &'a Deed<'a>,
+    /// What is wrong with the arguments, for a tool that gathers.
+    pub(super) complaints: FieldErrors,
 }
 
 impl LongCall<'_> {
@@ -59,6 +67,11 @@ impl LongCall<'_> {
     /// What came of it, for its audit row, if it did not just succeed.
     pub(super) fn came_to(&self, outcome: &'static str) {
         self.deed.came_to(outcome);
+    }
+
+    /// What people bring.
+    pub(super) fn files(&self) -> &Files {
+        &self.server.files
     }
 
     /// A transaction that writes.

@@ -34,7 +34,7 @@ pub struct Server {
     audit: AuditLog,
     limits: Limiter,
     sends_mail: bool,
-    files: Files,
+    pub(super) files: Files,
     pub(super) models: Models,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
@@ -236,6 +236,7 @@ impl Server {
                     server: self,
                     request,
                     deed,
+                    complaints,
                 };
                 run(&mut call, arguments).await
             }
@@ -354,7 +355,6 @@ impl Server {
             tx,
             caller: &request.caller,
             vault: &self.vault,
-            files: &self.files,
             now: self.clock.now(),
             base_url: &request.base_url,
             complaints: FieldErrors::default(),

@@ -16,7 +16,6 @@ use super::schema;
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::FieldErrors;
-use crate::files::Files;
 use crate::secret::Vault;
 use crate::storage::Tx;
 
@@ -38,8 +37,6 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// The master keys, which sign links.
     pub vault: &'a Vault,
-    /// What people bring.
-    pub files: &'a Files,
     /// The current time.
     pub now: UnixMs,
     /// Scheme and host for absolute links, without a slash at the end.
@@ -166,8 +163,8 @@ pub const fn long_entry<T: LongTool>() -> ToolEntry {
         description: T::DESCRIPTION,
         scopes: T::SCOPES,
         access: Access::Write,
-        is_idempotent: false,
-        gathers: false,
+        is_idempotent: T::IS_IDEMPOTENT,
+        gathers: T::GATHERS,
         tells_progress: T::TELLS_PROGRESS,
         input: schema::of_input::<T::Args>,
         output: schema::of_output::<T::Output>,

@@ -26,6 +26,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (16, include_str!("../../migrations/0016_letters.sql")),
     (17, include_str!("../../migrations/0017_page_index.sql")),
     (18, include_str!("../../migrations/0018_withdrawals.sql")),
+    (19, include_str!("../../migrations/0019_contents.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

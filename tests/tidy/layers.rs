@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp native oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock error gateway learner mcp model storage tasks tenant upstream"),
-    ("jobs", "academy clock egress error mail oauth secret storage tasks webhook"),
+    ("jobs", "academy career clock egress error files mail oauth secret storage tasks webhook"),
     ("app", "audit auth chat clock config egress error files gateway jobs mail metrics model native oauth rate_limit registry secret storage tasks upstream"),
     ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp metrics native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
     ("cli", "academy app audit auth career clock config credentials egress error files http learner mcp native oauth registry secret storage tasks tenant upstream"),
@@ -178,6 +178,9 @@ const WAITS: &[&str] = &[
     ".request(",
     ".websocket(",
     "egress.send(",
+    "files.put(",
+    "files.get(",
+    "files.delete(",
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! The learner server: every tool, what it refuses, and the same over REST.
 
+mod contents;
 mod get_company;
 mod get_education;
 mod get_experience;

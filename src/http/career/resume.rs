@@ -14,6 +14,7 @@ use super::super::endpoint::{Call, Endpoint, Incoming, QueryParameter, Shape, qu
 use super::records::of_path;
 use crate::audit::{self, Entry};
 use crate::auth::link::Link;
+use crate::career::content;
 use crate::career::resume::{self, Draft, Links, Resume, Upload};
 use crate::error::{Error, FieldErrors, Result};
 use crate::learner::Learner;
@@ -89,10 +90,15 @@ async fn read(call: Call) -> Result<Answer> {
 }
 
 async fn write(call: Call, must_exist: bool) -> Result<Answer> {
-    let mut tx = call.app.db.write().await?;
+    let (app, now) = (&call.app, call.now());
+    let change = (draft(&call.fields).check(), must_exist);
+    let mut tx = app.db.write().await?;
     let learner = of_path(&mut tx, &call).await?;
-    let change = (draft(&call.fields), must_exist);
-    resume::save(&mut tx, &call.app.files, &learner, change, call.now()).await?;
+    let noted = resume::note(&mut tx, &learner, change, now).await?;
+    tx.commit().await?;
+    noted.put(&app.files).await?;
+    let mut tx = app.db.write().await?;
+    resume::save(&mut tx, &learner, noted, now).await?;
     audit::record(&mut tx, &call.entry("resume.update", name_of(&learner))).await?;
     let links = links(&call, &call.caller.user);
     let resume = resume::get(&mut tx, &learner, &links).await?;
@@ -103,7 +109,7 @@ async fn write(call: Call, must_exist: bool) -> Result<Answer> {
 async fn delete(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     let learner = of_path(&mut tx, &call).await?;
-    resume::delete(&mut tx, &call.app.files, &learner).await?;
+    resume::delete(&mut tx, &learner).await?;
     audit::record(&mut tx, &call.entry("resume.delete", name_of(&learner))).await?;
     tx.commit().await?;
     Ok(Answer::no_content())
@@ -117,7 +123,7 @@ async fn file(incoming: Incoming) -> Result<Answer> {
     let stored = resume::file(&mut tx, tenant, id).await?;
     holder(&mut tx, &link, &stored.username).await?;
     drop(tx);
-    let content = incoming.app.files.get(tenant.0, &stored.digest).await?;
+    let content = content::read(&incoming.app.files, &stored.place).await?;
     let media_type = HeaderValue::try_from(stored.media_type).map_err(Error::internal)?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     let plain = stored.name.replace(|c| !is_plain(c), "_");
@@ -139,10 +145,14 @@ async fn upload(incoming: Incoming) -> Result<Answer> {
     let username = incoming.path.get("username");
     let link = link(&incoming, &resume::upload_of(username))?;
     let (app, now) = (&incoming.app, incoming.now());
+    let change = (draft(&incoming.fields).check(), false);
     let mut tx = app.db.write().await?;
     let (holder, learner) = holder(&mut tx, &link, username).await?;
-    let change = (draft(&incoming.fields), false);
-    resume::save(&mut tx, &app.files, &learner, change, now).await?;
+    let noted = resume::note(&mut tx, &learner, change, now).await?;
+    tx.commit().await?;
+    noted.put(&app.files).await?;
+    let mut tx = app.db.write().await?;
+    resume::save(&mut tx, &learner, noted, now).await?;
     let entry = Entry {
         at: now.0,
         tenant_id: learner.tenant.0,

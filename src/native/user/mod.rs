@@ -26,15 +26,15 @@ mod spans;
 
 use crate::auth::token::TokenKind;
 use crate::native::face::Face;
-use crate::native::tool::{ToolEntry, entry};
+use crate::native::tool::{ToolEntry, entry, long_entry};
 use crate::rate_limit;
 
 /// The tools, in the order of their specification.
 const TOOLS: &[ToolEntry] = &[
     entry::<ping::Ping>(),
     entry::<get_user_resume::GetUserResume>(),
-    entry::<post_user_resume::PostUserResume>(),
-    entry::<put_user_resume::PutUserResume>(),
+    long_entry::<post_user_resume::PostUserResume>(),
+    long_entry::<put_user_resume::PutUserResume>(),
     entry::<get_company::GetCompany>(),
     entry::<post_company::PostCompany>(),
     entry::<put_company::PutCompany>(),

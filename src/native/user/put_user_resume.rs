@@ -2,22 +2,21 @@
 
 use super::resumes::{self, Args, Output};
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::long::{LongCall, LongTool};
 
 pub(super) struct PutUserResume;
 
-impl Tool for PutUserResume {
+impl LongTool for PutUserResume {
     const NAME: &'static str = "put_user_resume";
     const TITLE: &'static str = "Update the resume";
     const DESCRIPTION: &'static str = "Update an existing resume. Takes a small file as base64; without a file it answers with a link to upload one.";
     const SCOPES: &'static [&'static str] = &[];
-    const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
     const GATHERS: bool = true;
     type Args = Args;
     type Output = Output;
 
-    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
+    async fn call(call: &LongCall<'_>, args: Args) -> Result<Output, Refusal> {
         resumes::save(call, args, true).await
     }
 }

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::career::resume::{self, Draft, Links, Resume, Upload, UploadLink};
-use crate::error::FieldErrors;
+use crate::error::{Error, FieldErrors};
 use crate::learner::Learner;
 use crate::native::failure::Refusal;
+use crate::native::long::LongCall;
 use crate::native::tool::Call;
 
 /// A resume as it comes in: in the call, or through a link that is asked for by leaving the file out.
@@ -77,35 +78,47 @@ pub(super) fn links<'a>(call: &Call<'a>) -> Links<'a> {
 }
 
 pub(super) async fn save(
-    call: &mut Call<'_>,
+    call: &LongCall<'_>,
     args: Args,
     must_exist: bool,
 ) -> Result<Output, Refusal> {
     let wants_upload = args.content.is_none() && args.links.is_none();
     let username = args.username.clone();
-    let draft = draft(args, std::mem::take(&mut call.complaints));
+    let checked = draft(args, call.complaints.clone()).check();
     let Some(username) = username else {
-        return Err(draft.complaints().into());
+        return Err(Error::Invalid(checked.errors).into());
     };
-    let learner = Learner::of(call.tx, &call.caller.user, &username).await?;
-    let links = links(call);
+    let mut tx = call.write().await?;
+    let within = call.within(&mut tx);
+    let learner = Learner::of(within.tx, &within.caller.user, &username).await?;
     if wants_upload {
-        draft.complaints().into_result()?;
-        let found = resume::get(call.tx, &learner, &links).await;
-        let resume = match found {
-            Err(crate::error::Error::NotFound(_)) if !must_exist => None,
-            found => Some(found?),
-        };
-        let upload = Some(links.upload(&learner));
-        return Ok(Output { resume, upload });
+        checked.errors.into_result()?;
+        return offer(within, &learner, must_exist).await;
     }
-    let change = (draft, must_exist);
-    resume::save(call.tx, call.files, &learner, change, call.now).await?;
-    let resume = resume::get(call.tx, &learner, &links).await?;
+    let noted = resume::note(within.tx, &learner, (checked, must_exist), within.now).await?;
+    tx.commit().await?;
+    noted.put(call.files()).await?;
+    let mut tx = call.write().await?;
+    let within = call.within(&mut tx);
+    let links = links(&within);
+    resume::save(within.tx, &learner, noted, within.now).await?;
+    let resume = resume::get(within.tx, &learner, &links).await?;
+    call.commit(tx).await?;
     Ok(Output {
         resume: Some(resume),
         upload: None,
     })
+}
+
+/// The resume as it is, and a link to upload one.
+async fn offer(call: Call<'_>, learner: &Learner, must_exist: bool) -> Result<Output, Refusal> {
+    let links = links(&call);
+    let resume = match resume::get(call.tx, learner, &links).await {
+        Err(Error::NotFound(_)) if !must_exist => None,
+        found => Some(found?),
+    };
+    let upload = Some(links.upload(learner));
+    Ok(Output { resume, upload })
 }
 
 /// What is to be changed, with what is wrong with it so far.

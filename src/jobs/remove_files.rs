@@ -1,0 +1,42 @@
+//! Removes the contents of files that nobody has any more: a resume that was deleted, an upload that came to nothing.
+//! Never removes what was brought within a day.
+
+use std::time::Duration;
+
+use super::Parts;
+use crate::career::content::{self, BATCH_CONTENTS};
+use crate::error::Result;
+
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+
+pub(super) async fn run(parts: Parts) {
+    loop {
+        if let Err(error) = remove_unused(&parts).await {
+            tracing::error!(error = %error.chain(), "files that nobody has any more were not removed");
+        }
+        tokio::select! {
+            () = parts.tasks.stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// Removes what may be removed now.
+///
+/// # Errors
+/// If the database or the store fails; what is left is removed the next time.
+pub async fn remove_unused(parts: &Parts) -> Result<()> {
+    loop {
+        let mut tx = parts.db.write().await?;
+        let marked = content::mark_unused(&mut tx, parts.clock.now()).await?;
+        tx.commit().await?;
+        content::remove(&parts.files, &marked).await?;
+        let mut tx = parts.db.write().await?;
+        content::forget(&mut tx, &marked).await?;
+        tx.commit().await?;
+        if (marked.len() as i64) < BATCH_CONTENTS {
+            return Ok(());
+        }
+    }
+}
