@@ -5,7 +5,7 @@ use bytes::Bytes;
 use url::Url;
 
 use super::content::{self, Content};
-use super::file::{Kind, recognise};
+use super::file::{self, Kind};
 use crate::error::{FieldErrors, Result};
 use crate::files::Files;
 
@@ -114,7 +114,7 @@ impl Noted {
 
 /// The file, or what is wrong with it.
 fn read(upload: &Upload) -> Result<NewFile, String> {
-    let kind = recognise(&upload.content)?;
+    let (kind, content) = file::read(&upload.content)?;
     if let Some(declared) = upload
         .declared
         .filter(|declared| *declared != kind.media_type)
@@ -124,7 +124,7 @@ fn read(upload: &Upload) -> Result<NewFile, String> {
     Ok(NewFile {
         name: upload.name.clone(),
         kind,
-        content: upload.content.clone(),
+        content,
         is_resume: upload.is_resume,
     })
 }

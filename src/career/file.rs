@@ -1,8 +1,10 @@
 //! Which files a resume may have, known by what is in them and never by what they are called.
-//! Decodes nothing.
+//! Decodes nothing; of pictures it keeps the picture alone.
 
 use bytes::Bytes;
 use memchr::memmem;
+
+use super::picture::{self, Format};
 
 /// Largest file, in bytes.
 pub const FILE_BYTES_MAX: usize = 25_000_000;
@@ -14,29 +16,53 @@ const NAME_CHARACTERS_MAX: usize = 120;
 pub(super) struct Kind {
     pub(super) media_type: &'static str,
     extension: &'static str,
+    /// What it is written in, if it is a picture.
+    format: Option<Format>,
 }
 
-const PDF: Kind = kind("application/pdf", "pdf");
+const PDF: Kind = kind("application/pdf", "pdf", None);
 const DOCX: Kind = kind(
     "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "docx",
+    None,
 );
-const PNG: Kind = kind("image/png", "png");
-const JPEG: Kind = kind("image/jpeg", "jpg");
-const WEBP: Kind = kind("image/webp", "webp");
+const PNG: Kind = kind("image/png", "png", Some(Format::Png));
+const JPEG: Kind = kind("image/jpeg", "jpg", Some(Format::Jpeg));
+const WEBP: Kind = kind("image/webp", "webp", Some(Format::Webp));
 
-const fn kind(media_type: &'static str, extension: &'static str) -> Kind {
+const fn kind(
+    media_type: &'static str,
+    extension: &'static str,
+    format: Option<Format>,
+) -> Kind {
     Kind {
         media_type,
         extension,
+        format,
     }
+}
+
+/// The kind of a file, and what is kept of it.
+///
+/// # Errors
+/// The message for the field, if it is too large, of no kind that is kept, or a picture that is not right.
+pub(super) fn read(content: &Bytes) -> Result<(Kind, Bytes), String> {
+    let kind = recognise(content)?;
+    let kept = match kind.format {
+        None => content.clone(),
+        Some(format) => {
+            let clean = picture::clean(format, content);
+            clean.map_err(picture::Flaw::message)?.into()
+        }
+    };
+    Ok((kind, kept))
 }
 
 /// The kind of a file by its content.
 ///
 /// # Errors
 /// The message for the field, if it is too large or of no kind that is kept.
-pub(super) fn recognise(content: &Bytes) -> Result<Kind, String> {
+fn recognise(content: &Bytes) -> Result<Kind, String> {
     if content.len() > FILE_BYTES_MAX {
         let megabytes = FILE_BYTES_MAX / 1_000_000;
         return Err(format!("Ensure this file has no more than {megabytes} MB."));

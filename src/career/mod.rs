@@ -9,6 +9,7 @@ mod experience;
 mod file;
 mod input;
 mod institution;
+mod picture;
 mod record;
 pub mod resume;
 pub mod sample;

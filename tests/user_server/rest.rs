@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use super::{PDF, acme, position, university};
 use crate::harness::{Academy, Client, send};
 
+/// A picture that says where it was taken.
+const CAMERA: &[u8] = include_bytes!("../pictures/camera.jpg");
+
 fn path(kind: &str, user: &str) -> String {
     format!("/api/career/orgs/acme/{kind}/users/{user}/")
 }
@@ -185,14 +188,8 @@ async fn a_resume_is_a_form_and_nothing_else() {
     let form = Form::new()
         .text("user", "1")
         .part("resume", file(PDF.into(), "cv.pdf"))
-        .part(
-            "additional_files",
-            file(b"\xff\xd8\xff\xe0a".into(), "me.jpeg"),
-        )
-        .part(
-            "additional_files",
-            file(b"\xff\xd8\xff\xe0b".into(), "me too.jpeg"),
-        )
+        .part("additional_files", file(CAMERA.into(), "me.jpeg"))
+        .part("additional_files", file(CAMERA.into(), "me too.jpeg"))
         .text("link_1", "https://bob.example")
         .text("link_2", "https://code.example/bob");
     let made = send(learner.request(reqwest::Method::POST, path).multipart(form))
@@ -250,5 +247,40 @@ async fn files_that_are_not_what_they_should_be_are_refused_together() {
     assert_eq!(
         empty.expect(400),
         json!({ "resume": ["No file was submitted."] })
+    );
+}
+
+#[tokio::test]
+async fn a_picture_does_not_say_where_it_was_taken() {
+    let academy = Academy::user().await;
+    let resume = "/api/career/resume/orgs/acme/users/bob/";
+    let form = Form::new().part("resume", Part::bytes(CAMERA).file_name("me.jpg"));
+    let request = academy.learner.request(reqwest::Method::POST, resume);
+    let made = send(request.multipart(form)).await.expect(200);
+    let url = made["files"][0]["url"].as_str().unwrap();
+    let nobody = academy.gateway.anonymous();
+    let shown = nobody.get(url.strip_prefix(&academy.gateway.base).unwrap());
+    let shown = shown.await;
+    assert_eq!(shown.header("content-type"), Some("image/jpeg"));
+    let says = |content: &[u8]| content.windows(6).any(|part| part == b"CANARY");
+    assert!(says(CAMERA) && !says(&shown.bytes));
+}
+
+#[tokio::test]
+async fn a_picture_that_is_not_right_is_refused() {
+    let academy = Academy::user().await;
+    let resume = "/api/career/resume/orgs/acme/users/bob/";
+    let mut wide = include_bytes!("../pictures/camera.png").to_vec();
+    wide[16..24].copy_from_slice(&[0, 0, 0xc3, 0x50, 0, 0, 0xc3, 0x50]);
+    let form = Form::new()
+        .part("resume", Part::bytes(&CAMERA[..300]).file_name("me.jpg"))
+        .part("additional_files", Part::bytes(wide).file_name("wide.png"));
+    let request = academy.learner.request(reqwest::Method::POST, resume);
+    assert_eq!(
+        send(request.multipart(form)).await.expect(400),
+        json!({
+            "additional_files": ["Ensure this picture has no more than 25 megapixels."],
+            "resume": ["This picture is damaged."],
+        })
     );
 }
