@@ -94,14 +94,20 @@ async fn each_recipient_has_a_result_of_their_own() {
             "campaign": {
                 "id": "camp_123",
                 "status": "queued",
-                "recipients": { "total": 4, "sent": 0, "failed": 1, "pending": 3 },
+                "recipients": { "total": 4, "sent": 1, "failed": 2, "pending": 1 },
                 "template": { "id": 42, "name": "Cohort Welcome Email" },
                 "dryRun": false
             },
-            "errors": [{
-                "enrollmentId": ids[3],
-                "message": "The learner has no address that mail could go to"
-            }]
+            "errors": [
+                {
+                    "enrollmentId": ids[3],
+                    "message": "The learner has no address that mail could go to"
+                },
+                {
+                    "enrollmentId": ids[1],
+                    "message": "The mail server refused it: permanent error (550): 5.1.1 no such person here: 5.1.1 no such person here"
+                }
+            ]
         })
     );
     let admin = admin(&academy).await;

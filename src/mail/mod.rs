@@ -10,8 +10,8 @@ mod template;
 
 pub use markdown::to_html;
 pub use outbox::{
-    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, State, any_due, by_state, call_off,
-    claim, clear_sandbox, enqueue, expire, list, settle,
+    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, Standing, State, any_due, by_state,
+    call_off, claim, clear_sandbox, enqueue, expire, list, settle, standing,
 };
 pub use priority::Priority;
 pub use render::{Filled, Missing};

@@ -336,6 +336,36 @@ pub async fn list(
     Ok(Page { total, rows })
 }
 
+/// How far one mail of a campaign is.
+#[derive(Debug, Clone, FromRow)]
+pub struct Standing {
+    /// The enrollment that it is about.
+    pub reference: String,
+    /// How far it is.
+    #[sqlx(try_from = "String")]
+    pub state: State,
+    /// When it is tried next, if it waits.
+    pub next_at: UnixMs,
+    /// What came of the last attempt.
+    pub result: String,
+    /// When it was sent or given up.
+    pub ended_at: Option<UnixMs>,
+}
+
+/// How far each mail of a campaign is, in the order in which they were enqueued.
+///
+/// # Errors
+/// If the database fails.
+pub async fn standing(tx: &mut Tx, tenant: TenantId, campaign: &str) -> Result<Vec<Standing>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Standing,
+        "SELECT reference, state, next_at, result, ended_at FROM mails WHERE tenant_id = $1 AND campaign = $2 ORDER BY id",
+        tenant,
+        campaign
+    )?)
+}
+
 /// Deletes what ended long ago and returns how many there were.
 ///
 /// # Errors

@@ -74,6 +74,14 @@ impl LongCall<'_> {
         &self.server.files
     }
 
+    /// A transaction that reads.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub(super) async fn read(&self) -> Result<Tx, Refusal> {
+        Ok(self.server.db.read().await?)
+    }
+
     /// A transaction that writes.
     ///
     /// # Errors

@@ -2,9 +2,38 @@
 
 use serde_json::json;
 
-use crate::harness::Academy;
+use crate::harness::{Academy, MailServer};
 
 const TOOL: &str = "academy_admin_send_email";
+
+#[tokio::test]
+async fn a_cohort_s_mail_is_sent_when_the_mail_server_took_it() {
+    let server = MailServer::start().await;
+    let academy = Academy::v2_with(|settings| {
+        settings.smtp_url = Some(server.url.clone());
+        settings.egress_allow = vec!["127.0.0.0/8".parse().unwrap()];
+    })
+    .await;
+    let arguments =
+        json!({ "cohortId": "coh_456", "templateId": 42, "params": { "startDate": "9 December" } });
+    let mut answer = academy.call(&academy.admin, TOOL, arguments).await;
+    answer["campaign"]["id"] = "camp_123".into();
+    assert_eq!(
+        answer,
+        json!({
+            "campaign": {
+                "id": "camp_123",
+                "status": "sent",
+                "sentAt": "2024-12-02T10:00:00Z",
+                "recipients": { "total": 22, "sent": 22, "failed": 0, "pending": 0 },
+                "template": { "id": 42, "name": "Cohort Welcome Email" },
+                "dryRun": false
+            },
+            "errors": []
+        })
+    );
+    assert_eq!(server.recipients().len(), 22);
+}
 
 #[tokio::test]
 async fn a_cohort_s_mail_waits_in_the_outbox() {

@@ -31,7 +31,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("academy", "auth clock error mail model secret storage tenant webhook"),
     ("learner", "academy auth clock error storage tenant"),
     ("career", "academy auth clock error files learner secret storage tenant"),
-    ("native", "academy audit auth career clock error files learner mcp model rate_limit secret storage tasks"),
+    ("native", "academy audit auth career clock error files learner mail mcp model rate_limit secret storage tasks"),
     ("upstream", "clock credentials egress error mcp registry tasks"),
     ("gateway", "audit auth clock credentials error mcp native oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock error gateway learner mcp model storage tasks tenant upstream"),

@@ -1,4 +1,7 @@
 //! `academy_admin_send_email`: a templated mail to a cohort or to some enrollments (specification 8.2.9).
+//! Waits for the mail server's word about each recipient, and never says `sent` without it.
+
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,9 +13,16 @@ use crate::academy::enrollment::{self, Enrollment};
 use crate::academy::message::{self, Templated};
 use crate::academy::{Actor, cohort};
 use crate::error::Error;
+use crate::mail::{self, Standing};
 use crate::native::academy::notice;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::long::{LongCall, LongTool};
+use crate::native::tool::Call;
+
+/// How often it is looked what the mail server said.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often at most: 15 s. What is under way then is `pending`.
+const LOOKS_MAX: usize = 60;
 
 pub(super) struct AdminSendEmail;
 
@@ -55,6 +65,8 @@ struct CampaignItem {
     status: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_at: Option<Iso>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_at: Option<Iso>,
     recipients: Recipients,
     template: Template,
     dry_run: bool,
@@ -66,6 +78,8 @@ struct CampaignItem {
 enum State {
     /// In the outbox, to be sent now.
     Queued,
+    /// The mail server has had its say about every mail, and took some.
+    Sent,
     Scheduled,
     /// Nothing was written anywhere.
     Tested,
@@ -95,51 +109,71 @@ struct Unreached {
     message: String,
 }
 
-impl Tool for AdminSendEmail {
+impl LongTool for AdminSendEmail {
     const NAME: &'static str = "academy_admin_send_email";
     const TITLE: &'static str = "Send a templated email";
     const DESCRIPTION: &'static str = "Send templated email to cohort enrollees (admin only)";
     const SCOPES: &'static [&'static str] = &["admin:email"];
-    const ACCESS: Access = Access::Write;
     type Args = Args;
     type Output = Output;
 
-    async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
-        let actor = actor(call, "admin:email").await?;
+    async fn call(call: &LongCall<'_>, args: Args) -> Result<Output, Refusal> {
+        let mut tx = call.write().await?;
+        let mut within = call.within(&mut tx);
+        let now = within.now;
+        let actor = actor(&mut within, "admin:email").await?;
         let at = args
             .scheduled_at
             .as_deref()
             .map(|text| instant("scheduledAt", text));
-        let scheduled_at = at.transpose()?.filter(|at| *at > call.now);
-        let (rows, mut errors) = recipients(call, &actor, &args).await?;
+        let scheduled_at = at.transpose()?.filter(|at| *at > now);
+        let (rows, mut errors) = recipients(&mut within, &actor, &args).await?;
         let rows: Vec<&Enrollment> = rows.iter().collect();
         let dry_run = args.dry_run.unwrap_or(false);
         let wanted = Templated {
             template: args.template_id,
             params: &args.params,
-            send_at: scheduled_at.unwrap_or(call.now),
+            send_at: scheduled_at.unwrap_or(now),
             is_dry_run: dry_run,
         };
         let (name, queued) =
-            message::send_template(call.tx, actor.realm, wanted, &rows, call.now).await?;
+            message::send_template(within.tx, actor.realm, wanted, &rows, now).await?;
+        let notice = notice(&within, queued.is_held).filter(|_| !dry_run);
+        let goes_now = within.sends_mail && !queued.is_held && !dry_run && scheduled_at.is_none();
         let total = rows.len() + errors.len();
-        errors.extend(queued.failed.into_iter().map(|enrollment_id| Unreached {
-            enrollment_id,
-            message: "The learner has no address that mail could go to".to_owned(),
-        }));
+        call.commit(tx).await?;
+        let mails = if goes_now {
+            heard(call, &queued.id).await?
+        } else {
+            Vec::new()
+        };
+        let taken = mails.iter().filter(|mail| mail.state == mail::State::Sent);
+        let (sent, last) = (
+            taken.clone().count(),
+            taken.filter_map(|mail| mail.ended_at).max(),
+        );
+        errors.extend(unreached(queued.failed, &mails));
+        let pending = if dry_run {
+            0
+        } else {
+            total - errors.len() - sent
+        };
+        let is_sent = sent > 0 && pending == 0;
         let campaign = CampaignItem {
             id: (!dry_run).then_some(queued.id),
             status: match (dry_run, scheduled_at) {
                 (true, _) => State::Tested,
                 (false, Some(_)) => State::Scheduled,
+                (false, None) if is_sent => State::Sent,
                 (false, None) => State::Queued,
             },
             scheduled_at: scheduled_at.map(Iso),
+            sent_at: last.filter(|_| is_sent).map(Iso),
             recipients: Recipients {
                 total,
-                sent: 0,
+                sent,
                 failed: errors.len(),
-                pending: if dry_run { 0 } else { total - errors.len() },
+                pending,
             },
             template: Template {
                 id: args.template_id,
@@ -147,13 +181,47 @@ impl Tool for AdminSendEmail {
             },
             dry_run,
         };
-        let notice = notice(call, queued.is_held).filter(|_| !dry_run);
         Ok(Output {
             campaign,
             errors,
             notice,
         })
     }
+}
+
+/// Waits until the mail server has had its say about each mail of a campaign; not for those that it has put off.
+async fn heard(call: &LongCall<'_>, campaign: &str) -> Result<Vec<Standing>, Refusal> {
+    let mut mails = Vec::new();
+    for _ in 0..LOOKS_MAX {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let mut tx = call.read().await?;
+        let within = call.within(&mut tx);
+        let (tenant, now) = (within.caller.tenant.id, within.now);
+        mails = mail::standing(within.tx, tenant, campaign).await?;
+        let is_due = |mail: &Standing| mail.state == mail::State::Waiting && mail.next_at <= now;
+        if !mails.iter().any(is_due) {
+            break;
+        }
+    }
+    Ok(mails)
+}
+
+/// Whom the mail does not reach: those without an address, and those whom the mail server refused.
+fn unreached(without_address: Vec<String>, mails: &[Standing]) -> Vec<Unreached> {
+    let refused = mails.iter().filter(|mail| {
+        mail.state == mail::State::Failed && !without_address.contains(&mail.reference)
+    });
+    let refused: Vec<Unreached> = refused
+        .map(|mail| Unreached {
+            enrollment_id: mail.reference.clone(),
+            message: format!("The mail server refused it: {}", mail.result),
+        })
+        .collect();
+    let without = without_address.into_iter().map(|enrollment_id| Unreached {
+        enrollment_id,
+        message: "The learner has no address that mail could go to".to_owned(),
+    });
+    without.chain(refused).collect()
 }
 
 /// To whom it goes, each person once, and the enrollments that name nobody.

@@ -32,7 +32,7 @@ const TOOLS: &[ToolEntry] = &[
     entry::<academy_get_certificate::GetCertificate>(),
     entry::<academy_admin_list_cohorts::AdminListCohorts>(),
     entry::<academy_admin_enrollment_stats::AdminEnrollmentStats>(),
-    entry::<academy_admin_send_email::AdminSendEmail>(),
+    long_entry::<academy_admin_send_email::AdminSendEmail>(),
     entry::<academy_admin_create_enrollment::AdminCreateEnrollment>(),
 ];
 
