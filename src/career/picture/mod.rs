@@ -88,4 +88,4 @@ impl<'a> Rest<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+mod picture_tests;
