@@ -32,6 +32,14 @@ fn sources(response: &Value) -> Vec<(String, i64, f64)> {
     sources.map(source).collect()
 }
 
+/// Material and page of each source.
+fn pages(response: &Value) -> Vec<(String, i64)> {
+    let sources = sources(response).into_iter();
+    sources
+        .map(|(material, page, _)| (material, page))
+        .collect()
+}
+
 /// Adds a material of a course.
 async fn add(
     academy: &Academy,
@@ -65,6 +73,20 @@ async fn pages_are_found_and_ranked_the_same_on_every_database() {
 }
 
 #[tokio::test]
+async fn words_that_the_course_does_not_have_lower_the_confidence() {
+    let academy = Academy::v2().await;
+    let known = ask(&academy, "What are prompts?").await;
+    assert_eq!(known["confidence"], 1.0);
+    let foreign = ask(&academy, "Which prompts bake a chocolate cake in Paris?").await;
+    assert_eq!(
+        foreign["sources"][0]["materialId"],
+        known["sources"][0]["materialId"]
+    );
+    let confidence = foreign["confidence"].as_f64().unwrap();
+    assert!(confidence < 0.2, "{confidence}");
+}
+
+#[tokio::test]
 async fn a_question_is_never_a_query() {
     let academy = Academy::v2().await;
     let plain = ask(&academy, "prompt").await;
@@ -88,11 +110,8 @@ async fn a_question_is_never_a_query() {
         "prompt \\ % _ \u{1}",
         "prompt realm1s",
     ] {
-        assert_eq!(
-            ask(&academy, message).await["sources"],
-            plain["sources"],
-            "{message}"
-        );
+        let found = ask(&academy, message).await;
+        assert_eq!(pages(&found), pages(&plain), "{message}");
     }
     let negated = sources(&ask(&academy, "NOT prompt").await);
     assert_eq!((negated[0].0.as_str(), negated[0].1), ("mat_797", 1));

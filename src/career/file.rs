@@ -30,11 +30,7 @@ const PNG: Kind = kind("image/png", "png", Some(Format::Png));
 const JPEG: Kind = kind("image/jpeg", "jpg", Some(Format::Jpeg));
 const WEBP: Kind = kind("image/webp", "webp", Some(Format::Webp));
 
-const fn kind(
-    media_type: &'static str,
-    extension: &'static str,
-    format: Option<Format>,
-) -> Kind {
+const fn kind(media_type: &'static str, extension: &'static str, format: Option<Format>) -> Kind {
     Kind {
         media_type,
         extension,

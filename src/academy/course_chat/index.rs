@@ -20,6 +20,8 @@ const WORDS_MAX: usize = 32;
 pub(super) struct Found {
     /// The words that some page has, in the question's order.
     pub(super) terms: Vec<Term>,
+    /// What the words of the question tell together that no page has.
+    pub(super) unknown: f64,
     /// The pages that have any of them, in the course's order.
     pub(super) pages: Vec<Page>,
     /// How many words a page of the course has on average.
@@ -43,11 +45,14 @@ pub(super) async fn search(
     (question, before): (&str, &str),
 ) -> Result<Found> {
     let size = size(tx, realm, enrollment).await?;
-    let mut terms: Vec<Term> = Vec::new();
+    let (mut terms, mut unknown): (Vec<Term>, f64) = (Vec::new(), 0.0);
     for text in [question, before] {
         if terms.len() < WORDS_ENOUGH {
             for word in distinct(text) {
                 let with = pages_with(tx, realm, enrollment, &word).await?;
+                if with == 0 && text == question {
+                    unknown += weight(size.pages, 0);
+                }
                 if with > 0 && !terms.iter().any(|term| term.word == word) {
                     let weight = weight(size.pages, with);
                     terms.push(Term { word, weight });
@@ -58,6 +63,7 @@ pub(super) async fn search(
     Ok(Found {
         pages: candidates(tx, realm, enrollment, &terms).await?,
         terms,
+        unknown,
         mean_length: size.mean_length,
     })
 }

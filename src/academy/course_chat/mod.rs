@@ -76,7 +76,8 @@ pub struct Answer {
     pub message: String,
     /// The text.
     pub text: String,
-    /// The share of the question's words, by weight, that its sources contain; from 0 to 1.
+    /// The share of the question's words, by weight, that its sources contain; from 0 to 1. Words that the whole course
+    /// does not have weigh most.
     pub confidence: f64,
     /// Where it comes from, best first.
     pub sources: Vec<Source>,
@@ -119,7 +120,7 @@ pub async fn ask(
     let found = index::search(tx, realm, enrollment, (question, before)).await?;
     let pages = found.pages;
     let bodies: Vec<&str> = pages.iter().map(|page| page.body.as_str()).collect();
-    let ranking = Ranking::new(found.terms, &bodies, found.mean_length);
+    let ranking = Ranking::new((found.terms, found.unknown), &bodies, found.mean_length);
     let source = |ranked: Ranked| Source {
         page: pages[ranked.page].clone(),
         relevance: ranked.relevance,

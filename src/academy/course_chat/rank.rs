@@ -40,12 +40,18 @@ pub(super) struct Ranked {
 #[derive(Debug)]
 pub(super) struct Ranking {
     terms: Vec<Term>,
+    /// What the words of the question tell together that no page has.
+    unknown: f64,
     scores: Vec<f64>,
 }
 
 impl Ranking {
     /// Ranks pages for the words of a question; `mean_length`: the words of a page of the course on average.
-    pub(super) fn new(terms: Vec<Term>, pages: &[&str], mean_length: f64) -> Self {
+    pub(super) fn new(
+        (terms, unknown): (Vec<Term>, f64),
+        pages: &[&str],
+        mean_length: f64,
+    ) -> Self {
         let score = |page: &&str| {
             let words = counted(page);
             let length: f64 = words.values().sum();
@@ -57,12 +63,16 @@ impl Ranking {
             terms.iter().map(of_term).sum()
         };
         let scores = pages.iter().map(score).collect();
-        Self { terms, scores }
+        Self {
+            terms,
+            unknown,
+            scores,
+        }
     }
 
     /// The pages that fit best, at most so many.
     pub(super) fn best(&self, max: usize) -> Vec<Ranked> {
-        let ideal = self.weight_of(|_| true) * (SATURATION + 1.0);
+        let ideal = self.weight() * (SATURATION + 1.0);
         let mut fitting: Vec<Ranked> = (0..self.scores.len())
             .filter(|page| self.scores[*page] > 0.0)
             .map(|page| Ranked {
@@ -81,12 +91,17 @@ impl Ranking {
 
     /// The share of the question's words, by weight, that stand in these texts.
     pub(super) fn covered(&self, texts: &[&str]) -> f64 {
-        let all = self.weight_of(|_| true);
+        let all = self.weight();
         let words = counted(&texts.join(" "));
         match all > 0.0 {
             true => self.weight_of(|word| words.contains_key(word)) / all,
             false => 0.0,
         }
+    }
+
+    /// What all words of the question tell together, those that no page has among them.
+    fn weight(&self) -> f64 {
+        self.weight_of(|_| true) + self.unknown
     }
 
     /// What those of the question's words tell together that are wanted.
@@ -155,7 +170,7 @@ mod tests {
             word: (*word).to_owned(),
             weight: weight(3, *with),
         };
-        Ranking::new(words.iter().map(term).collect(), &PAGES, 6.0)
+        Ranking::new((words.iter().map(term).collect(), 0.0), &PAGES, 6.0)
     }
 
     #[test]

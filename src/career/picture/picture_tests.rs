@@ -100,7 +100,10 @@ fn a_picture_of_too_many_pixels_is_too_large_whatever_it_weighs() {
         (Format::Jpeg, with(JPEG, b"\xff\xc2", 5, &[0xff; 4])),
         (Format::Png, with(PNG, b"IHDR", 4, &both)),
         // The canvas, and what it says is on it.
-        (Format::Webp, with(WEBP, b"VP8X", 12, &[0xff, 0xff, 0, 0xff, 0xff, 0])),
+        (
+            Format::Webp,
+            with(WEBP, b"VP8X", 12, &[0xff, 0xff, 0, 0xff, 0xff, 0]),
+        ),
         (Format::Webp, with(WEBP, b"\x9d\x01\x2a", 3, &[0xff; 4])),
     ] {
         assert_eq!(clean(format, &content), Err(Flaw::TooLarge), "{format:?}");

@@ -21,7 +21,8 @@ pub(super) fn clean(content: &[u8]) -> Result<Vec<u8>, Flaw> {
     let (mut turned, mut has_pixels) = (None, false);
     while !rest.0.is_empty() {
         let name: [u8; 4] = rest.array()?;
-        let length = usize::try_from(u32::from_le_bytes(rest.array()?)).map_err(|_| Flaw::Broken)?;
+        let length =
+            usize::try_from(u32::from_le_bytes(rest.array()?)).map_err(|_| Flaw::Broken)?;
         let chunk = rest.take(length)?;
         // Some programs leave out what fills up the last one.
         rest.take((length % 2).min(rest.0.len()))?;
