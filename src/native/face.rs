@@ -27,6 +27,8 @@ pub struct Face {
     pub key: TokenKind,
     /// The scope that stands for every other; empty: none does.
     pub every_scope: &'static str,
+    /// Largest file that comes in a call, in base64; in bytes.
+    pub file_bytes_max: usize,
     /// Its tools.
     pub tools: &'static [ToolEntry],
     /// Its resources.

@@ -9,6 +9,7 @@ mod get_learner_analytics;
 mod get_learner_details;
 mod get_user_resume;
 mod pairs;
+mod large_files;
 mod ping;
 mod post_company;
 mod post_education;

@@ -9,18 +9,35 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::error::Error;
+use crate::gateway::Target;
 use crate::mcp::error::RpcError;
 use crate::mcp::message;
+use crate::native;
 
-/// Largest body of an MCP request, in bytes.
+/// Largest body of an MCP request, in bytes, beside the file that may come in it.
 pub(crate) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest wait for the whole body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Largest body of a request to this target. One with a file that is a little too large is read still, so that it is
+/// refused in the words of its field.
+pub(super) fn bytes_max(target: &Target) -> usize {
+    let face = match target {
+        Target::Native(name) => native::find(name),
+        Target::Mentor(_) | Target::Server(_) => None,
+    };
+    // Four letters of base64 are three bytes.
+    BODY_BYTES_MAX + face.map_or(0, |face| face.file_bytes_max / 3 * 4)
+}
+
 /// The body of a JSON request.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    max_bytes: usize,
+) -> Result<Bytes, Error> {
     let media_type = headers
         .get(CONTENT_TYPE)
         .and_then(|v| v.to_str().ok())
@@ -34,16 +51,12 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error
             "content-encoding {encoding:?}"
         )));
     }
-    if body.size_hint().lower() > BODY_BYTES_MAX as u64 {
-        return Err(Error::TooLarge {
-            max_bytes: BODY_BYTES_MAX,
-        });
+    if body.size_hint().lower() > max_bytes as u64 {
+        return Err(Error::TooLarge { max_bytes });
     }
-    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, max_bytes)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => Err(Error::TooLarge {
-            max_bytes: BODY_BYTES_MAX,
-        }),
+        Ok(Err(error)) if is_too_large(&error) => Err(Error::TooLarge { max_bytes }),
         Ok(Err(_)) => Err(Error::Malformed("the body ended early".into())),
         Err(_) => Err(Error::Malformed("the body did not come in time".into())),
     }

@@ -154,7 +154,7 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
         mentor: String::new(),
         progress: Progress::default(),
     };
-    let reply = match arguments(&asked.parts.headers, content).await {
+    let reply = match arguments(&asked.parts.headers, content, face).await {
         Ok(mut arguments) => {
             if wants_events(&asked.parts.headers, face.tool(tool), &mut arguments) {
                 return told::stream(&app, request, tool.to_owned(), arguments).await;
@@ -190,8 +190,13 @@ fn wants_events(headers: &HeaderMap, tool: Option<&ToolEntry>, arguments: &mut V
     is_wanted == Some(true) && accepted.any(|types| types.contains(EVENTS))
 }
 
-async fn arguments(headers: &HeaderMap, content: axum::body::Body) -> Result<Value, Refusal> {
-    let text = body::read(headers, content).await?;
+async fn arguments(
+    headers: &HeaderMap,
+    content: axum::body::Body,
+    face: &Face,
+) -> Result<Value, Refusal> {
+    let max_bytes = body::bytes_max(&Target::Native(face.name));
+    let text = body::read(headers, content, max_bytes).await?;
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(json!({}));
     }

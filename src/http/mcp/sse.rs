@@ -82,7 +82,7 @@ pub(super) async fn post(
     };
     let peer =
         peer.ok_or_else(|| RpcError::new(INVALID_REQUEST, "Session not found").with_status(404))?;
-    let text = body::read(headers, content).await?;
+    let text = body::read(headers, content, body::bytes_max(target)).await?;
     peer.receive(text).await;
     Ok(body::empty(StatusCode::ACCEPTED))
 }

@@ -69,7 +69,7 @@ impl Asked {
             let text = "Not Acceptable: the client must accept both application/json and text/event-stream";
             return Err(RpcError::new(INVALID_REQUEST, text).with_status(406));
         }
-        let text = body::read(&self.parts.headers, content)
+        let text = body::read(&self.parts.headers, content, body::bytes_max(&self.target))
             .await
             .map_err(|error| RpcError::from(&error))?;
         let message = Message::parse(text)?;

@@ -25,6 +25,7 @@ mod resumes;
 mod spans;
 
 use crate::auth::token::TokenKind;
+use crate::career::FILE_BYTES_MAX;
 use crate::native::face::Face;
 use crate::native::tool::{ToolEntry, entry, long_entry};
 use crate::rate_limit;
@@ -63,6 +64,7 @@ pub(super) static FACE: Face = Face {
                    in UTC.",
     key: TokenKind::Platform,
     every_scope: "",
+    file_bytes_max: FILE_BYTES_MAX,
     tools: TOOLS,
     resources: &[],
     charges: |caller, _| rate_limit::learner(caller),

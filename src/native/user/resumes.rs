@@ -24,7 +24,7 @@ pub(super) struct Args {
     file_name: Option<String>,
     /// Media type of the file
     file_type: Option<FileType>,
-    /// The file in base64, at most 3 MB of it; leave it out to get a link for a larger one
+    /// The file in base64, at most 25 MB of it; leave it out to get a link for it
     content: Option<String>,
     /// Web addresses that belong to the resume; they take the place of those before
     #[schemars(length(max = 20))]

@@ -53,6 +53,7 @@ pub static FACE: Face = Face {
                    notifications need an instructor's key, changes an administrator's.",
     key: TokenKind::Aea,
     every_scope: "",
+    file_bytes_max: 0,
     tools: TOOLS,
     resources: resources::RESOURCES,
     charges: |caller, _| rate_limit::v1(caller),

@@ -50,6 +50,7 @@ pub static FACE: Face = Face {
                    Times are ISO 8601 in UTC.",
     key: TokenKind::Mcp,
     every_scope: EVERY_SCOPE,
+    file_bytes_max: 0,
     tools: TOOLS,
     resources: resources::RESOURCES,
     charges: rate_limit::v2,
