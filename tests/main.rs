@@ -13,6 +13,7 @@ mod walk_through;
 mod api_keys;
 mod academy_events;
 mod academy_files;
+mod academy_people;
 mod academy_sandbox;
 mod academy_withdrawal;
 mod academy_v1;

@@ -6,7 +6,8 @@ use sqlx::FromRow;
 
 use super::cohort::{self, Cohort, Modality};
 use super::json::Json;
-use super::{Actor, Error, RealmId, Result, event, new_id, organization, person};
+use super::person::{self, Person};
+use super::{Actor, Error, RealmId, Result, event, new_id, organization};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::{Tx, words};
@@ -267,7 +268,7 @@ pub async fn open_in_course(
 /// A place to be given.
 #[derive(Debug, Clone)]
 pub struct Grant<'a> {
-    /// To whom.
+    /// To whom: a profile's id, or the name of a user of the tenant, who is given one.
     pub person: &'a str,
     /// In which cohort.
     pub cohort: &'a str,
@@ -293,14 +294,14 @@ pub async fn create(
     grant: &Grant<'_>,
     now: UnixMs,
 ) -> Result<(Enrollment, Cohort)> {
-    check(tx, actor, grant).await?;
+    let person = check(tx, actor, grant, now).await?.id;
     let realm = actor.realm;
     // The seat comes first: it is the row at which those who ask at once queue.
     let seat = match cohort::take_seat(tx, realm, grant.cohort, now).await {
         Err(error @ Error::Core(_)) => return Err(error),
         seat => seat,
     };
-    let existing = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
+    let existing = find_in_cohort(tx, realm, grant.cohort, &person).await?;
     if let Some(existing) = existing.filter(|row| row.status != Status::Withdrawn) {
         return Err(Error::EnrollmentExists {
             enrollment: existing.id,
@@ -320,7 +321,7 @@ pub async fn create(
     let row = NewEnrollment {
         id: new_id("enr"),
         cohort_id: grant.cohort.to_owned(),
-        person_id: grant.person.to_owned(),
+        person_id: person.clone(),
         organization_id: grant.organization.map(str::to_owned),
         kind: grant.kind,
         status,
@@ -336,7 +337,7 @@ pub async fn create(
         metadata: Json(grant.metadata.clone()),
     };
     insert(tx, realm, &row).await?;
-    let created = find_in_cohort(tx, realm, grant.cohort, grant.person).await?;
+    let created = find_in_cohort(tx, realm, grant.cohort, &person).await?;
     let created = created.ok_or(Error::not_found("enrollment"))?;
     event::enrolled(tx, realm, &created, now).await?;
     if grant.payment == Payment::Paid {
@@ -354,27 +355,25 @@ pub(super) fn price_of(cohort: &Cohort, kind: Kind) -> i64 {
     }
 }
 
-async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>) -> Result<()> {
+/// Whose place it is, if the actor may give it.
+async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>, now: UnixMs) -> Result<Person> {
     if grant.notes.len() > NOTES_BYTES_MAX {
         return Err(Error::field(
             "notes",
             "Ensure this field has no more than 4096 bytes.",
         ));
     }
-    let Some(id) = grant.organization else {
-        if grant.kind == Kind::Corporate {
+    match grant.organization {
+        Some(id) => drop(organization::get_managed(tx, actor, id).await?),
+        None if grant.kind == Kind::Corporate => {
             let message = "A corporate enrollment needs the organization that it is for.";
             return Err(Error::field("organizationId", message));
         }
-        return check_person(tx, actor.realm, grant).await;
-    };
-    organization::get_managed(tx, actor, id).await?;
-    check_person(tx, actor.realm, grant).await
-}
-
-async fn check_person(tx: &mut Tx, realm: RealmId, grant: &Grant<'_>) -> Result<()> {
-    let person = person::find(tx, realm, grant.person).await?;
-    person.map(drop).ok_or(Error::not_found("user"))
+        None => {}
+    }
+    let named = person::named(tx, actor.realm, grant.person, grant.organization, now).await?;
+    let (person, _) = named.ok_or(Error::not_found("user"))?;
+    Ok(person)
 }
 
 /// An enrollment as it is stored.

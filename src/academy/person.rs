@@ -7,10 +7,12 @@ use super::{Actor, Error, RealmId, Result, new_id};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::Tx;
-use crate::tenant::user::UserId;
+use crate::tenant::user::{self, UserId};
 
 /// Longest e-mail address, in bytes (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
+/// Characters of an id that a client chose at most, after `usr_`.
+const ID_CHARACTERS_MAX: usize = 60;
 
 /// A profile.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Deserialize)]
@@ -28,16 +30,41 @@ pub struct Person {
     pub organization_id: Option<String>,
 }
 
-/// The profile of a user, if there is one.
+impl Person {
+    /// Whether the address is their own, whatever its case.
+    pub fn has_email(&self, email: &str) -> bool {
+        self.email == folded(email)
+    }
+}
+
+/// The profile of a user, if there is one: theirs, else in the live academy nobody's yet with the address that the
+/// tenant's operator gave them, and no other active user.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn find_by_user(tx: &mut Tx, realm: RealmId, user: UserId) -> Result<Option<Person>> {
-    Ok(sql!(
+    let bound = sql!(
         tx,
         fetch_optional as Person,
         "SELECT id, name, email, timezone, organization_id FROM academy_people
          WHERE realm_id = $1 AND user_id = $2",
+        realm,
+        user
+    )?;
+    if bound.is_some() {
+        return Ok(bound);
+    }
+    // One way to fold on both sides: whoever would find the same profile is one of the others.
+    Ok(sql!(
+        tx,
+        fetch_optional as Person,
+        "SELECT p.id, p.name, p.email, p.timezone, p.organization_id
+         FROM users u
+         JOIN academy_realms r ON r.id = $1 AND r.tenant_id = u.tenant_id AND r.environment = 'live'
+         JOIN academy_people p ON p.realm_id = r.id AND p.email = LOWER(TRIM(u.email)) AND p.user_id IS NULL
+         WHERE u.id = $2 AND u.is_active AND NOT EXISTS (
+           SELECT 1 FROM users o WHERE o.tenant_id = u.tenant_id AND o.id <> u.id AND o.is_active
+             AND LOWER(TRIM(o.email)) = LOWER(TRIM(u.email)))",
         realm,
         user
     )?)
@@ -145,43 +172,107 @@ pub async fn insert(
     Ok(())
 }
 
+/// A profile to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPerson<'a> {
+    /// Its id; `None` for a new one.
+    pub id: Option<&'a str>,
+    /// Where mail goes.
+    pub email: &'a str,
+    /// The organization that they belong to.
+    pub organization: Option<&'a str>,
+}
+
 /// A new profile for an address that nobody has yet, named after what stands before the `@`.
 ///
 /// # Errors
-/// `Invalid` if the address is none.
+/// `Invalid` if the id or the address is none.
 pub async fn create(
     tx: &mut Tx,
     realm: RealmId,
-    email: &str,
-    organization: &str,
+    new: NewPerson<'_>,
+    user: Option<UserId>,
     now: UnixMs,
 ) -> Result<Person> {
-    let name = email.split('@').next().unwrap_or_default();
+    if new.id.is_some_and(|id| !is_id(id)) {
+        let message = "A new user's ID is usr_ and 1 to 60 of A-Z, a-z, 0-9, _ and -.";
+        return Err(Error::field("userId", message));
+    }
+    let name = new.email.trim().split('@').next().unwrap_or_default();
     let person = Person {
-        id: new_id("usr"),
+        id: new.id.map_or_else(|| new_id("usr"), str::to_owned),
         name: name.to_owned(),
-        email: folded(email),
+        email: folded(new.email),
         timezone: "UTC".to_owned(),
-        organization_id: Some(organization.to_owned()),
+        organization_id: new.organization.map(str::to_owned),
     };
-    insert(tx, realm, &person, None, now).await?;
+    insert(tx, realm, &person, user, now).await?;
     Ok(person)
+}
+
+/// Whom an administrator names: a profile by its id or a user of the tenant by their name, and whether a profile was made
+/// for the user, who had none; `None` if it is nobody's id and nobody's name.
+///
+/// # Errors
+/// `Invalid` if the user has no address, or one that is another user's in the academy.
+pub async fn named(
+    tx: &mut Tx,
+    realm: RealmId,
+    id: &str,
+    organization: Option<&str>,
+    now: UnixMs,
+) -> Result<Option<(Person, bool)>> {
+    if let Some(found) = find(tx, realm, id).await? {
+        return Ok(Some((found, false)));
+    }
+    let (tenant, _) = realm.owner(tx).await?;
+    let Some(user) = user::find(tx, tenant, id).await? else {
+        return Ok(None);
+    };
+    if let Some(own) = find_by_user(tx, realm, user.id).await? {
+        return Ok(Some((own, false)));
+    }
+    // Several users have the address: whoever is named gets what is nobody's yet.
+    if let Some(theirs) = find_by_email(tx, realm, &user.email).await? {
+        bind(tx, realm, &theirs.id, user.id).await?;
+        return Ok(Some((theirs, false)));
+    }
+    let new = NewPerson {
+        id: None,
+        email: &user.email,
+        organization,
+    };
+    let made = create(tx, realm, new, Some(user.id), now).await?;
+    Ok(Some((made, true)))
 }
 
 /// Binds a profile to the user whose keys speak for it.
 ///
 /// # Errors
-/// If the user has another profile.
+/// `Invalid` if the profile is another user's; `Core` if the user has another profile.
 pub async fn bind(tx: &mut Tx, realm: RealmId, id: &str, user: UserId) -> Result<()> {
-    sql!(
+    let bound = sql!(
         tx,
         execute,
-        "UPDATE academy_people SET user_id = $3 WHERE realm_id = $1 AND id = $2",
+        "UPDATE academy_people SET user_id = $3 WHERE realm_id = $1 AND id = $2 AND user_id IS NULL",
         realm,
         id,
         user
     )?;
+    if bound == 0 {
+        let message = "The address of this user is another user's in the academy.";
+        return Err(Error::field("userId", message));
+    }
     Ok(())
+}
+
+fn is_id(text: &str) -> bool {
+    text.strip_prefix("usr_").is_some_and(|rest| {
+        (1..=ID_CHARACTERS_MAX).contains(&rest.len())
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    })
 }
 
 /// The spelling in which addresses are compared.
@@ -204,6 +295,17 @@ fn is_email(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_that_a_client_chose_reads_like_one() {
+        for good in ["usr_erin", "usr_E-1_x"] {
+            assert!(is_id(good), "{good}");
+        }
+        let long = format!("usr_{}", "x".repeat(61));
+        for bad in ["", "erin", "usr_", "usr_a b", "usr_a/b", "usr_é", &long] {
+            assert!(!is_id(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn an_address_has_a_name_and_a_domain() {

@@ -27,6 +27,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (17, include_str!("../../migrations/0017_page_index.sql")),
     (18, include_str!("../../migrations/0018_withdrawals.sql")),
     (19, include_str!("../../migrations/0019_contents.sql")),
+    (20, include_str!("../../migrations/0020_addresses.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -19,7 +19,7 @@ pub(super) struct CreateEnrollment;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Args {
-    /// Target learner's user ID
+    /// Target learner's user ID, or the username of a user of the gateway
     user_id: Option<String>,
     /// Cohort to enroll in
     cohort_id: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Args {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(inline)]
 struct Row {
-    /// Target learner's user ID
+    /// Target learner's user ID, or the username of a user of the gateway
     user_id: String,
     /// Cohort to enroll in
     cohort_id: Option<String>,

@@ -8,7 +8,7 @@ use super::actor;
 use super::time::Iso;
 use super::view::State;
 use crate::academy::enrollment::{self, Grant, Kind, Payment};
-use crate::academy::person::{self, Person};
+use crate::academy::person::{self, NewPerson, Person};
 use crate::academy::{Actor, message, organization};
 use crate::error::Error;
 use crate::native::failure::Refusal;
@@ -22,7 +22,7 @@ pub(super) struct AdminCreateEnrollment;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Args {
-    /// User ID (will create user if doesn't exist)
+    /// User ID (will create user if doesn't exist), or the username of a user of the gateway
     user_id: Option<String>,
     /// User email (required if userId not provided)
     #[schemars(extend("format" = "email"))]
@@ -145,23 +145,41 @@ async fn person_of(
     actor: &Actor,
     args: &Args,
 ) -> Result<(Person, bool), Refusal> {
-    let realm = actor.realm;
+    let (realm, organization) = (actor.realm, Some(&*args.organization_id));
     organization::get_managed(call.tx, actor, &args.organization_id).await?;
-    if let Some(id) = &args.user_id
-        && let Some(found) = person::find(call.tx, realm, id).await?
+    let (id, email) = (args.user_id.as_deref(), args.email.as_deref());
+    if let Some(id) = id
+        && let Some(named) = person::named(call.tx, realm, id, organization, call.now).await?
     {
-        return Ok((found, false));
+        let is_other = |email| !named.0.has_email(email);
+        return if email.is_some_and(is_other) {
+            Err(Error::field("email", "This is not the address of that user.").into())
+        } else {
+            Ok(named)
+        };
     }
-    let Some(email) = &args.email else {
-        return Err(match args.user_id {
-            Some(_) => Error::NotFound("user"),
-            None => Error::field("email", "This field is required if userId is not provided."),
-        }
-        .into());
+    let Some(email) = email else {
+        let message = match id {
+            Some(_) => {
+                "There is no user of this userId yet: give their address, and they are made."
+            }
+            None => "This field is required if userId is not provided.",
+        };
+        return Err(Error::field("email", message).into());
     };
-    if let Some(found) = person::find_by_email(call.tx, realm, email).await? {
-        return Ok((found, false));
+    match person::find_by_email(call.tx, realm, email).await? {
+        Some(_) if id.is_some() => {
+            Err(Error::field("email", "This is the address of another user.").into())
+        }
+        Some(found) => Ok((found, false)),
+        None => {
+            let new = NewPerson {
+                id,
+                email,
+                organization,
+            };
+            let made = person::create(call.tx, realm, new, None, call.now).await?;
+            Ok((made, true))
+        }
     }
-    let made = person::create(call.tx, realm, email, &args.organization_id, call.now).await?;
-    Ok((made, true))
 }
