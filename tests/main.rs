@@ -11,6 +11,7 @@ mod harness;
 mod walk_through;
 
 mod api_keys;
+mod academy_confined;
 mod academy_events;
 mod academy_files;
 mod academy_people;

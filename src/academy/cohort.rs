@@ -6,6 +6,7 @@ use sqlx::FromRow;
 use super::json::Json;
 use super::{Actor, Error, RealmId, Result, event};
 use crate::clock::UnixMs;
+use crate::error;
 use crate::sql;
 use crate::storage::{Page, Tx, words};
 
@@ -326,14 +327,19 @@ fn may_become(from: Status, to: Status) -> bool {
 /// Moves a cohort to another state and returns it as it was.
 ///
 /// # Errors
-/// `Invalid` for a step that the states do not have, or a cancellation without a reason.
+/// `Forbidden` for an organization's administrator: the cohort is everybody's. `Invalid` for a step that the states do not have, or a cancellation without a reason.
 pub async fn change_status(
     tx: &mut Tx,
-    realm: RealmId,
+    actor: &Actor,
     id: &str,
     (to, reason): (Status, &str),
     now: UnixMs,
 ) -> Result<Cohort> {
+    if actor.confined_to().is_some() {
+        let what = "cohorts are changed by administrators of the whole academy";
+        return Err(Error::Core(error::Error::Forbidden(what)));
+    }
+    let realm = actor.realm;
     if to == Status::Cancelled && reason.trim().is_empty() {
         return Err(Error::field(
             "reason",

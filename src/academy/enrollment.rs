@@ -117,6 +117,11 @@ pub struct Enrollment {
 }
 
 impl Enrollment {
+    /// Whether the actor may see and use it.
+    fn is_reached_by(&self, actor: &Actor) -> bool {
+        actor.reaches(&self.person_id, self.organization_id.as_deref())
+    }
+
     /// Whether materials, chat and office hours are open.
     ///
     /// # Errors
@@ -170,6 +175,16 @@ pub async fn of_person(tx: &mut Tx, realm: RealmId, person: &str) -> Result<Vec<
     )?)
 }
 
+/// Those of a person that the actor may see.
+///
+/// # Errors
+/// If the database fails.
+pub async fn seen_of_person(tx: &mut Tx, actor: &Actor, person: &str) -> Result<Vec<Enrollment>> {
+    let mut rows = of_person(tx, actor.realm, person).await?;
+    rows.retain(|row| row.is_reached_by(actor));
+    Ok(rows)
+}
+
 /// The enrollments in a cohort that the actor may see, in the order in which they came; withdrawn ones only if they are
 /// wanted. An administrator of an organization sees its own people.
 ///
@@ -181,7 +196,6 @@ pub async fn roster(
     cohort: &str,
     includes_withdrawn: bool,
 ) -> Result<Vec<Enrollment>> {
-    let own = actor.confined_to().filter(|_| actor.is_admin);
     Ok(sql!(
         tx,
         fetch_all as Enrollment,
@@ -192,7 +206,7 @@ pub async fn roster(
         actor.realm,
         cohort,
         includes_withdrawn,
-        own
+        actor.confined_to()
     )?)
 }
 
@@ -219,7 +233,8 @@ pub async fn find_in_cohort(
     )?)
 }
 
-/// The enrollment with this id, if it is the actor's own or they are an administrator.
+/// The enrollment with this id, if it is the actor's own or they are an administrator of the whole academy or of the
+/// organization that gave it.
 ///
 /// # Errors
 /// `NotYours` if it is not, or there is none.
@@ -232,7 +247,7 @@ pub async fn get(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Enrollment> {
         id
     )?;
     found
-        .filter(|row| actor.is_admin || actor.is(&row.person_id))
+        .filter(|row| row.is_reached_by(actor))
         .ok_or(Error::NotYours("enrollment"))
 }
 
@@ -284,7 +299,7 @@ pub struct Grant<'a> {
     pub metadata: Map<String, Value>,
 }
 
-/// Gives somebody a place in a cohort.
+/// Gives somebody a place in a cohort. An organization's administrator gives it in the organization's name.
 ///
 /// # Errors
 /// `EnrollmentExists`, `CohortFull`, `CohortClosed`, and `NotFound` for an unknown person, cohort or organization.
@@ -294,7 +309,8 @@ pub async fn create(
     grant: &Grant<'_>,
     now: UnixMs,
 ) -> Result<(Enrollment, Cohort)> {
-    let person = check(tx, actor, grant, now).await?.id;
+    let organization = grant.organization.or(actor.confined_to());
+    let person = check(tx, actor, (grant, organization), now).await?.id;
     let realm = actor.realm;
     // The seat comes first: it is the row at which those who ask at once queue.
     let seat = match cohort::take_seat(tx, realm, grant.cohort, now).await {
@@ -322,7 +338,7 @@ pub async fn create(
         id: new_id("enr"),
         cohort_id: grant.cohort.to_owned(),
         person_id: person.clone(),
-        organization_id: grant.organization.map(str::to_owned),
+        organization_id: organization.map(str::to_owned),
         kind: grant.kind,
         status,
         payment: grant.payment,
@@ -356,14 +372,19 @@ pub(super) fn price_of(cohort: &Cohort, kind: Kind) -> i64 {
 }
 
 /// Whose place it is, if the actor may give it.
-async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>, now: UnixMs) -> Result<Person> {
+async fn check(
+    tx: &mut Tx,
+    actor: &Actor,
+    (grant, organization): (&Grant<'_>, Option<&str>),
+    now: UnixMs,
+) -> Result<Person> {
     if grant.notes.len() > NOTES_BYTES_MAX {
         return Err(Error::field(
             "notes",
             "Ensure this field has no more than 4096 bytes.",
         ));
     }
-    match grant.organization {
+    match organization {
         Some(id) => drop(organization::get_managed(tx, actor, id).await?),
         None if grant.kind == Kind::Corporate => {
             let message = "A corporate enrollment needs the organization that it is for.";
@@ -371,7 +392,7 @@ async fn check(tx: &mut Tx, actor: &Actor, grant: &Grant<'_>, now: UnixMs) -> Re
         }
         None => {}
     }
-    let named = person::named(tx, actor.realm, grant.person, grant.organization, now).await?;
+    let named = person::named(tx, actor, grant.person, organization, now).await?;
     let (person, _) = named.ok_or(Error::not_found("user"))?;
     Ok(person)
 }

@@ -35,6 +35,11 @@ impl Person {
     pub fn has_email(&self, email: &str) -> bool {
         self.email == folded(email)
     }
+
+    /// Whether the actor may see and enroll them.
+    pub fn is_reached_by(&self, actor: &Actor) -> bool {
+        actor.reaches(&self.id, self.organization_id.as_deref())
+    }
 }
 
 /// The profile of a user, if there is one: theirs, else in the live academy nobody's yet with the address that the
@@ -105,15 +110,10 @@ pub async fn find_by_email(tx: &mut Tx, realm: RealmId, email: &str) -> Result<O
 /// # Errors
 /// `NotYours` if it is not, or there is none.
 pub async fn get(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Person> {
-    if !(actor.is_admin || actor.is(id)) {
-        return Err(Error::NotYours("user"));
-    }
     let found = find(tx, actor.realm, id).await?;
-    let is_theirs = |person: &Person| match actor.confined_to() {
-        Some(own) => actor.is(id) || person.organization_id.as_deref() == Some(own),
-        None => true,
-    };
-    found.filter(is_theirs).ok_or(Error::NotYours("user"))
+    found
+        .filter(|person| person.is_reached_by(actor))
+        .ok_or(Error::NotYours("user"))
 }
 
 /// Ids that match a pattern and that the actor may see, for completion.
@@ -186,10 +186,11 @@ pub struct NewPerson<'a> {
 /// A new profile for an address that nobody has yet, named after what stands before the `@`.
 ///
 /// # Errors
-/// `Invalid` if the id or the address is none.
+/// `Invalid` if the id or the address is none; `NotYours` for an organization's administrator who names somebody of
+/// another by their id, or by their address an administrator of the tenant, who would be confined to the organization.
 pub async fn create(
     tx: &mut Tx,
-    realm: RealmId,
+    actor: &Actor,
     new: NewPerson<'_>,
     user: Option<UserId>,
     now: UnixMs,
@@ -197,6 +198,17 @@ pub async fn create(
     if new.id.is_some_and(|id| !is_id(id)) {
         let message = "A new user's ID is usr_ and 1 to 60 of A-Z, a-z, 0-9, _ and -.";
         return Err(Error::field("userId", message));
+    }
+    let realm = actor.realm;
+    if actor.confined_to().is_some() {
+        let (tenant, _) = realm.owner(tx).await?;
+        let is_taken = match new.id {
+            Some(id) => find(tx, realm, id).await?.is_some(),
+            None => false,
+        };
+        if is_taken || user::is_admins_address(tx, tenant, &folded(new.email)).await? {
+            return Err(Error::NotYours("user"));
+        }
     }
     let name = new.email.trim().split('@').next().unwrap_or_default();
     let person = Person {
@@ -211,26 +223,32 @@ pub async fn create(
 }
 
 /// Whom an administrator names: a profile by its id or a user of the tenant by their name, and whether a profile was made
-/// for the user, who had none; `None` if it is nobody's id and nobody's name.
+/// for the user, who had none; `None` if it is nobody's id and nobody's name, or theirs is out of the actor's reach.
 ///
 /// # Errors
 /// `Invalid` if the user has no address, or one that is another user's in the academy.
 pub async fn named(
     tx: &mut Tx,
-    realm: RealmId,
+    actor: &Actor,
     id: &str,
     organization: Option<&str>,
     now: UnixMs,
 ) -> Result<Option<(Person, bool)>> {
+    let realm = actor.realm;
+    let known = |found: Person| found.is_reached_by(actor).then_some((found, false));
     if let Some(found) = find(tx, realm, id).await? {
-        return Ok(Some((found, false)));
+        return Ok(known(found));
     }
     let (tenant, _) = realm.owner(tx).await?;
     let Some(user) = user::find(tx, tenant, id).await? else {
         return Ok(None);
     };
     if let Some(own) = find_by_user(tx, realm, user.id).await? {
-        return Ok(Some((own, false)));
+        return Ok(known(own));
+    }
+    // Whoever has no profile belongs to no organization.
+    if actor.confined_to().is_some() {
+        return Ok(None);
     }
     // Several users have the address: whoever is named gets what is nobody's yet.
     if let Some(theirs) = find_by_email(tx, realm, &user.email).await? {
@@ -242,7 +260,7 @@ pub async fn named(
         email: &user.email,
         organization,
     };
-    let made = create(tx, realm, new, Some(user.id), now).await?;
+    let made = create(tx, actor, new, Some(user.id), now).await?;
     Ok(Some((made, true)))
 }
 

@@ -131,8 +131,19 @@ impl Actor {
         self.person.as_ref().is_some_and(|own| own.id == person)
     }
 
-    /// The organization that an administrator is confined to; `None`: the whole academy.
+    /// The organization that an administrator is confined to; `None`: the whole academy, or no administrator at all.
     pub fn confined_to(&self) -> Option<&str> {
-        self.person.as_ref()?.organization_id.as_deref()
+        let own = self.person.as_ref().filter(|_| self.is_admin)?;
+        own.organization_id.as_deref()
+    }
+
+    /// Whether what belongs to a person of this organization, or was given to them by it, may be seen and changed: their
+    /// own, and an administrator's of the whole academy or of the same organization.
+    pub fn reaches(&self, person: &str, organization: Option<&str>) -> bool {
+        let is_theirs = || match self.confined_to() {
+            Some(own) => organization == Some(own),
+            None => true,
+        };
+        self.is(person) || self.is_admin && is_theirs()
     }
 }

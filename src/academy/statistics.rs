@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::cohort::Cohort;
-use super::{RealmId, Result};
+use super::{Actor, RealmId, Result};
 use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::Tx;
@@ -14,6 +14,25 @@ const DAY_MS: i64 = 86_400_000;
 const ON_TRACK_PERCENT: i64 = 50;
 /// Materials and topics that are named at most.
 const TOP_MAX: i64 = 3;
+
+/// Of whom the figures are: everybody in a cohort, or those whom one organization sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Group<'a> {
+    realm: RealmId,
+    cohort: &'a str,
+    organization: Option<&'a str>,
+}
+
+impl<'a> Group<'a> {
+    /// Those of a cohort whom an administrator may see.
+    pub fn seen_by(actor: &'a Actor, cohort: &'a str) -> Self {
+        Self {
+            realm: actor.realm,
+            cohort,
+            organization: actor.confined_to(),
+        }
+    }
+}
 
 /// How many enrollments a cohort has, by state.
 #[derive(Debug, Clone, Copy, FromRow)]
@@ -97,7 +116,7 @@ pub struct Outlook {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn counts(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Counts> {
+pub async fn counts(tx: &mut Tx, of: Group<'_>) -> Result<Counts> {
     Ok(sql!(
         tx,
         fetch_one as Counts,
@@ -106,9 +125,11 @@ pub async fn counts(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Counts>
                 COUNT(CASE WHEN status = 'completed' THEN 1 END) AS completed,
                 COUNT(CASE WHEN status = 'withdrawn' THEN 1 END) AS dropped,
                 COUNT(organization_id) AS b2b, COUNT(*) - COUNT(organization_id) AS b2c
-         FROM academy_enrollments WHERE realm_id = $1 AND cohort_id = $2",
-        realm,
-        cohort
+         FROM academy_enrollments WHERE realm_id = $1 AND cohort_id = $2
+           AND ($3 IS NULL OR organization_id = $3)",
+        of.realm,
+        of.cohort,
+        of.organization
     )?)
 }
 
@@ -116,20 +137,15 @@ pub async fn counts(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Counts>
 ///
 /// # Errors
 /// If the database fails.
-pub async fn engagement(
-    tx: &mut Tx,
-    realm: RealmId,
-    cohort: &str,
-    now: UnixMs,
-) -> Result<Engagement> {
+pub async fn engagement(tx: &mut Tx, of: Group<'_>, now: UnixMs) -> Result<Engagement> {
     Ok(sql!(
         tx,
         fetch_one as Engagement,
         "SELECT CAST(COALESCE(AVG(materials * 1.0), 0) AS DOUBLE PRECISION) AS materials,
                 CAST(COALESCE(AVG(questions * 1.0), 0) AS DOUBLE PRECISION) AS questions,
                 CAST(COALESCE(AVG(bookings * 1.0), 0) AS DOUBLE PRECISION) AS bookings,
-                COUNT(CASE WHEN last_activity_at > $3 AND status <> 'withdrawn' THEN 1 END) AS daily,
-                COUNT(CASE WHEN last_activity_at > $4 AND status <> 'withdrawn' THEN 1 END) AS weekly,
+                COUNT(CASE WHEN last_activity_at > $4 AND status <> 'withdrawn' THEN 1 END) AS daily,
+                COUNT(CASE WHEN last_activity_at > $5 AND status <> 'withdrawn' THEN 1 END) AS weekly,
                 COUNT(CASE WHEN downloads > 0 THEN 1 END) AS downloaders
          FROM (SELECT e.status, e.last_activity_at,
                  (SELECT COUNT(*) FROM academy_accesses a WHERE a.realm_id = e.realm_id AND a.enrollment_id = e.id)
@@ -141,9 +157,11 @@ pub async fn engagement(
                     WHERE v.realm_id = e.realm_id AND v.enrollment_id = e.id AND m.is_question) AS questions,
                  (SELECT COUNT(*) FROM academy_bookings b WHERE b.realm_id = e.realm_id AND b.enrollment_id = e.id
                     AND b.status <> 'cancelled') AS bookings
-               FROM academy_enrollments e WHERE e.realm_id = $1 AND e.cohort_id = $2) AS each_one",
-        realm,
-        cohort,
+               FROM academy_enrollments e WHERE e.realm_id = $1 AND e.cohort_id = $2
+                 AND ($3 IS NULL OR e.organization_id = $3)) AS each_one",
+        of.realm,
+        of.cohort,
+        of.organization,
         UnixMs(now.0 - DAY_MS),
         UnixMs(now.0 - 7 * DAY_MS)
     )?)
@@ -153,7 +171,7 @@ pub async fn engagement(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn most_accessed(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Vec<Accessed>> {
+pub async fn most_accessed(tx: &mut Tx, of: Group<'_>) -> Result<Vec<Accessed>> {
     Ok(sql!(
         tx,
         fetch_all as Accessed,
@@ -161,10 +179,11 @@ pub async fn most_accessed(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<
          FROM academy_accesses a
          JOIN academy_enrollments e ON e.realm_id = a.realm_id AND e.id = a.enrollment_id
          JOIN academy_materials m ON m.realm_id = a.realm_id AND m.id = a.material_id
-         WHERE e.realm_id = $1 AND e.cohort_id = $2
-         GROUP BY m.id, m.title ORDER BY times DESC, m.id LIMIT $3",
-        realm,
-        cohort,
+         WHERE e.realm_id = $1 AND e.cohort_id = $2 AND ($3 IS NULL OR e.organization_id = $3)
+         GROUP BY m.id, m.title ORDER BY times DESC, m.id LIMIT $4",
+        of.realm,
+        of.cohort,
+        of.organization,
         TOP_MAX
     )?)
 }
@@ -173,7 +192,7 @@ pub async fn most_accessed(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<
 ///
 /// # Errors
 /// If the database fails.
-pub async fn chat(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Chat> {
+pub async fn chat(tx: &mut Tx, of: Group<'_>) -> Result<Chat> {
     Ok(sql!(
         tx,
         fetch_one as Chat,
@@ -183,9 +202,10 @@ pub async fn chat(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Chat> {
          FROM academy_chat_messages m
          JOIN academy_conversations v ON v.realm_id = m.realm_id AND v.id = m.conversation_id
          JOIN academy_enrollments e ON e.realm_id = v.realm_id AND e.id = v.enrollment_id
-         WHERE e.realm_id = $1 AND e.cohort_id = $2",
-        realm,
-        cohort
+         WHERE e.realm_id = $1 AND e.cohort_id = $2 AND ($3 IS NULL OR e.organization_id = $3)",
+        of.realm,
+        of.cohort,
+        of.organization
     )?)
 }
 
@@ -193,17 +213,19 @@ pub async fn chat(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Chat> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn topics(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Vec<String>> {
+pub async fn topics(tx: &mut Tx, of: Group<'_>) -> Result<Vec<String>> {
     let rows = sql!(
         tx,
         fetch_all as (String,),
         "SELECT m.topic FROM academy_chat_messages m
          JOIN academy_conversations v ON v.realm_id = m.realm_id AND v.id = m.conversation_id
          JOIN academy_enrollments e ON e.realm_id = v.realm_id AND e.id = v.enrollment_id
-         WHERE e.realm_id = $1 AND e.cohort_id = $2 AND m.is_question AND m.topic <> ''
-         GROUP BY m.topic ORDER BY COUNT(*) DESC, m.topic LIMIT $3",
-        realm,
-        cohort,
+         WHERE e.realm_id = $1 AND e.cohort_id = $2 AND ($3 IS NULL OR e.organization_id = $3)
+           AND m.is_question AND m.topic <> ''
+         GROUP BY m.topic ORDER BY COUNT(*) DESC, m.topic LIMIT $4",
+        of.realm,
+        of.cohort,
+        of.organization,
         TOP_MAX
     )?;
     Ok(rows.into_iter().map(|(topic,)| topic).collect())
@@ -213,7 +235,7 @@ pub async fn topics(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Vec<Str
 ///
 /// # Errors
 /// If the database fails.
-pub async fn sessions(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Sessions> {
+pub async fn sessions(tx: &mut Tx, of: Group<'_>) -> Result<Sessions> {
     Ok(sql!(
         tx,
         fetch_one as Sessions,
@@ -222,9 +244,10 @@ pub async fn sessions(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Sessi
                 COUNT(CASE WHEN b.status = 'no_show' THEN 1 END) AS missed,
                 CAST(AVG(b.rating * 1.0) AS DOUBLE PRECISION) AS rating
          FROM academy_bookings b JOIN academy_enrollments e ON e.realm_id = b.realm_id AND e.id = b.enrollment_id
-         WHERE e.realm_id = $1 AND e.cohort_id = $2",
-        realm,
-        cohort
+         WHERE e.realm_id = $1 AND e.cohort_id = $2 AND ($3 IS NULL OR e.organization_id = $3)",
+        of.realm,
+        of.cohort,
+        of.organization
     )?)
 }
 
@@ -232,19 +255,21 @@ pub async fn sessions(tx: &mut Tx, realm: RealmId, cohort: &str) -> Result<Sessi
 ///
 /// # Errors
 /// If the database fails.
-pub async fn outlook(tx: &mut Tx, realm: RealmId, cohort: &Cohort, now: UnixMs) -> Result<Outlook> {
+pub async fn outlook(tx: &mut Tx, of: Group<'_>, cohort: &Cohort, now: UnixMs) -> Result<Outlook> {
     let length = (cohort.ends_at.0 - cohort.starts_at.0).max(1);
     let elapsed = (now.0 - cohort.starts_at.0).clamp(0, length);
     let least = elapsed * ON_TRACK_PERCENT / length;
     Ok(sql!(
         tx,
         fetch_one as Outlook,
-        "SELECT COUNT(CASE WHEN progress >= $3 THEN 1 END) AS on_track,
-                COUNT(CASE WHEN progress < $3 THEN 1 END) AS at_risk
+        "SELECT COUNT(CASE WHEN progress >= $4 THEN 1 END) AS on_track,
+                COUNT(CASE WHEN progress < $4 THEN 1 END) AS at_risk
          FROM academy_enrollments
-         WHERE realm_id = $1 AND cohort_id = $2 AND status IN ('pending', 'active')",
-        realm,
-        &cohort.id,
+         WHERE realm_id = $1 AND cohort_id = $2 AND ($3 IS NULL OR organization_id = $3)
+           AND status IN ('pending', 'active')",
+        of.realm,
+        of.cohort,
+        of.organization,
         least
     )?)
 }

@@ -186,6 +186,22 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, username: &str) -> Result<User> 
         .ok_or(Error::NotFound("user"))
 }
 
+/// Whether an active administrator of the tenant has this address, which is given in lower case.
+///
+/// # Errors
+/// If the database fails.
+pub async fn is_admins_address(tx: &mut Tx, tenant: TenantId, email: &str) -> Result<bool> {
+    let admins = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM users
+         WHERE tenant_id = $1 AND LOWER(TRIM(email)) = $2 AND role = 'admin' AND is_active",
+        tenant,
+        email
+    )?;
+    Ok(admins > 0)
+}
+
 /// The active user of that name, if it is the viewer themselves or the viewer administers the tenant.
 ///
 /// # Errors

@@ -57,9 +57,8 @@ impl Tool for UpdateCohortStatus {
         let actor = actor(call).await?;
         let reason = args.reason.as_deref().unwrap_or_default();
         let change = (args.status, reason);
-        let realm = actor.realm;
         let before =
-            cohort::change_status(call.tx, realm, &args.cohort_id, change, call.now).await?;
+            cohort::change_status(call.tx, &actor, &args.cohort_id, change, call.now).await?;
         let mut notifications_sent = 0;
         if args.notify_enrollees.unwrap_or(false) {
             let subject = format!("{}: now {}", before.name, args.status.as_str());

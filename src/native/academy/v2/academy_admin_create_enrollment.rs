@@ -145,11 +145,11 @@ async fn person_of(
     actor: &Actor,
     args: &Args,
 ) -> Result<(Person, bool), Refusal> {
-    let (realm, organization) = (actor.realm, Some(&*args.organization_id));
+    let organization = Some(&*args.organization_id);
     organization::get_managed(call.tx, actor, &args.organization_id).await?;
     let (id, email) = (args.user_id.as_deref(), args.email.as_deref());
     if let Some(id) = id
-        && let Some(named) = person::named(call.tx, realm, id, organization, call.now).await?
+        && let Some(named) = person::named(call.tx, actor, id, organization, call.now).await?
     {
         let is_other = |email| !named.0.has_email(email);
         return if email.is_some_and(is_other) {
@@ -167,18 +167,19 @@ async fn person_of(
         };
         return Err(Error::field("email", message).into());
     };
-    match person::find_by_email(call.tx, realm, email).await? {
+    match person::find_by_email(call.tx, actor.realm, email).await? {
         Some(_) if id.is_some() => {
             Err(Error::field("email", "This is the address of another user.").into())
         }
-        Some(found) => Ok((found, false)),
+        Some(found) if found.is_reached_by(actor) => Ok((found, false)),
+        Some(_) => Err(crate::academy::Error::NotYours("user").into()),
         None => {
             let new = NewPerson {
                 id,
                 email,
                 organization,
             };
-            let made = person::create(call.tx, realm, new, None, call.now).await?;
+            let made = person::create(call.tx, actor, new, None, call.now).await?;
             Ok((made, true))
         }
     }

@@ -7,8 +7,7 @@ use super::actor;
 use super::time::Iso;
 use super::view::{hundredths, tenths};
 use crate::academy::cohort::{self, Cohort};
-use crate::academy::statistics as figures;
-use crate::academy::{Actor, RealmId};
+use crate::academy::statistics::{self as figures, Group};
 use crate::native::failure::Refusal;
 use crate::native::tool::{Access, Call, Tool};
 
@@ -147,34 +146,35 @@ impl Tool for AdminEnrollmentStats {
     type Output = Output;
 
     async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
-        let Actor { realm, .. } = actor(call, "admin:enrollments").await?;
-        let cohort = cohort::get(call.tx, realm, &args.cohort_id).await?;
-        let counts = figures::counts(call.tx, realm, &cohort.id).await?;
+        let actor = actor(call, "admin:enrollments").await?;
+        let cohort = cohort::get(call.tx, actor.realm, &args.cohort_id).await?;
+        let of = Group::seen_by(&actor, &cohort.id);
+        let counts = figures::counts(call.tx, of).await?;
         let wants = |metric| {
             args.metrics
                 .as_ref()
                 .is_none_or(|list| list.contains(&metric))
         };
-        let done = figures::engagement(call.tx, realm, &cohort.id, call.now).await?;
+        let done = figures::engagement(call.tx, of, call.now).await?;
         Ok(Output {
             engagement: wants(Metric::Engagement).then(|| engagement(done)),
             materials: if wants(Metric::Materials) {
-                Some(materials(call, realm, &cohort, share(done.downloaders, counts.total)).await?)
+                Some(materials(call, of, share(done.downloaders, counts.total)).await?)
             } else {
                 None
             },
             chat: if wants(Metric::Chat) {
-                Some(chat(call, realm, &cohort).await?)
+                Some(chat(call, of).await?)
             } else {
                 None
             },
             office_hours: if wants(Metric::OfficeHours) {
-                Some(office_hours(call, realm, &cohort).await?)
+                Some(office_hours(call, of).await?)
             } else {
                 None
             },
             completion: if wants(Metric::Completion) {
-                Some(completion(call, realm, &cohort, counts.completed).await?)
+                Some(completion(call, of, &cohort, counts.completed).await?)
             } else {
                 None
             },
@@ -217,11 +217,10 @@ fn engagement(done: figures::Engagement) -> Engagement {
 
 async fn materials(
     call: &mut Call<'_>,
-    realm: RealmId,
-    cohort: &Cohort,
+    of: Group<'_>,
     download_rate: Option<f64>,
 ) -> Result<Materials, Refusal> {
-    let rows = figures::most_accessed(call.tx, realm, &cohort.id).await?;
+    let rows = figures::most_accessed(call.tx, of).await?;
     let most_accessed = rows.into_iter().map(|row| Accessed {
         id: row.id,
         name: row.title,
@@ -233,22 +232,18 @@ async fn materials(
     })
 }
 
-async fn chat(call: &mut Call<'_>, realm: RealmId, cohort: &Cohort) -> Result<Chat, Refusal> {
-    let row = figures::chat(call.tx, realm, &cohort.id).await?;
+async fn chat(call: &mut Call<'_>, of: Group<'_>) -> Result<Chat, Refusal> {
+    let row = figures::chat(call.tx, of).await?;
     Ok(Chat {
         total_messages: row.questions,
         average_response_time: row.answer_ms.map(|ms| tenths(ms / 1000.0)),
         satisfaction_score: row.rating.map(tenths),
-        top_topics: figures::topics(call.tx, realm, &cohort.id).await?,
+        top_topics: figures::topics(call.tx, of).await?,
     })
 }
 
-async fn office_hours(
-    call: &mut Call<'_>,
-    realm: RealmId,
-    cohort: &Cohort,
-) -> Result<OfficeHours, Refusal> {
-    let row = figures::sessions(call.tx, realm, &cohort.id).await?;
+async fn office_hours(call: &mut Call<'_>, of: Group<'_>) -> Result<OfficeHours, Refusal> {
+    let row = figures::sessions(call.tx, of).await?;
     Ok(OfficeHours {
         total_bookings: row.booked,
         completed_sessions: row.completed,
@@ -259,11 +254,11 @@ async fn office_hours(
 
 async fn completion(
     call: &mut Call<'_>,
-    realm: RealmId,
+    of: Group<'_>,
     cohort: &Cohort,
     completed: i64,
 ) -> Result<Completion, Refusal> {
-    let row = figures::outlook(call.tx, realm, cohort, call.now).await?;
+    let row = figures::outlook(call.tx, of, cohort, call.now).await?;
     let all = row.on_track + row.at_risk + completed;
     Ok(Completion {
         on_track: row.on_track,

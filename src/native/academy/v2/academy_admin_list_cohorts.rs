@@ -7,7 +7,7 @@ use super::actor;
 use super::time::Day;
 use super::view::Counts;
 use crate::academy::cohort::{self, Filter, Session, Status};
-use crate::academy::statistics;
+use crate::academy::statistics::{self, Group};
 use crate::native::failure::Refusal;
 use crate::native::tool::{Access, Call, Tool};
 
@@ -110,7 +110,7 @@ impl Tool for AdminListCohorts {
     type Output = Output;
 
     async fn call(call: &mut Call<'_>, args: Args) -> Result<Output, Refusal> {
-        let realm = actor(call, "admin:cohorts").await?.realm;
+        let actor = actor(call, "admin:cohorts").await?;
         let filter = Filter {
             course: args.course_id,
             status: args.status.and_then(Wanted::status),
@@ -120,10 +120,10 @@ impl Tool for AdminListCohorts {
             args.limit.unwrap_or(LIMIT_DEFAULT),
             args.offset.unwrap_or(0),
         );
-        let page = cohort::list(call.tx, realm, &filter, (limit, offset)).await?;
+        let page = cohort::list(call.tx, actor.realm, &filter, (limit, offset)).await?;
         let mut cohorts = Vec::new();
         for row in page.rows {
-            let counts = statistics::counts(call.tx, realm, &row.id).await?;
+            let counts = statistics::counts(call.tx, Group::seen_by(&actor, &row.id)).await?;
             cohorts.push(CohortItem {
                 capacity: Capacity {
                     max: row.seats_total,

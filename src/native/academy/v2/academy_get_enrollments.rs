@@ -69,7 +69,7 @@ impl Tool for GetEnrollments {
         };
         let wanted = args.status.unwrap_or(Wanted::Active);
         let mut enrollments = Vec::new();
-        for row in enrollment::of_person(call.tx, actor.realm, &person.id).await? {
+        for row in enrollment::seen_of_person(call.tx, &actor, &person.id).await? {
             if wanted.takes(State::of(&row, call.now)) {
                 let activity = enrollment::activity(call.tx, actor.realm, &row).await?;
                 enrollments.push(Enrollment::new(row, activity, call.now));

@@ -33,7 +33,7 @@ impl Resource for Enrollments {
     async fn read(call: &mut Call<'_>, id: &str) -> Result<Output, Refusal> {
         let actor = actor(call).await?;
         let person = person::get(call.tx, &actor, id).await?;
-        let rows = enrollment::of_person(call.tx, actor.realm, &person.id).await?;
+        let rows = enrollment::seen_of_person(call.tx, &actor, &person.id).await?;
         let files = Files::new(call, actor.realm);
         let enrollments: Vec<Enrollment> = rows
             .into_iter()

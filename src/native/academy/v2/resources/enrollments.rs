@@ -61,7 +61,7 @@ impl Resource for Enrollments {
     async fn read(call: &mut Call<'_>, id: &str) -> Result<Output, Refusal> {
         let actor = actor(call, "admin:enrollments").await?;
         let person = person::get(call.tx, &actor, id).await?;
-        let rows = enrollment::of_person(call.tx, actor.realm, &person.id).await?;
+        let rows = enrollment::seen_of_person(call.tx, &actor, &person.id).await?;
         let is_completed =
             |row: &&enrollment::Enrollment| row.status == enrollment::Status::Completed;
         let statistics = HistoryTotals {
