@@ -128,6 +128,17 @@ impl Cohort {
         Some(self.location.as_str()).filter(|place| !place.is_empty())
     }
 
+    /// Whether the actor teaches it: by the instructor's own profile, else by the instructor's address.
+    fn is_taught_by(&self, actor: &Actor) -> bool {
+        match &self.instructor_person {
+            Some(person) => actor.is(person),
+            None => {
+                let own = actor.person.as_ref();
+                own.is_some_and(|own| own.has_email(&self.instructor_email))
+            }
+        }
+    }
+
     /// What somebody who wants to enroll finds.
     pub fn availability(&self) -> Availability {
         match (self.seats_free() > 0, self.has_waitlist) {
@@ -200,11 +211,7 @@ pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Cohort> {
 /// `NotFound` if there is none that they may see.
 pub async fn get_taught(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Cohort> {
     let cohort = get(tx, actor.realm, id).await?;
-    let teaches = cohort
-        .instructor_person
-        .as_deref()
-        .is_some_and(|person| actor.is(person));
-    if actor.is_admin || actor.is_instructor && teaches {
+    if actor.is_admin || actor.is_instructor && cohort.is_taught_by(actor) {
         Ok(cohort)
     } else {
         Err(Error::not_found("cohort"))

@@ -1,8 +1,9 @@
 //! 6.3.2.8.
 
+use mentor_gateway::sql;
 use serde_json::json;
 
-use crate::harness::Academy;
+use crate::harness::{Academy, Client, Gateway, Mcp, cli};
 
 const TOOL: &str = "get_cohort_roster";
 
@@ -83,4 +84,51 @@ async fn an_instructor_sees_their_own_cohort_and_no_other() {
             })
         );
     }
+}
+
+#[tokio::test]
+async fn an_instructor_without_a_profile_of_their_own_is_known_by_their_address() {
+    let academy = Academy::v1().await;
+    let change = async |text: &'static str| {
+        let mut tx = academy.write().await;
+        sql!(
+            &mut tx,
+            execute,
+            "UPDATE academy_instructors SET person_id = NULL, email = $1 WHERE id = 'ins_sarah_chen'",
+            text
+        )
+        .unwrap();
+        tx.commit().await.unwrap();
+    };
+    let own = json!({ "cohortId": "coh_xyz789" });
+    change("Sarah.Chen@academy.example").await;
+    let seen = academy.call(&academy.instructor, TOOL, own.clone()).await;
+    assert_eq!(seen["enrolledCount"], 17);
+    change("somebody.else@academy.example").await;
+    let refused = academy.refusal(&academy.instructor, TOOL, own).await;
+    assert_eq!(refused["error"]["code"], "RESOURCE_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_instructor_of_the_demo_sees_and_writes_to_their_cohort() {
+    let gateway = Gateway::start().await;
+    cli::said(&gateway, &["demo", "--once"]).await;
+    let key = std::fs::read_to_string(gateway.app.config.data_dir.join("dave.aea.key")).unwrap();
+    let dave = Client::new(&gateway.base, "acme", "dave", Some(key.trim().to_owned()));
+    let mcp = Mcp::modern(&dave, "/mcp/v1/");
+    let own = json!({ "cohortId": "coh_xyz789" });
+    let roster = mcp.call(TOOL, own).await;
+    assert_eq!(roster.structured()["enrolledCount"], 17);
+    let letter = json!({
+        "cohortId": "coh_xyz789", "subject": "Hi", "message": "Hi", "priority": "low",
+        "targetStatuses": ["active"]
+    });
+    let sent = mcp.call("send_cohort_notification", letter).await;
+    assert_eq!(sent.structured()["recipientCount"], 15);
+    let other = mcp.call(TOOL, json!({ "cohortId": "coh_abc123" })).await;
+    assert!(
+        other.text().contains("RESOURCE_NOT_FOUND"),
+        "{}",
+        other.text()
+    );
 }

@@ -1,5 +1,5 @@
 //! The demo's academy: the people and courses of both specifications, moved to today, a learner with a career and a past,
-//! and keys for them.
+//! an instructor, and keys for them.
 
 use std::path::Path;
 
@@ -15,13 +15,15 @@ use crate::tenant::user::User;
 
 /// Who the learner is in the academy.
 const LEARNER_IS: &str = "usr_456";
+/// Who the instructor is there: the one of `coh_xyz789`.
+const INSTRUCTOR_IS: &str = "usr_sarah_chen";
 
-/// Loads the academy once, and makes a key of each face for the admin and the learner.
+/// Loads the academy once, and makes a key of each face for the admin and the learner, and one for the instructor.
 pub(super) async fn prepare(
     app: &App,
     tx: &mut Tx,
     data_dir: &Path,
-    (admin, learner): (&User, &User),
+    (admin, learner, instructor): (&User, &User, &User),
 ) -> Result<(), Failure> {
     let now = app.clock.now();
     let realm = RealmId::of(tx, admin.tenant_id, Environment::Live)
@@ -34,9 +36,10 @@ pub(super) async fn prepare(
     let realm = realm.map_err(Failure::new)?;
     let loaded = sample::load_today(tx, realm, now).await;
     loaded.map_err(Failure::new)?;
-    person::bind(tx, realm, LEARNER_IS, learner.id)
-        .await
-        .map_err(Failure::new)?;
+    for (profile, user) in [(LEARNER_IS, learner), (INSTRUCTOR_IS, instructor)] {
+        let bound = person::bind(tx, realm, profile, user.id).await;
+        bound.map_err(Failure::new)?;
+    }
     let profile = Learner::of(tx, learner, &learner.username).await;
     let loaded = career::sample::load(tx, &profile.map_err(Failure::new)?, now).await;
     loaded.map_err(Failure::new)?;
@@ -44,6 +47,7 @@ pub(super) async fn prepare(
         (learner, TokenKind::Platform, &[][..]),
         (admin, TokenKind::Platform, &[][..]),
         (learner, TokenKind::Aea, &["learner"][..]),
+        (instructor, TokenKind::Aea, &["instructor"][..]),
         (learner, TokenKind::Mcp, &LEARNER_SCOPES[..]),
         (admin, TokenKind::Aea, &["admin"][..]),
         (admin, TokenKind::Mcp, &["all"][..]),

@@ -29,6 +29,7 @@ use crate::tenant::{self, Tenant};
 const TENANT: &str = "acme";
 const ADMIN: &str = "alice";
 const LEARNER: &str = "bob";
+const INSTRUCTOR: &str = "dave";
 const MENTOR: &str = "Demo Mentor";
 /// Longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
@@ -113,13 +114,15 @@ impl People {
         };
         let admin = person(app, &mut tx, &tenant, (ADMIN, Role::Admin)).await?;
         let learner = person(app, &mut tx, &tenant, (LEARNER, Role::Learner)).await?;
+        let instructor = person(app, &mut tx, &tenant, (INSTRUCTOR, Role::Instructor)).await?;
         let mentor = match mentor::find(&mut tx, tenant.id, MENTOR).await? {
             Some(mentor) => mentor,
             None => mentor::create(&mut tx, tenant.id, MENTOR, ADMIN, now).await?,
         };
         let admin_user = admin;
         let admin = key(app, &mut tx, &admin_user, &token_file(data_dir, ADMIN)).await?;
-        academy::prepare(app, &mut tx, data_dir, (&admin_user, &learner)).await?;
+        let three = (&admin_user, &learner, &instructor);
+        academy::prepare(app, &mut tx, data_dir, three).await?;
         let learner = key(app, &mut tx, &learner, &token_file(data_dir, LEARNER)).await?;
         tx.commit().await?;
         Ok(Self {
