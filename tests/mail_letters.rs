@@ -54,7 +54,10 @@ async fn the_confirmation_of_a_booking_has_the_session_attached() {
     });
     let tool = "academy_book_office_hours";
     let booked = academy.call(&academy.learner, tool, booking).await;
-    let mail = taken(&server, 1).await.remove(0);
+    let mut mails = taken(&server, 2).await;
+    mails.sort_by_key(|mail| mail.contains("To: Sarah Johnson"));
+    assert!(mails[1].contains("has booked your session"), "{mails:?}");
+    let mail = mails.remove(0);
     let unfolded = mail.replace("\n ", "");
     for line in [
         "Content-Disposition: attachment; filename=\"calendar.ics\"",

@@ -214,7 +214,8 @@ pub async fn welcome(tx: &mut Tx, realm: RealmId, row: &Enrollment, now: UnixMs)
     Ok(!queued.is_held && queued.failed.is_empty())
 }
 
-/// Confirms a booked session to the learner, with an invitation, and reminds them of it if they wish.
+/// Confirms a booked session to the learner, with an invitation, tells the instructor of it, and reminds the learner if
+/// they wish.
 ///
 /// # Errors
 /// If the database fails.
@@ -225,26 +226,43 @@ pub async fn confirm(
     (booking, slot, wants_reminder): (&Booking, &Slot, bool),
     now: UnixMs,
 ) -> Result<()> {
-    let subject = format!("Office hours with {}", slot.instructor_name);
+    let (learner, instructor) = (&row.learner_name, &slot.instructor_name);
+    let (at, topic) = (slot.starts_at.to_iso(), &booking.topic);
+    let subject = format!("Office hours with {instructor}");
     let body = format!(
-        "Hello {},\n\nyour session with {} on {} is confirmed.\n\n{}",
-        row.learner_name,
-        slot.instructor_name,
-        slot.starts_at.to_iso(),
-        booking.topic
+        "Hello {learner},\n\nyour session with {instructor} on {at} is confirmed.\n\n{topic}"
     );
-    let text = |calendar| Text {
+    let invitation = Text {
         subject: &subject,
         body: &body,
-        calendar,
+        calendar: calendar::entry(booking, slot, now),
         ..Text::default()
     };
-    let invitation = text(calendar::entry(booking, slot, now));
     queue(tx, realm, (Round::at(now), invitation), &[row], now).await?;
+    let news = Letter {
+        reference: &row.id,
+        address: &slot.instructor_email,
+        name: instructor,
+        subject: &format!("Office hours with {learner}"),
+        text: &format!(
+            "Hello {instructor},\n\n{learner} ({}) has booked your session on {at}, as a learner of {}.\n\n{topic}",
+            row.learner_email, row.course_title
+        ),
+        ..Letter::default()
+    };
+    enqueue(tx, realm, Round::at(now), &[news], now).await?;
     if wants_reminder {
+        let subject = format!("Reminder: office hours with {instructor}");
+        let body = format!(
+            "Hello {learner},\n\nthis is to remind you of your session with {instructor} on {at}.\n\n{topic}"
+        );
+        let reminder = Text {
+            subject: &subject,
+            body: &body,
+            ..Text::default()
+        };
         let reminded_at = UnixMs(slot.starts_at.0 - REMINDED_MS_BEFORE).max(now);
-        let reminder = (Round::at(reminded_at), text(String::new()));
-        queue(tx, realm, reminder, &[row], now).await?;
+        queue(tx, realm, (Round::at(reminded_at), reminder), &[row], now).await?;
     }
     Ok(())
 }

@@ -172,7 +172,7 @@ pub async fn book(
     if is_open == 0 {
         return Err(Error::NotEnrolled("office hours"));
     }
-    check_own(tx, realm, &enrollment.id, &slot.id).await?;
+    // The place comes first: at its row, bookings that one person makes at once for several enrollments queue.
     let taken = sql!(
         tx,
         execute,
@@ -180,6 +180,7 @@ pub async fn book(
         realm,
         &slot.id
     )?;
+    check_own(tx, realm, enrollment, &slot.id).await?;
     if taken == 0 {
         return Err(Error::BookingConflict(
             "Time slot no longer available".into(),
@@ -241,14 +242,16 @@ pub async fn cancel_coming(
     )?)
 }
 
-async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &str, slot: &str) -> Result<()> {
+/// One place of a slot for a person, whichever of their enrollments it is for, and so many sessions for an enrollment.
+async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &Enrollment, slot: &str) -> Result<()> {
     let same = sql!(
         tx,
         scalar as i64,
-        "SELECT COUNT(*) FROM academy_bookings
-         WHERE realm_id = $1 AND enrollment_id = $2 AND slot_id = $3 AND status <> 'cancelled'",
+        "SELECT COUNT(*) FROM academy_bookings b
+         JOIN academy_enrollments e ON e.realm_id = b.realm_id AND e.id = b.enrollment_id
+         WHERE b.realm_id = $1 AND e.person_id = $2 AND b.slot_id = $3 AND b.status <> 'cancelled'",
         realm,
-        enrollment,
+        &enrollment.person_id,
         slot
     )?;
     if same > 0 {
@@ -256,7 +259,7 @@ async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &str, slot: &str) ->
             "You have already booked this session".into(),
         ));
     }
-    if booked(tx, realm, enrollment).await? >= BOOKINGS_MAX {
+    if booked(tx, realm, &enrollment.id).await? >= BOOKINGS_MAX {
         let text = format!("You have reached the limit of {BOOKINGS_MAX} booked sessions");
         return Err(Error::BookingConflict(text));
     }

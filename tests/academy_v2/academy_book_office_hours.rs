@@ -151,3 +151,77 @@ async fn twenty_bookings_of_one_learner_at_once_give_four() {
     tx.commit().await.unwrap();
     assert_eq!(book_at_once(&academy, &wishes).await, 4);
 }
+
+#[tokio::test]
+async fn two_enrollments_of_one_learner_hold_one_place_of_a_session() {
+    let academy = Academy::v2().await;
+    academy.call(&academy.learner, TOOL, wish("slot_124")).await;
+    let mut other = wish("slot_124");
+    other["enrollmentId"] = "enr_100".into();
+    assert_eq!(
+        academy.refusal(&academy.learner, TOOL, other).await,
+        json!({
+            "error": { "code": "BOOKING_CONFLICT", "message": "You have already booked this session" }
+        })
+    );
+    let mut tx = academy.write().await;
+    let places = sql!(
+        &mut tx,
+        scalar as i64,
+        "SELECT booked FROM academy_slots WHERE id = 'slot_124'"
+    );
+    assert_eq!(places.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn two_enrollments_of_one_learner_that_ask_at_once_give_one_booking() {
+    let academy = Academy::v2().await;
+    let wishes = ["enr_123", "enr_100"].repeat(5);
+    let wishes: Vec<(String, String)> = wishes
+        .into_iter()
+        .map(|enrollment| (enrollment.to_owned(), "slot_124".to_owned()))
+        .collect();
+    assert_eq!(book_at_once(&academy, &wishes).await, 1);
+}
+
+#[tokio::test]
+async fn learner_and_instructor_are_told_and_the_learner_is_reminded() {
+    let academy = Academy::v2().await;
+    academy.call(&academy.learner, TOOL, wish("slot_123")).await;
+    let mut tx = academy.write().await;
+    let letters = sql!(
+        &mut tx,
+        fetch_all as (String, String, String, i64),
+        "SELECT address, subject, text, next_at FROM mails ORDER BY id"
+    )
+    .unwrap();
+    let topic = "implementing AI in my company";
+    let letter = |address: &str, subject: &str, body: &str, at: i64| {
+        let body = format!("{body}\n\n{topic}");
+        (address.to_owned(), subject.to_owned(), body, at)
+    };
+    assert_eq!(
+        letters,
+        [
+            letter(
+                "john@company.com",
+                "Office hours with Sarah Johnson",
+                "Hello John Doe,\n\nyour session with Sarah Johnson on 2024-12-05T14:00:00Z is confirmed.",
+                1_733_133_600_000
+            ),
+            letter(
+                "sarah@academy.com",
+                "Office hours with John Doe",
+                "Hello Sarah Johnson,\n\nJohn Doe (john@company.com) has booked your session on 2024-12-05T14:00:00Z, as a \
+                 learner of AI Foundations for Business Leaders.",
+                1_733_133_600_000
+            ),
+            letter(
+                "john@company.com",
+                "Reminder: office hours with Sarah Johnson",
+                "Hello John Doe,\n\nthis is to remind you of your session with Sarah Johnson on 2024-12-05T14:00:00Z.",
+                1_733_320_800_000
+            ),
+        ]
+    );
+}
