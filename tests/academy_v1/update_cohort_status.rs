@@ -4,13 +4,14 @@ use mentor_gateway::sql;
 use serde_json::json;
 
 use super::bulk::{events, streamed};
-use crate::harness::Academy;
+use crate::harness::{Academy, MailServer};
 
 const TOOL: &str = "update_cohort_status";
 
 #[tokio::test]
 async fn the_example_of_the_specification_comes_true() {
-    let academy = Academy::v1().await;
+    let server = MailServer::start().await;
+    let academy = Academy::v1_with(|settings| server.set(settings)).await;
     let arguments =
         json!({ "cohortId": "coh_xyz789", "status": "in_progress", "notifyEnrollees": true });
     assert_eq!(
@@ -22,6 +23,37 @@ async fn the_example_of_the_specification_comes_true() {
             "updatedAt": 1_704_067_200_000_i64,
             "notificationsSent": 17
         })
+    );
+}
+
+#[tokio::test]
+async fn letters_that_stay_in_the_outbox_are_not_counted_as_sent() {
+    let academy = Academy::v1().await;
+    let arguments =
+        json!({ "cohortId": "coh_xyz789", "status": "in_progress", "notifyEnrollees": true });
+    let waits = academy.call(&academy.admin, TOOL, arguments.clone()).await;
+    assert_eq!(
+        waits,
+        json!({
+            "cohortId": "coh_xyz789",
+            "previousStatus": "open",
+            "newStatus": "in_progress",
+            "updatedAt": 1_704_067_200_000_i64,
+            "notificationsSent": 0,
+            "notice": "No mail server is set: the letters wait in the outbox."
+        })
+    );
+    let server = MailServer::start().await;
+    let academy = Academy::v1_with(|settings| server.set(settings)).await;
+    let tester = academy
+        .gateway
+        .with_sandbox_key("alice", "aea", &["admin"])
+        .await;
+    let held = academy.call(&tester, TOOL, arguments).await;
+    assert_eq!(held["notificationsSent"], 0);
+    assert_eq!(
+        held["notice"],
+        "Nothing leaves the sandbox: the letters stay in the outbox."
     );
 }
 

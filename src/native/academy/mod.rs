@@ -8,6 +8,7 @@ pub mod v2;
 use super::failure::Refusal;
 use super::tool::Call;
 use crate::academy::Actor;
+use crate::academy::message::Queued;
 
 /// Who acts, with the rights that holders of these scopes have.
 async fn actor(call: &mut Call<'_>, admin: &[&str], instructor: &[&str]) -> Result<Actor, Refusal> {
@@ -19,6 +20,14 @@ async fn actor(call: &mut Call<'_>, admin: &[&str], instructor: &[&str]) -> Resu
     actor.is_admin = holds(admin);
     actor.is_instructor = holds(instructor);
     Ok(actor)
+}
+
+/// How many letters are on their way to a mail server.
+fn underway(call: &Call<'_>, queued: &Queued) -> usize {
+    match notice(call, queued.is_held) {
+        Some(_) => 0,
+        None => queued.letters - queued.failed.len(),
+    }
 }
 
 /// Why letters stay in the outbox, if they do.

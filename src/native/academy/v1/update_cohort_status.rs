@@ -9,6 +9,7 @@ use crate::academy::enrollment::{self, Enrollment};
 use crate::academy::message::{self, Announcement, Priority};
 use crate::academy::{Actor, completion};
 use crate::clock::UnixMs;
+use crate::native::academy::{notice, underway};
 use crate::native::failure::Refusal;
 use crate::native::progress::Step;
 use crate::native::tool::{Access, Call, Tool};
@@ -36,7 +37,11 @@ pub(super) struct Output {
     previous_status: Status,
     new_status: Status,
     updated_at: UnixMs,
+    /// Letters that are on their way to a mail server; 0 where they stay in the outbox
     notifications_sent: usize,
+    /// Why the letters stay in the outbox, if they do
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<&'static str>,
     /// Learners who were through and are completed with their cohort, with their certificates; left out where nobody was.
     #[serde(skip_serializing_if = "Option::is_none")]
     enrollments_completed: Option<usize>,
@@ -59,17 +64,19 @@ impl Tool for UpdateCohortStatus {
         let change = (args.status, reason);
         let before =
             cohort::change_status(call.tx, &actor, &args.cohort_id, change, call.now).await?;
-        let mut notifications_sent = 0;
+        let (mut notifications_sent, mut said) = (0, None);
         if args.notify_enrollees.unwrap_or(false) {
             let subject = format!("{}: now {}", before.name, args.status.as_str());
-            let said = Announcement {
+            let announcement = Announcement {
                 subject: &subject,
                 message: if reason.is_empty() { &subject } else { reason },
                 priority: Priority::Normal,
                 to: &enrollment::SEATED,
             };
-            let queued = message::announce(call.tx, &actor, &before, &said, call.now).await?;
-            notifications_sent = queued.letters;
+            let queued =
+                message::announce(call.tx, &actor, &before, &announcement, call.now).await?;
+            notifications_sent = underway(call, &queued);
+            said = notice(call, queued.is_held).filter(|_| queued.letters > 0);
         }
         let enrollments_completed = if args.status == Status::Completed {
             Some(complete(call, &actor, &before).await?)
@@ -83,6 +90,7 @@ impl Tool for UpdateCohortStatus {
             new_status: args.status,
             updated_at: call.now,
             notifications_sent,
+            notice: said,
         })
     }
 }
