@@ -127,6 +127,33 @@ pub async fn text(tx: &mut Tx, realm: RealmId, id: &str) -> Result<String> {
     Ok(pages.join("\n\n"))
 }
 
+/// A material that a learner opened.
+#[derive(Debug, Clone, FromRow)]
+pub struct Opened {
+    /// The material.
+    pub material_id: String,
+    /// Its title.
+    pub title: String,
+    /// When it was last opened.
+    pub last_at: UnixMs,
+}
+
+/// The materials that were opened with an enrollment, in the order of the kit.
+///
+/// # Errors
+/// If the database fails.
+pub async fn opened(tx: &mut Tx, realm: RealmId, enrollment: &str) -> Result<Vec<Opened>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Opened,
+        "SELECT a.material_id, m.title, a.last_at FROM academy_accesses a
+         JOIN academy_materials m ON m.realm_id = a.realm_id AND m.id = a.material_id
+         WHERE a.realm_id = $1 AND a.enrollment_id = $2 ORDER BY m.position, m.id",
+        realm,
+        enrollment
+    )?)
+}
+
 /// Notes that a learner opened a material, which brings their enrollment on.
 ///
 /// # Errors

@@ -78,6 +78,7 @@ pub(crate) const DETAILS: Endpoint =
 async fn overview(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
     let mut reader = Reader::new(&call.query);
+    refuse_groups(&call, &mut reader);
     let username = reader.word("username").value();
     let username = username.as_deref().unwrap_or(&call.caller.user.username);
     let learner = learner(&mut tx, &call, username, &mut reader).await?;
@@ -125,6 +126,14 @@ async fn details(call: Call) -> Result<Answer> {
         now: call.now(),
     };
     Answer::ok(&Details::of(&mut tx, question).await?)
+}
+
+/// A filter that nothing is known about must not look as if it had been kept.
+fn refuse_groups(call: &Call, reader: &mut Reader<'_>) {
+    if call.query.has("usergroup_ids") {
+        let message = "There are no groups of users; leave it out.";
+        reader.errors.add("usergroup_ids", message);
+    }
 }
 
 fn text(reader: &mut Reader<'_>, name: &str) -> Option<String> {

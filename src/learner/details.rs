@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::over_time::{Granularity, Point, over_time};
 use super::record::{Course, Record};
@@ -42,12 +43,6 @@ pub struct Details {
 struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     courses: Option<Vec<CourseDetail>>,
-    /// The academy has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    programs: Option<Vec<String>>,
-    /// The academy has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pathways: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mentors: Option<Vec<MentorDetail>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,8 +95,6 @@ struct MentorDetail {
     name: String,
     slug: String,
     platform_key: String,
-    categories: Vec<String>,
-    subjects: Vec<String>,
     interactions: InteractionDetail,
 }
 
@@ -110,17 +103,24 @@ struct MentorDetail {
 struct InteractionDetail {
     total_messages: i64,
     latest_interaction: Option<Iso>,
-    /// Mentors are not rated.
-    rating: Option<f64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct SkillDetail {
-    /// The academy does not ask for wishes.
-    desired: Vec<String>,
+    /// Nobody is asked for wishes, so there are none.
+    desired: Vec<Skill>,
     /// Attested by certificates.
-    reported: Vec<String>,
+    reported: Vec<Skill>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Skill {
+    /// Drawn from the name, and the same wherever the name is.
+    skill_id: u32,
+    name: String,
+    platform: String,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -129,10 +129,12 @@ struct CredentialDetail {
     credential_id: String,
     credential_url: String,
     name: String,
+    /// What was attested stays so: false.
     revoked: bool,
     credential_type: String,
     issuer: String,
     issued_on: Iso,
+    /// Certificates do not end: null.
     expires_at: Option<Iso>,
 }
 
@@ -149,7 +151,8 @@ struct TimeDetail {
 #[schemars(inline)]
 struct CourseTime {
     course_id: String,
-    name: String,
+    course_name: String,
+    platform: String,
     time_spent: String,
     time_spent_secs: i64,
 }
@@ -209,15 +212,15 @@ impl Details {
                     let detail = |course| CourseDetail::of(course, platform, now);
                     data.courses = Some(record.courses.iter().map(detail).collect());
                 }
-                "programs" => data.programs = Some(Vec::new()),
-                "pathways" => data.pathways = Some(Vec::new()),
+                // The academy has none, so there is nothing to tell.
+                "programs" | "pathways" => {}
                 "mentors" => data.mentors = Some(mentors(tx, learner, &record, platform).await?),
-                "skills" => data.skills = Some(SkillDetail::of(&record)),
+                "skills" => data.skills = Some(SkillDetail::of(&record, platform)),
                 "credentials" => {
                     let detail = |certificate| CredentialDetail::of(certificate, base_url);
                     data.credentials = Some(record.credentials().map(detail).collect());
                 }
-                _ => data.time_spent = Some(TimeDetail::of(&record, series)),
+                _ => data.time_spent = Some(TimeDetail::of(&record, platform, series)),
             }
         }
         Ok(Self {
@@ -257,11 +260,16 @@ impl CourseDetail {
 }
 
 impl SkillDetail {
-    fn of(record: &Record) -> Self {
+    fn of(record: &Record, platform: &str) -> Self {
         let (_, reported) = record.skills();
+        let skill = |name: &str| Skill {
+            skill_id: skill_id(name),
+            name: name.to_owned(),
+            platform: platform.to_owned(),
+        };
         Self {
             desired: Vec::new(),
-            reported: reported.into_iter().map(str::to_owned).collect(),
+            reported: reported.into_iter().map(skill).collect(),
         }
     }
 }
@@ -282,11 +290,12 @@ impl CredentialDetail {
 }
 
 impl TimeDetail {
-    fn of(record: &Record, step: Granularity) -> Self {
+    fn of(record: &Record, platform: &str, step: Granularity) -> Self {
         let seconds = record.seconds();
         let courses = record.courses.iter().map(|course| CourseTime {
             course_id: course.enrollment.course_id.clone(),
-            name: course.enrollment.course_title.clone(),
+            course_name: course.enrollment.course_title.clone(),
+            platform: platform.to_owned(),
             time_spent: spoken(course.seconds),
             time_spent_secs: course.seconds,
         });
@@ -324,21 +333,24 @@ async fn mentors(
         let interactions = InteractionDetail {
             total_messages: messages,
             latest_interaction: Some(Iso(latest)),
-            rating: None,
         };
         Some(MentorDetail {
             mentor_id: id,
             name,
             slug,
             platform_key: platform.to_owned(),
-            categories: Vec::new(),
-            subjects: Vec::new(),
             interactions,
         })
     };
     let mut found: Vec<MentorDetail> = names.into_iter().filter_map(detail).collect();
     found.sort_by_key(|mentor| std::cmp::Reverse(mentor.interactions.latest_interaction));
     Ok(found)
+}
+
+/// Skills are known by name; clients want a number for each.
+fn skill_id(name: &str) -> u32 {
+    let digest = Sha256::digest(name.as_bytes());
+    u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
 }
 
 /// `2h 05m`, as people say it.

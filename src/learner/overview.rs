@@ -86,7 +86,7 @@ struct Summary {
     /// The academy has no pathways.
     pathways: usize,
     /// Materials that were opened.
-    resources: i64,
+    resources: usize,
     /// Skills that certificates attest.
     reported_skills: usize,
     /// The academy does not ask for wishes.
@@ -120,20 +120,35 @@ struct TopContent {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct Metrics {
-    enrollments: Counted<String>,
-    programs: Counted<String>,
-    pathways: Counted<String>,
-    resources: Counted<String>,
+    enrollments: Counted,
+    /// The academy has no programs.
+    programs: Counted,
+    /// The academy has no pathways.
+    pathways: Counted,
+    /// Materials that were opened.
+    resources: Counted,
     skills: Skills,
-    credentials: Counted<String>,
-    points: Counted<String>,
+    credentials: Counted,
+    /// The progress of each course, in percent.
+    points: Counted,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-struct Counted<T> {
+struct Counted {
     total: i64,
-    details: Vec<T>,
+    details: Vec<Named>,
+}
+
+/// One of those that are counted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct Named {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<i64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -143,7 +158,7 @@ struct Skills {
     desired: usize,
     assigned: usize,
     total: usize,
-    details: Vec<String>,
+    details: Vec<Named>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -225,7 +240,7 @@ impl Summary {
             enrollments: record.enrolled().count(),
             programs: 0,
             pathways: 0,
-            resources: resources(record),
+            resources: record.resources().count(),
             reported_skills: reported.len(),
             desired_skills: 0,
             assigned_skills: assigned.len(),
@@ -245,45 +260,64 @@ impl Summary {
 impl Metrics {
     fn of(record: &Record) -> Self {
         let (assigned, reported) = record.skills();
-        let all = assigned.union(&reported).copied().map(str::to_owned);
-        let counted = |details: Vec<String>| Counted {
-            total: details.len() as i64,
-            details,
-        };
-        let courses = record
-            .enrolled()
-            .map(|course| course.enrollment.course_title.clone());
-        let credentials = record
-            .credentials()
-            .map(|certificate| certificate.id.clone());
-        let only = |total| Counted {
-            total,
-            details: Vec::new(),
-        };
+        let all = assigned.union(&reported);
+        let courses = record.enrolled().map(|course| &course.enrollment);
+        let progress = record.courses.iter().map(|course| Named {
+            points: Some(course.enrollment.progress),
+            ..Named::new(
+                &course.enrollment.course_id,
+                &course.enrollment.course_title,
+            )
+        });
+        let resources = record.resources();
         Self {
-            enrollments: counted(courses.collect()),
-            programs: only(0),
-            pathways: only(0),
-            resources: only(resources(record)),
+            enrollments: counted(courses.map(|row| Named::new(&row.course_id, &row.course_title))),
+            programs: counted(std::iter::empty()),
+            pathways: counted(std::iter::empty()),
+            resources: counted(resources.map(|one| Named::new(&one.material_id, &one.title))),
             skills: Skills {
                 reported: reported.len(),
                 desired: 0,
                 assigned: assigned.len(),
                 total: assigned.union(&reported).count(),
-                details: all.collect(),
+                details: all.map(|name| Named::only(name)).collect(),
             },
-            credentials: counted(credentials.collect()),
-            points: only(points(record)),
+            credentials: counted(
+                record
+                    .credentials()
+                    .map(|row| Named::new(&row.id, &row.course_title)),
+            ),
+            points: Counted {
+                total: points(record),
+                details: progress.collect(),
+            },
         }
     }
 }
 
-fn resources(record: &Record) -> i64 {
-    let opened = record
-        .courses
-        .iter()
-        .map(|course| course.activity.materials_accessed);
-    opened.sum()
+impl Named {
+    fn new(id: &str, name: &str) -> Self {
+        Self {
+            id: Some(id.to_owned()),
+            ..Self::only(name)
+        }
+    }
+
+    fn only(name: &str) -> Self {
+        Self {
+            id: None,
+            name: name.to_owned(),
+            points: None,
+        }
+    }
+}
+
+fn counted(all: impl Iterator<Item = Named>) -> Counted {
+    let details: Vec<Named> = all.collect();
+    Counted {
+        total: details.len() as i64,
+        details,
+    }
 }
 
 fn points(record: &Record) -> i64 {

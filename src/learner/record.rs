@@ -7,6 +7,7 @@ use super::event::{self, Event, Kind};
 use super::window::Window;
 use crate::academy::certificate::{self, Certificate};
 use crate::academy::enrollment::{self, Activity, Enrollment, Status};
+use crate::academy::material::{self, Opened};
 use crate::academy::person;
 use crate::academy::{RealmId, course};
 use crate::auth::token::Environment;
@@ -24,6 +25,8 @@ const BOOKINGS_FULL: i64 = 2;
 pub(super) struct Course {
     pub(super) enrollment: Enrollment,
     pub(super) activity: Activity,
+    /// Materials that were opened with it, at any time.
+    opened: Vec<Opened>,
     pub(super) certificate: Option<Certificate>,
     /// What it teaches.
     pub(super) skills: Vec<String>,
@@ -96,6 +99,12 @@ impl Record {
         self.courses.iter().filter(is_in)
     }
 
+    /// Materials that were last opened in the window.
+    pub(super) fn resources(&self) -> impl Iterator<Item = &Opened> {
+        let all = self.courses.iter().flat_map(|course| &course.opened);
+        all.filter(|opened| self.window.has(opened.last_at))
+    }
+
     /// Certificates that were issued in the window.
     pub(super) fn credentials(&self) -> impl Iterator<Item = &Certificate> {
         let all = self
@@ -146,6 +155,7 @@ impl Course {
         own: &[&Event],
     ) -> crate::academy::Result<Self> {
         let activity = enrollment::activity(tx, realm, &row).await?;
+        let opened = material::opened(tx, realm, &row.id).await?;
         let certificate = match row.status {
             Status::Completed if row.certificate_id.is_some() => {
                 Some(certificate::of_enrollment(tx, realm, &row).await?)
@@ -166,6 +176,7 @@ impl Course {
             last_access: last.map_or(row.last_activity_at, |at| at.max(row.last_activity_at)),
             enrollment: row,
             activity,
+            opened,
             certificate,
             skills,
             grade,

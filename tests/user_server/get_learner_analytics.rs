@@ -91,7 +91,22 @@ async fn with_its_key_a_platform_is_told_of_in_detail() {
         .expect(200);
     let metrics = &answer["results"][0]["metrics"];
     assert_eq!(metrics["enrollments"]["total"], 2);
-    assert_eq!(metrics["credentials"]["details"], json!(["cert_700"]));
+    let foundations = "AI Foundations for Business Leaders";
+    let certificate = json!({ "id": "cert_700", "name": foundations });
+    assert_eq!(metrics["credentials"]["details"], json!([certificate]));
+    let none = json!({ "total": 0, "details": [] });
+    assert_eq!((&metrics["programs"], &metrics["pathways"]), (&none, &none));
+    let opened = metrics["resources"]["details"].as_array().unwrap();
+    assert_eq!(metrics["resources"]["total"], opened.len());
+    assert!(opened.iter().all(|one| one["name"].is_string()));
+    let skills = &metrics["skills"];
+    assert_eq!(skills["total"], skills["details"].as_array().unwrap().len());
+    let grouped = academy
+        .learner
+        .get(&format!("{PATH}?usergroup_ids=1"))
+        .await;
+    let words = "There are no groups of users; leave it out.";
+    assert_eq!(grouped.expect(400), json!({ "usergroup_ids": [words] }));
     let missing = (404, r#"{"detail":"Not found."}"#.to_owned());
     for query in ["?platform_key=globex", "?username=carol", "?page=2"] {
         let answer = academy.learner.get(&format!("{PATH}{query}")).await;

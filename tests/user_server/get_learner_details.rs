@@ -32,14 +32,19 @@ async fn what_is_asked_for_is_told_and_rest_tells_the_same() {
         .keys()
         .map(String::as_str)
         .collect();
-    assert_eq!(names.join(","), all);
     assert_eq!(
-        data["skills"]["reported"],
-        json!([
-            "AI Fundamentals",
-            "Prompt Engineering",
-            "Use Case Development"
-        ])
+        names.join(","),
+        "courses,mentors,skills,credentials,time_spent"
+    );
+    let skill = |id, name| json!({ "skill_id": id, "name": name, "platform": "acme" });
+    assert_eq!(
+        data["skills"],
+        json!({
+            "desired": [],
+            "reported": [
+                skill(3838896339_u32, "AI Fundamentals"), skill(3351112241_u32, "Prompt Engineering"), skill(487314695_u32, "Use Case Development"),
+            ],
+        })
     );
     assert_eq!(data["credentials"][0]["credential_id"], "cert_700");
     assert_eq!(data["time_spent"]["total_time_spent"], "16h 30m");
