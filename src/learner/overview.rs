@@ -116,6 +116,27 @@ struct TopContent {
     time_spent_seconds: i64,
 }
 
+impl TopContent {
+    /// Of a course that somebody is enrolled in several times, the times are one.
+    fn of(record: &Record) -> Self {
+        let mut top = Self::default();
+        for course in &record.courses {
+            let row = &course.enrollment;
+            let same = record.courses.iter();
+            let same = same.filter(|other| other.enrollment.course_id == row.course_id);
+            let seconds = same.map(|other| other.seconds).sum();
+            if seconds > top.time_spent_seconds {
+                top = Self {
+                    course_identifier: row.course_id.clone(),
+                    course_name: row.course_title.clone(),
+                    time_spent_seconds: seconds,
+                };
+            }
+        }
+        top
+    }
+}
+
 /// Figures with what they count.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -229,13 +250,6 @@ impl Summary {
     fn of(record: &Record) -> Self {
         let (assigned, reported) = record.skills();
         let (first, last) = record.span();
-        let top = record.courses.iter().filter(|course| course.seconds > 0);
-        let top = top.max_by_key(|course| course.seconds);
-        let top = top.map(|course| TopContent {
-            course_identifier: course.enrollment.course_id.clone(),
-            course_name: course.enrollment.course_title.clone(),
-            time_spent_seconds: course.seconds,
-        });
         Self {
             enrollments: record.enrolled().count(),
             programs: 0,
@@ -252,7 +266,7 @@ impl Summary {
             first_activity: first.map(Iso),
             last_activity: last.map(Iso),
             total_time_spent_seconds: record.seconds(),
-            top_content: top.unwrap_or_default(),
+            top_content: TopContent::of(record),
         }
     }
 }
