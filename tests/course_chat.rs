@@ -251,7 +251,7 @@ async fn add_page(academy: &Academy, id: &str, organization: Option<&str>, body:
     });
     let material = serde_json::from_value(material).unwrap();
     let pages = [body.to_owned()];
-    mentor_gateway::academy::material::insert(&mut tx, realm, &material, &pages)
+    mentor_gateway::academy::material::put(&mut tx, realm, &material, &pages)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -53,7 +53,7 @@ async fn add(
         "file_name": "x.pdf", "updated_at": 0, "metadata": {}, "organization_id": organization,
     });
     let material = serde_json::from_value(material).unwrap();
-    mentor_gateway::academy::material::insert(&mut tx, realm, &material, pages)
+    mentor_gateway::academy::material::put(&mut tx, realm, &material, pages)
         .await
         .unwrap();
     tx.commit().await.unwrap();

@@ -14,6 +14,7 @@ mod api_keys;
 mod academy_confined;
 mod academy_events;
 mod academy_files;
+mod academy_import;
 mod academy_people;
 mod academy_sandbox;
 mod academy_withdrawal;

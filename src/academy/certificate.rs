@@ -12,6 +12,7 @@ use crate::storage::Tx;
 
 /// A certificate, as it was printed.
 #[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Certificate {
     /// Its id, `cert_…`.
     pub id: String,

@@ -318,6 +318,25 @@ pub async fn take_seat(tx: &mut Tx, realm: RealmId, id: &str, now: UnixMs) -> Re
     }
 }
 
+/// Takes a seat for somebody who has a place already, whatever the cohort's state.
+///
+/// # Errors
+/// `Invalid` if there is none left.
+pub(super) async fn seat(tx: &mut Tx, realm: RealmId, id: &str) -> Result<()> {
+    let taken = sql!(
+        tx,
+        execute,
+        "UPDATE academy_cohorts SET seats_taken = seats_taken + 1
+         WHERE realm_id = $1 AND id = $2 AND seats_taken < seats_total",
+        realm,
+        id
+    )?;
+    if taken == 0 {
+        return Err(Error::field("cohort_id", "The cohort has no seat left."));
+    }
+    Ok(())
+}
+
 /// Whether a cohort may go from one state to another. A completed one may be completed again, for learners who are through
 /// by now.
 fn may_become(from: Status, to: Status) -> bool {
@@ -389,6 +408,7 @@ pub async fn change_status(
 
 /// A cohort to be added.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewCohort {
     /// Its id.
     pub id: String,
@@ -419,23 +439,38 @@ pub struct NewCohort {
     pub has_waitlist: bool,
     /// Its seats.
     pub seats_total: i64,
-    /// Those that are taken.
-    #[serde(default)]
-    pub seats_taken: i64,
 }
 
-/// Adds a cohort.
+/// Adds a cohort in which nobody has a seat yet, or replaces what the one with this id says.
 ///
 /// # Errors
-/// If the id is taken.
-pub async fn insert(tx: &mut Tx, realm: RealmId, new: &NewCohort, now: UnixMs) -> Result<()> {
+/// `Invalid` if more people have a seat than there would be.
+pub async fn put(tx: &mut Tx, realm: RealmId, new: &NewCohort, now: UnixMs) -> Result<()> {
+    let taken = sql!(
+        tx,
+        scalar_optional as i64,
+        "SELECT seats_taken FROM academy_cohorts WHERE realm_id = $1 AND id = $2",
+        realm,
+        &new.id
+    )?;
+    if let Some(taken) = taken.filter(|taken| *taken > new.seats_total) {
+        let message = format!("{taken} people have a seat already.");
+        return Err(Error::field("seats_total", message));
+    }
     sql!(
         tx,
         execute,
         "INSERT INTO academy_cohorts (realm_id, id, course_id, instructor_id, name, status, status_reason, modality,
              location, starts_at, ends_at, registration_deadline, sessions, has_waitlist, seats_total, seats_taken,
              updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+         VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10, $11, $12, $13, $14, 0, $15)
+         ON CONFLICT (realm_id, id) DO UPDATE SET
+             course_id = excluded.course_id, instructor_id = excluded.instructor_id, name = excluded.name,
+             status = excluded.status, modality = excluded.modality, location = excluded.location,
+             starts_at = excluded.starts_at, ends_at = excluded.ends_at,
+             registration_deadline = excluded.registration_deadline, sessions = excluded.sessions,
+             has_waitlist = excluded.has_waitlist, seats_total = excluded.seats_total,
+             updated_at = excluded.updated_at",
         realm,
         &new.id,
         &new.course_id,
@@ -450,7 +485,6 @@ pub async fn insert(tx: &mut Tx, realm: RealmId, new: &NewCohort, now: UnixMs) -
         new.sessions.to_text(),
         new.has_waitlist,
         new.seats_total,
-        new.seats_taken,
         now
     )?;
     Ok(())

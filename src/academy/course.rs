@@ -51,6 +51,7 @@ pub struct Block {
 
 /// A course.
 #[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Course {
     /// Its id, `crs_…`.
     pub id: String,
@@ -104,6 +105,7 @@ pub struct Course {
 
 /// A teacher.
 #[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Instructor {
     /// Its id, `ins_…`.
     pub id: String,
@@ -234,11 +236,11 @@ pub async fn ids_like(tx: &mut Tx, realm: RealmId, pattern: &str, max: i64) -> R
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Adds a course and those who teach it.
+/// Adds a course and those who teach it, or replaces the one with this id.
 ///
 /// # Errors
-/// If the id or the slug is taken.
-pub async fn insert(
+/// If another course has its slug.
+pub async fn put(
     tx: &mut Tx,
     realm: RealmId,
     course: &Course,
@@ -250,7 +252,17 @@ pub async fn insert(
         "INSERT INTO academy_courses (realm_id, id, slug, title, summary, description, long_description, format,
              duration, duration_short, level, prerequisites, objectives, skills, curriculum, syllabus,
              price_individual, price_corporate, access_days, is_published, has_kit, has_certificate)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+         ON CONFLICT (realm_id, id) DO UPDATE SET
+             slug = excluded.slug, title = excluded.title, summary = excluded.summary,
+             description = excluded.description, long_description = excluded.long_description,
+             format = excluded.format, duration = excluded.duration,
+             duration_short = excluded.duration_short, level = excluded.level,
+             prerequisites = excluded.prerequisites, objectives = excluded.objectives,
+             skills = excluded.skills, curriculum = excluded.curriculum, syllabus = excluded.syllabus,
+             price_individual = excluded.price_individual, price_corporate = excluded.price_corporate,
+             access_days = excluded.access_days, is_published = excluded.is_published,
+             has_kit = excluded.has_kit, has_certificate = excluded.has_certificate",
         realm,
         &course.id,
         &course.slug,
@@ -274,6 +286,13 @@ pub async fn insert(
         course.has_kit,
         course.has_certificate
     )?;
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM academy_course_instructors WHERE realm_id = $1 AND course_id = $2",
+        realm,
+        &course.id
+    )?;
     for instructor in instructors {
         sql!(
             tx,
@@ -287,16 +306,18 @@ pub async fn insert(
     Ok(())
 }
 
-/// Adds a teacher.
+/// Adds a teacher, or replaces the one with this id.
 ///
 /// # Errors
-/// If the id is taken.
-pub async fn insert_instructor(tx: &mut Tx, realm: RealmId, instructor: &Instructor) -> Result<()> {
+/// If the database fails.
+pub async fn put_instructor(tx: &mut Tx, realm: RealmId, instructor: &Instructor) -> Result<()> {
     sql!(
         tx,
         execute,
         "INSERT INTO academy_instructors (realm_id, id, name, title, bio, email, person_id, meeting_url)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (realm_id, id) DO UPDATE SET name = excluded.name, title = excluded.title, bio = excluded.bio,
+             email = excluded.email, person_id = excluded.person_id, meeting_url = excluded.meeting_url",
         realm,
         &instructor.id,
         &instructor.name,

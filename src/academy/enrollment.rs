@@ -399,6 +399,7 @@ async fn check(
 
 /// An enrollment as it is stored.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewEnrollment {
     /// Its id.
     pub id: String,
@@ -443,7 +444,7 @@ pub struct NewEnrollment {
 /// Stores an enrollment as it is given; the seat is the caller's business.
 ///
 /// # Errors
-/// If the id is taken.
+/// If the id is taken, or the person has a place in the cohort.
 pub async fn insert(tx: &mut Tx, realm: RealmId, row: &NewEnrollment) -> Result<()> {
     sql!(
         tx,

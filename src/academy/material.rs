@@ -11,6 +11,12 @@ use crate::clock::UnixMs;
 use crate::sql;
 use crate::storage::{Tx, words};
 
+/// The format of every file: see [`document`].
+pub const FORMAT: &str = "markdown";
+
+/// What stands between two pages.
+pub(super) const PAGE_BREAK: &str = "\n\n";
+
 words! {
     /// What a material is.
     Kind {
@@ -35,6 +41,7 @@ words! {
 
 /// A material.
 #[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Material {
     /// Its id, `mat_…`.
     pub id: String,
@@ -111,6 +118,11 @@ pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Material> {
     .ok_or(Error::not_found("material"))
 }
 
+/// The file of a material: its title, what it is for, and its text.
+pub fn document(title: &str, description: &str, text: &str) -> String {
+    format!("# {title}\n\n{description}\n\n{text}\n")
+}
+
 /// The text of a material, page after page.
 ///
 /// # Errors
@@ -124,7 +136,7 @@ pub async fn text(tx: &mut Tx, realm: RealmId, id: &str) -> Result<String> {
         id
     )?;
     let pages: Vec<String> = pages.into_iter().map(|(body,)| body).collect();
-    Ok(pages.join("\n\n"))
+    Ok(pages.join(PAGE_BREAK))
 }
 
 /// A material that a learner opened.
@@ -179,22 +191,24 @@ pub async fn note_access(
     enrollment::advance(tx, realm, enrollment, now).await
 }
 
-/// Adds a material and the text of its pages, which the course chat finds from then on.
+/// Adds a material and the text of its pages, which the course chat finds from then on, or replaces the one with this id;
+/// who has opened it stays.
 ///
 /// # Errors
-/// If the id is taken.
-pub async fn insert(
-    tx: &mut Tx,
-    realm: RealmId,
-    material: &Material,
-    pages: &[String],
-) -> Result<()> {
+/// If the database fails.
+pub async fn put(tx: &mut Tx, realm: RealmId, material: &Material, pages: &[String]) -> Result<()> {
     sql!(
         tx,
         execute,
         "INSERT INTO academy_materials (realm_id, id, course_id, organization_id, position, title, description, kind,
              format, file_name, size_bytes, page_count, duration, metadata, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+         ON CONFLICT (realm_id, id) DO UPDATE SET
+             course_id = excluded.course_id, organization_id = excluded.organization_id,
+             position = excluded.position, title = excluded.title, description = excluded.description,
+             kind = excluded.kind, format = excluded.format, file_name = excluded.file_name,
+             size_bytes = excluded.size_bytes, page_count = excluded.page_count,
+             duration = excluded.duration, metadata = excluded.metadata, updated_at = excluded.updated_at",
         realm,
         &material.id,
         &material.course_id,
@@ -210,6 +224,13 @@ pub async fn insert(
         material.duration.as_deref(),
         material.metadata.to_text(),
         material.updated_at
+    )?;
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM academy_pages WHERE realm_id = $1 AND material_id = $2",
+        realm,
+        &material.id
     )?;
     for (page, body) in (1_i64..).zip(pages) {
         sql!(

@@ -11,6 +11,7 @@ pub mod enrollment;
 pub mod download;
 mod error;
 mod event;
+pub mod import;
 mod json;
 pub mod material;
 pub mod message;

@@ -299,6 +299,7 @@ pub async fn get_booking(tx: &mut Tx, realm: RealmId, id: &str) -> Result<(Booki
 
 /// A slot to be added.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewSlot {
     /// Its id.
     pub id: String,
@@ -319,16 +320,19 @@ pub struct NewSlot {
     pub booked: i64,
 }
 
-/// Adds a slot.
+/// Adds a slot, or replaces the one with this id; who has booked it stays.
 ///
 /// # Errors
-/// If the id is taken.
-pub async fn insert(tx: &mut Tx, realm: RealmId, slot: &NewSlot) -> Result<()> {
+/// If more places are taken than there would be.
+pub async fn put(tx: &mut Tx, realm: RealmId, slot: &NewSlot) -> Result<()> {
     sql!(
         tx,
         execute,
         "INSERT INTO academy_slots (realm_id, id, course_id, instructor_id, kind, starts_at, ends_at, capacity, booked)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (realm_id, id) DO UPDATE SET
+             course_id = excluded.course_id, instructor_id = excluded.instructor_id, kind = excluded.kind,
+             starts_at = excluded.starts_at, ends_at = excluded.ends_at, capacity = excluded.capacity",
         realm,
         &slot.id,
         &slot.course_id,

@@ -22,6 +22,7 @@ words! {
 
 /// An organization.
 #[derive(Debug, Clone, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Organization {
     /// Its id, `org_…`.
     pub id: String,
@@ -97,16 +98,19 @@ pub async fn get_managed(tx: &mut Tx, actor: &Actor, id: &str) -> Result<Organiz
     get(tx, actor.realm, id).await
 }
 
-/// Adds an organization.
+/// Adds an organization, or replaces the one with this id.
 ///
 /// # Errors
-/// If the id is taken.
-pub async fn insert(tx: &mut Tx, realm: RealmId, organization: &Organization) -> Result<()> {
+/// If the database fails.
+pub async fn put(tx: &mut Tx, realm: RealmId, organization: &Organization) -> Result<()> {
     sql!(
         tx,
         execute,
         "INSERT INTO academy_organizations (realm_id, id, name, contact_email, contract, active_since, seats_allocated)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (realm_id, id) DO UPDATE SET name = excluded.name, contact_email = excluded.contact_email,
+             contract = excluded.contract, active_since = excluded.active_since,
+             seats_allocated = excluded.seats_allocated",
         realm,
         &organization.id,
         &organization.name,

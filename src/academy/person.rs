@@ -16,6 +16,7 @@ const ID_CHARACTERS_MAX: usize = 60;
 
 /// A profile.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     /// Its id, `usr_…`.
     pub id: String,
@@ -151,10 +152,7 @@ pub async fn insert(
     user: Option<UserId>,
     now: UnixMs,
 ) -> Result<()> {
-    let email = folded(&person.email);
-    if !is_email(&email) {
-        return Err(Error::field("email", "Enter a valid email address."));
-    }
+    let email = checked(&person.email)?;
     sql!(
         tx,
         execute,
@@ -168,6 +166,30 @@ pub async fn insert(
         &person.timezone,
         person.organization_id.as_deref(),
         now
+    )?;
+    Ok(())
+}
+
+/// Adds a profile, or replaces what the one with this id says; whose it is stays.
+///
+/// # Errors
+/// `Invalid` if the address is none; `Core` if it is taken.
+pub async fn put(tx: &mut Tx, realm: RealmId, person: &Person, now: UnixMs) -> Result<()> {
+    if find(tx, realm, &person.id).await?.is_none() {
+        return insert(tx, realm, person, None, now).await;
+    }
+    let email = checked(&person.email)?;
+    sql!(
+        tx,
+        execute,
+        "UPDATE academy_people SET name = $3, email = $4, timezone = $5, organization_id = $6
+         WHERE realm_id = $1 AND id = $2",
+        realm,
+        &person.id,
+        &person.name,
+        email,
+        &person.timezone,
+        person.organization_id.as_deref()
     )?;
     Ok(())
 }
@@ -291,6 +313,16 @@ fn is_id(text: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
     })
+}
+
+/// The address as it is stored, if it is one.
+fn checked(email: &str) -> Result<String> {
+    let email = folded(email);
+    if is_email(&email) {
+        Ok(email)
+    } else {
+        Err(Error::field("email", "Enter a valid email address."))
+    }
 }
 
 /// The spelling in which addresses are compared.

@@ -37,15 +37,24 @@ struct Profile {
     user_id: UserId,
 }
 
+/// The tenant's sandbox, made if it has none.
+///
+/// # Errors
+/// If the database fails.
+pub async fn of(tx: &mut Tx, tenant: TenantId, now: UnixMs) -> Result<RealmId> {
+    let realm = RealmId::of(tx, tenant, Environment::Test).await?;
+    if realm == RealmId::NOWHERE {
+        return make(tx, tenant, now).await;
+    }
+    Ok(realm)
+}
+
 /// Makes the tenant's sandbox if it has none, and lets the user be one of its people if a part is left.
 ///
 /// # Errors
 /// If the database fails.
 pub async fn open(tx: &mut Tx, user: &User, now: UnixMs) -> Result<()> {
-    let mut realm = RealmId::of(tx, user.tenant_id, Environment::Test).await?;
-    if realm == RealmId::NOWHERE {
-        realm = make(tx, user.tenant_id, now).await?;
-    }
+    let realm = of(tx, user.tenant_id, now).await?;
     if person::find_by_user(tx, realm, user.id).await?.is_some() {
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Works on the same database as a running `serve`.
 
+mod academy;
 mod demo;
 mod doctor;
 mod keys;
@@ -73,6 +74,12 @@ enum Command {
     Oauth(oauth::Oauth),
     /// Serve MCP on stdio for a client that starts programs
     Stdio(stdio::Stdio),
+    /// Fill the academy of a tenant
+    #[command(
+        subcommand,
+        after_help = "Example:\n  mentor-gateway academy import --tenant acme academy.json"
+    )]
+    Academy(academy::Academy),
     /// Show and change the master keys
     #[command(subcommand, after_help = "Example:\n  mentor-gateway keys status")]
     Keys(keys::Keys),
@@ -106,6 +113,7 @@ impl Cli {
             Command::Mentor(command) => command.run(&config).await,
             Command::Oauth(command) => command.run(&config).await,
             Command::Stdio(command) => command.run().await,
+            Command::Academy(command) => command.run(&config).await,
             Command::Keys(command) => command.run(&config).await,
             Command::Doctor(command) => command.run(&config).await,
             Command::Migrate => migrate(&config).await,

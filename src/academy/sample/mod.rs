@@ -4,16 +4,10 @@
 mod activity;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::certificate::{self, Certificate};
-use super::cohort::{self, NewCohort};
-use super::course::{self, Course, Instructor};
-use super::enrollment::{self, NewEnrollment};
-use super::material::{self, Material};
-use super::office_hours::{self, NewSlot};
-use super::organization::{self, Organization};
-use super::person::{self, Person};
+use super::import::{self, World};
 use super::{RealmId, Result};
 use crate::clock::UnixMs;
 use crate::error::Error;
@@ -31,51 +25,12 @@ pub const V2_AT: UnixMs = UnixMs(1_733_133_600_000);
 
 /// One day, in ms.
 pub const DAY_MS: i64 = 86_400_000;
-/// Members that are points in time and do not say so.
-const TIMES: [&str; 2] = ["registration_deadline", "active_since"];
-
-/// Everything that is loaded together.
-#[derive(Debug, Deserialize)]
-struct World {
-    organizations: Vec<Organization>,
-    people: Vec<Person>,
-    instructors: Vec<Instructor>,
-    courses: Vec<Taught>,
-    materials: Vec<Written>,
-    cohorts: Vec<NewCohort>,
-    enrollments: Vec<NewEnrollment>,
-    certificates: Vec<Certificate>,
-    #[serde(default)]
-    slots: Vec<NewSlot>,
-    #[serde(default)]
-    bookings: Vec<activity::Booked>,
-    #[serde(default)]
-    activities: Vec<activity::Activity>,
-    #[serde(default)]
-    templates: Vec<Template>,
-}
-
 /// A template of mails, which belongs to the tenant and stays as it is if its number is taken.
 #[derive(Debug, Deserialize)]
 struct Template {
     number: i64,
     #[serde(flatten)]
     draft: mail::Draft,
-}
-
-#[derive(Debug, Deserialize)]
-struct Taught {
-    #[serde(flatten)]
-    course: Course,
-    instructors: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Written {
-    #[serde(flatten)]
-    material: Material,
-    #[serde(default)]
-    pages: Vec<String>,
 }
 
 /// Days from the timestamps of the first specification to the dates in its names.
@@ -114,45 +69,31 @@ pub async fn load_moved(
 ) -> Result<()> {
     let mut world: Value = serde_json::from_str(world).map_err(Error::internal)?;
     move_times(&mut world, days * DAY_MS);
+    let bookings: Vec<activity::Booked> = taken(&mut world, "bookings")?;
+    let activities: Vec<activity::Activity> = taken(&mut world, "activities")?;
+    let templates: Vec<Template> = taken(&mut world, "templates")?;
     let world: World = serde_json::from_value(world).map_err(Error::internal)?;
-    for row in &world.organizations {
-        organization::insert(tx, realm, row).await?;
-    }
-    for row in &world.people {
-        person::insert(tx, realm, row, None, now).await?;
-    }
-    for row in &world.instructors {
-        course::insert_instructor(tx, realm, row).await?;
-    }
-    for row in &world.courses {
-        course::insert(tx, realm, &row.course, &row.instructors).await?;
-    }
-    for row in &world.materials {
-        material::insert(tx, realm, &row.material, &row.pages).await?;
-    }
-    for row in &world.cohorts {
-        cohort::insert(tx, realm, row, now).await?;
-    }
-    for row in &world.enrollments {
-        enrollment::insert(tx, realm, row).await?;
-    }
-    for row in &world.certificates {
-        certificate::insert(tx, realm, row).await?;
-    }
-    for row in &world.slots {
-        office_hours::insert(tx, realm, row).await?;
-    }
-    for row in &world.bookings {
+    import::store(tx, realm, world, now).await?;
+    for row in &bookings {
         row.insert(tx, realm, now).await?;
     }
-    for row in &world.activities {
+    for row in &activities {
         row.insert(tx, realm, now).await?;
     }
     let owner = realm.owner(tx).await?;
-    for row in &world.templates {
+    for row in &templates {
         mail::insert(tx, owner, row.number, &row.draft, now).await?;
     }
     Ok(())
+}
+
+/// What the sample has beside an academy that is imported.
+fn taken<T: DeserializeOwned>(world: &mut Value, name: &str) -> Result<Vec<T>> {
+    let members = world.as_object_mut();
+    let Some(items) = members.and_then(|members| members.remove(name)) else {
+        return Ok(Vec::new());
+    };
+    Ok(serde_json::from_value(items).map_err(Error::internal)?)
 }
 
 /// Moves every member that is a point in time.
@@ -161,8 +102,7 @@ fn move_times(value: &mut Value, by_ms: i64) {
         Value::Array(items) => items.iter_mut().for_each(|item| move_times(item, by_ms)),
         Value::Object(members) => {
             for (name, value) in members {
-                let is_time = name.ends_with("_at") || TIMES.contains(&name.as_str());
-                match value.as_i64().filter(|_| is_time) {
+                match value.as_i64().filter(|_| import::is_time(name)) {
                     Some(at) => *value = (at + by_ms).into(),
                     None => move_times(value, by_ms),
                 }

@@ -190,7 +190,7 @@ async fn material_file(
                 row.file_name.split('.').next().unwrap_or("material")
             ),
             media_type: "text/markdown; charset=utf-8",
-            content: format!("# {}\n\n{}\n\n{text}\n", row.title, row.description).into_bytes(),
+            content: material::document(&row.title, &row.description, &text).into_bytes(),
         })
     };
     answer(made.await)
