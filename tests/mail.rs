@@ -225,6 +225,7 @@ async fn without_a_mail_server_letters_wait_and_everybody_says_so() {
 #[tokio::test]
 async fn a_welcome_counts_as_sent_only_where_a_mail_server_sends_it() {
     let server = MailServer::start().await;
+    let mut running = Vec::new();
     for (url, is_sent) in [(None, false), (Some(server.url.as_str()), true)] {
         let academy = academy(url).await;
         let arguments = json!({
@@ -236,6 +237,7 @@ async fn a_welcome_counts_as_sent_only_where_a_mail_server_sends_it() {
             answer["notifications"],
             json!({ "welcomeEmailSent": is_sent })
         );
+        running.push(academy);
     }
     eventually("the welcome", async || {
         (server.recipients() == ["new@company.com"]).then_some(())
