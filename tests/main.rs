@@ -16,6 +16,7 @@ mod academy_events;
 mod academy_files;
 mod academy_import;
 mod academy_people;
+mod academy_sample;
 mod academy_sandbox;
 mod academy_withdrawal;
 mod academy_v1;

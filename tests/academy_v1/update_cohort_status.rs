@@ -49,6 +49,9 @@ async fn letters_that_stay_in_the_outbox_are_not_counted_as_sent() {
         .gateway
         .with_sandbox_key("alice", "aea", &["admin"])
         .await;
+    // The one that is still to come there.
+    let mut arguments = arguments;
+    arguments["cohortId"] = "coh_abc123".into();
     let held = academy.call(&tester, TOOL, arguments).await;
     assert_eq!(held["notificationsSent"], 0);
     assert_eq!(

@@ -3,6 +3,8 @@
 
 mod activity;
 
+use jiff::Span;
+use jiff::civil::Date;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -14,8 +16,11 @@ use crate::error::Error;
 use crate::mail;
 use crate::storage::Tx;
 
-/// The academy of the first specification, as it stood on 2 January 2024.
+/// The academy of the first specification, as it stood on 8 January 2024.
 pub const V1: &str = include_str!("v1.json");
+
+/// When [`V1`] stood so: the last thing in it that has happened.
+const V1_AT: UnixMs = UnixMs(1_704_672_000_000);
 
 /// The academy of the second specification, as it stood on 2 December 2024.
 pub const V2: &str = include_str!("v2.json");
@@ -33,18 +38,14 @@ struct Template {
     draft: mail::Draft,
 }
 
-/// Days from the timestamps of the first specification to the dates in its names.
-const V1_LATE_DAYS: i64 = 366;
-
-/// Loads both worlds, moved by whole days to now.
+/// Loads both worlds, moved by whole days to now: what has happened there has happened, and what was upcoming is.
 ///
 /// # Errors
 /// If some of it is there.
 pub async fn load_today(tx: &mut Tx, realm: RealmId, now: UnixMs) -> Result<()> {
-    let days = |at: UnixMs| (now.0 - at.0).div_euclid(DAY_MS);
-    let v1_days = days(V2_AT) + V1_LATE_DAYS;
-    for world in [(V1, v1_days), (V2, days(V2_AT))] {
-        load_moved(tx, realm, world, now).await?;
+    for (world, at) in [(V1, V1_AT), (V2, V2_AT)] {
+        let days = (now.0 - at.0).div_euclid(DAY_MS);
+        load_moved(tx, realm, (world, days), now).await?;
     }
     Ok(())
 }
@@ -54,10 +55,10 @@ pub async fn load_today(tx: &mut Tx, realm: RealmId, now: UnixMs) -> Result<()> 
 /// # Errors
 /// If it is not a world, or some of it is there.
 pub async fn load(tx: &mut Tx, realm: RealmId, world: &str, now: UnixMs) -> Result<()> {
-    load_moved(tx, realm, (world, 0), now).await
+    put(tx, realm, parsed(world)?, now).await
 }
 
-/// The same with every time moved by whole days, so that what was upcoming is upcoming again.
+/// The same with every time moved by whole days. A cohort that was open and has begun by then is in progress.
 ///
 /// # Errors
 /// As [`load`].
@@ -67,8 +68,22 @@ pub async fn load_moved(
     (world, days): (&str, i64),
     now: UnixMs,
 ) -> Result<()> {
-    let mut world: Value = serde_json::from_str(world).map_err(Error::internal)?;
-    move_times(&mut world, days * DAY_MS);
+    let mut world = parsed(world)?;
+    move_times(&mut world, days);
+    for cohort in world["cohorts"].as_array_mut().into_iter().flatten() {
+        let has_begun = cohort["starts_at"].as_i64().is_some_and(|at| at <= now.0);
+        if has_begun && cohort["status"] == "open" {
+            cohort["status"] = "in_progress".into();
+        }
+    }
+    put(tx, realm, world, now).await
+}
+
+fn parsed(world: &str) -> Result<Value> {
+    Ok(serde_json::from_str(world).map_err(Error::internal)?)
+}
+
+async fn put(tx: &mut Tx, realm: RealmId, mut world: Value, now: UnixMs) -> Result<()> {
     let bookings: Vec<activity::Booked> = taken(&mut world, "bookings")?;
     let activities: Vec<activity::Activity> = taken(&mut world, "activities")?;
     let templates: Vec<Template> = taken(&mut world, "templates")?;
@@ -96,15 +111,23 @@ fn taken<T: DeserializeOwned>(world: &mut Value, name: &str) -> Result<Vec<T>> {
     Ok(serde_json::from_value(items).map_err(Error::internal)?)
 }
 
-/// Moves every member that is a point in time.
-fn move_times(value: &mut Value, by_ms: i64) {
+/// Moves every member that is a point in time or a day.
+fn move_times(value: &mut Value, days: i64) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| move_times(item, by_ms)),
+        Value::Array(items) => items.iter_mut().for_each(|item| move_times(item, days)),
         Value::Object(members) => {
             for (name, value) in members {
-                match value.as_i64().filter(|_| import::is_time(name)) {
-                    Some(at) => *value = (at + by_ms).into(),
-                    None => move_times(value, by_ms),
+                let at = value.as_i64().filter(|_| import::is_time(name));
+                let day = value.as_str().filter(|_| name == "date");
+                if let Some(at) = at {
+                    *value = (at + days * DAY_MS).into();
+                } else if let Some(day) = day.and_then(|text| text.parse::<Date>().ok()) {
+                    *value = day
+                        .saturating_add(Span::new().days(days))
+                        .to_string()
+                        .into();
+                } else {
+                    move_times(value, days);
                 }
             }
         }
