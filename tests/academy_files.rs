@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mentor_gateway::sql;
 use serde_json::json;
 
 use crate::harness::{Academy, Answer, Client, send};
@@ -251,4 +252,24 @@ async fn numbers_of_certificates_cannot_be_tried_in_a_row() {
     let refused = look(99).await;
     assert_eq!(refused.status(), 429);
     assert_eq!(refused.headers()["x-ratelimit-remaining"], "0");
+}
+
+#[tokio::test]
+async fn an_administrators_links_open_and_bring_nobody_on() {
+    let academy = Academy::v1().await;
+    let opened = async || {
+        let mut tx = academy.gateway.app.db.read().await.unwrap();
+        let count = "SELECT CAST(COALESCE(SUM(times), 0) AS BIGINT) FROM academy_accesses";
+        sql!(&mut tx, scalar as i64, count).unwrap()
+    };
+    let before = opened().await;
+    let arguments = json!({ "enrollmentId": "enr_abc123" });
+    let tool = "get_enablement_kit";
+    let kit = academy.call(&academy.admin, tool, arguments).await["kit"].take();
+    let own = &kit["customResources"]["customTemplates"][0]["downloadUrl"];
+    for link in [&kit["materials"][0]["downloadUrl"], own] {
+        let answer = follow(&academy, link.as_str().unwrap()).await;
+        assert_eq!(answer.status, 200, "{link}");
+    }
+    assert_eq!(opened().await, before);
 }
