@@ -116,7 +116,7 @@ pub async fn enrollments_like(
         fetch_all as (String,),
         "SELECT e.id FROM academy_certificates f
          JOIN academy_enrollments e ON e.realm_id = f.realm_id AND e.id = f.enrollment_id
-         WHERE f.realm_id = $1 AND e.id LIKE $2 ESCAPE '\\' 
+         WHERE f.realm_id = $1 AND e.id LIKE $2 ESCAPE '\\'
            AND (e.person_id = $3 OR $4 AND ($5 IS NULL OR e.organization_id = $5))
          ORDER BY e.id LIMIT $6",
         actor.realm,

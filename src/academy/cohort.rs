@@ -353,7 +353,8 @@ fn may_become(from: Status, to: Status) -> bool {
 /// Moves a cohort to another state and returns it as it was.
 ///
 /// # Errors
-/// `Forbidden` for an organization's administrator: the cohort is everybody's. `Invalid` for a step that the states do not have, or a cancellation without a reason.
+/// `Forbidden` for an organization's administrator: the cohort is everybody's. `Invalid` for a step that the states do
+/// not have, or a cancellation without a reason.
 pub async fn change_status(
     tx: &mut Tx,
     actor: &Actor,

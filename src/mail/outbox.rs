@@ -234,7 +234,8 @@ pub async fn any_due(tx: &mut Tx, now: UnixMs) -> Result<bool> {
     Ok(found.is_some())
 }
 
-/// Claims mails that are due, at most so many, those that matter most first. Nobody else sends them until they are settled or the lease is over.
+/// Claims mails that are due, at most so many, those that matter most first. Nobody else sends them until they are
+/// settled or the lease is over.
 ///
 /// # Errors
 /// If the database fails.
