@@ -205,8 +205,8 @@ pub async fn call_off(
     (tenant, environment): (TenantId, Environment),
     (reference, reason): (&str, &str),
     now: UnixMs,
-) -> Result<u64> {
-    Ok(sql!(
+) -> Result<()> {
+    sql!(
         tx,
         execute,
         "UPDATE mails SET state = 'failed', result = $4, ended_at = $5
@@ -217,7 +217,8 @@ pub async fn call_off(
         reference,
         reason,
         now
-    )?)
+    )?;
+    Ok(())
 }
 
 /// Whether any mail may be due; cheaper than to claim, and takes no lock.

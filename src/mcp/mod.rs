@@ -11,3 +11,15 @@ pub mod version;
 pub use message::{Message, ParseError};
 pub use raw::RawObject;
 pub use version::Version;
+
+/// The levels that `logging/setLevel` knows: the severities of RFC 5424, the least first.
+pub const LOG_LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];

@@ -11,7 +11,7 @@ use super::resource::COMPLETIONS_MAX;
 use super::server::{Request, Server};
 use super::tool::{Access, ToolEntry};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError};
-use crate::mcp::{Message, Version, message, meta};
+use crate::mcp::{LOG_LEVELS, Message, Version, message, meta};
 
 /// How long a client may keep a list or a description, in ms: they change with a new release only.
 const LIST_TTL_MS: u64 = 60_000;
@@ -301,18 +301,8 @@ fn server_info(request: &Request) -> Value {
 }
 
 fn set_level(params: &Value) -> Result<Value, RpcError> {
-    const LEVELS: [&str; 8] = [
-        "debug",
-        "info",
-        "notice",
-        "warning",
-        "error",
-        "critical",
-        "alert",
-        "emergency",
-    ];
     let level = params["level"].as_str().unwrap_or_default();
-    if LEVELS.contains(&level) {
+    if LOG_LEVELS.contains(&level) {
         Ok(json!({}))
     } else {
         Err(RpcError::new(

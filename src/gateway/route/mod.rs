@@ -19,7 +19,7 @@ use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
-use crate::mcp::{Message, RawObject, Version, message};
+use crate::mcp::{LOG_LEVELS, Message, RawObject, Version, message};
 
 pub(super) async fn dispatch(
     gateway: &Arc<Gateway>,
@@ -129,20 +129,10 @@ fn is_of_the_other_era(method: &str, version: Version) -> bool {
 }
 
 fn set_level(request: &Request, message: &Message) -> Result<Vec<u8>, RpcError> {
-    const LEVELS: [&str; 8] = [
-        "debug",
-        "info",
-        "notice",
-        "warning",
-        "error",
-        "critical",
-        "alert",
-        "emergency",
-    ];
     let params = RawObject::parse(message.params_or_empty()).unwrap_or_default();
     let level = params
         .get_str("level")
-        .filter(|level| LEVELS.contains(&level.as_str()));
+        .filter(|level| LOG_LEVELS.contains(&level.as_str()));
     let level = level.ok_or_else(|| {
         RpcError::new(
             INVALID_PARAMS,
