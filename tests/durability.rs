@@ -35,7 +35,7 @@ async fn write(admin: Client, acknowledged: Arc<AtomicUsize>) -> Vec<i64> {
 
 #[tokio::test]
 async fn a_killed_process_has_every_write_that_it_acknowledged() {
-    let gateway = Gateway::start().await;
+    let gateway = Gateway::start_today().await;
     let admin = gateway.admin().await;
     for _ in 0..KILLS {
         let (mut process, address) = gateway.process().await;

@@ -26,15 +26,11 @@ fn races() -> usize {
 
 #[tokio::test]
 async fn a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed() {
-    let world = Granted::start(
-        Switches {
-            delay: THINKING,
-            ..Switches::default()
-        },
-        3600,
-    )
-    .await;
-    world.leave_to_processes();
+    let slow = Switches {
+        delay: THINKING,
+        ..Switches::default()
+    };
+    let world = Granted::for_processes(slow, 3600).await;
     let gateway = &world.stage.gateway;
     let (first, second) = tokio::join!(gateway.process(), gateway.process());
     for race in 1..=races() {
@@ -73,8 +69,7 @@ async fn a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed() {
 
 #[tokio::test]
 async fn a_process_killed_with_new_tokens_in_hand_loses_that_grant_and_says_so() {
-    let world = Granted::start(Switches::default(), -1).await;
-    world.leave_to_processes();
+    let world = Granted::for_processes(Switches::default(), -1).await;
     let gateway = &world.stage.gateway;
     let other = world.issuer.grant(CLIENT_ID);
     let ended = gateway.seconds_from_now(-1);

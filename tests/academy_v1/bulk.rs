@@ -4,7 +4,7 @@ use mentor_gateway::sql;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::harness::{Academy, Client, Mcp, SOON, eventually};
+use crate::harness::{Academy, Client, Mcp, SOON, eventually, today};
 
 const TOOL: &str = "create_enrollment";
 /// Rows that are given before the process is killed.
@@ -259,7 +259,7 @@ async fn rows_that_cannot_be_read_are_all_named_and_nobody_is_enrolled() {
 
 #[tokio::test]
 async fn a_kill_in_the_middle_loses_nothing_and_asking_again_doubles_nothing() {
-    let academy = Academy::v1().await;
+    let academy = Academy::v1_at(today()).await;
     let rows = people(&academy, 200).await;
     let arguments = json!({ "enrollments": rows, "stream": true });
     let (mut process, address) = academy.gateway.process().await;

@@ -21,7 +21,12 @@ use tokio_util::sync::CancellationToken;
 use super::client::Client;
 
 /// 2026-11-21T00:00:00Z: where every test's clock stands.
-const START: UnixMs = UnixMs(1_795_219_200_000);
+pub const START: UnixMs = UnixMs(1_795_219_200_000);
+
+/// Now, by the clock of every process that a test starts.
+pub fn today() -> UnixMs {
+    Clock::default().now()
+}
 
 /// A URL that passes every check and that no test calls.
 pub const PUBLIC_SERVER: &str = "https://workflow-mcp.example.com";
@@ -44,6 +49,11 @@ impl Gateway {
 
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
         Self::start_at(START, adjust).await
+    }
+
+    /// A gateway on the system's day, for tests that have processes of their own beside it.
+    pub async fn start_today() -> Self {
+        Self::start_at(today(), |_| {}).await
     }
 
     /// A gateway whose clock stands at this time.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, Pair, Switches};
 use upstream_fixtures::{Behaviour, Upstream};
 
+use super::app::today;
 use super::mcp::Reply;
 use super::oauth::Stored;
 use super::upstream::{Stage, eventually};
@@ -21,7 +22,18 @@ pub struct Granted {
 
 impl Granted {
     pub async fn start(switches: Switches, ends_in_s: i64) -> Self {
-        let stage = Stage::start().await;
+        Self::on(Stage::start().await, switches, ends_in_s).await
+    }
+
+    /// The same on the system's day, for processes that share the grant. What runs beside the requests in this process
+    /// has ended: its clock stands still, and a lease is for replicas whose clocks agree.
+    pub async fn for_processes(switches: Switches, ends_in_s: i64) -> Self {
+        let stage = Stage::start_at(today(), |_| {}).await;
+        stage.gateway.app.tasks.stop.cancel();
+        Self::on(stage, switches, ends_in_s).await
+    }
+
+    async fn on(stage: Stage, switches: Switches, ends_in_s: i64) -> Self {
         let issuer = AuthorizationServer::start(switches).await.unwrap();
         let upstream = Upstream::start(Behaviour::stateless()).await.unwrap();
         let fields = json!({ "auth_type": "oauth2", "auth_scope": "user" });
@@ -71,12 +83,6 @@ impl Granted {
             (self.refreshes() == times).then_some(())
         })
         .await;
-    }
-
-    /// Ends the background work of the gateway in this process: its clock stands days behind that of processes, and
-    /// leases are for replicas whose clocks agree within seconds.
-    pub fn leave_to_processes(&self) {
-        self.stage.gateway.app.tasks.stop.cancel();
     }
 
     /// A refresh whose answer the issuer holds back.

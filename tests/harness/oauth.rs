@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, CLIENT_SECRET, Pair};
 
-use super::app::Gateway;
+use super::app::{Gateway, today};
 
 /// A grant as it lies in the database, its tokens opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl Gateway {
         UnixMs(self.app.clock.now().0 + seconds * 1000)
     }
 
-    /// A process of its own on this database, by the system's clock, and its address.
+    /// A process of its own on this database, and its address. It has the clock of the system.
     pub async fn process(&self) -> (Child, String) {
         self.process_with(|_| {}).await
     }
@@ -145,6 +145,12 @@ impl Gateway {
     /// The same, started in another way.
     pub async fn process_with(&self, adjust: impl FnOnce(&mut Command)) -> (Child, String) {
         let config = &self.app.config;
+        // A process has the system's day. A world of another day would look abandoned or unborn to it.
+        let apart_ms = today().0.abs_diff(self.app.clock.now().0);
+        assert!(
+            apart_ms < AGREEMENT_MS,
+            "start the gateway on the system's day"
+        );
         let mut command = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
         command
             .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
@@ -163,6 +169,9 @@ impl Gateway {
         (child, address)
     }
 }
+
+/// How far the clock of a test may be from that of its processes.
+const AGREEMENT_MS: u64 = 3_600_000;
 
 /// A pause that a test tells its fixture to make, long enough for what must happen meanwhile.
 pub const THINKING: Duration = Duration::from_millis(300);

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use mentor_gateway::clock::UnixMs;
 use mentor_gateway::config::Settings;
 use serde_json::{Value, json};
 use upstream_fixtures::{Behaviour, Upstream};
 
-use super::app::Gateway;
+use super::app::{Gateway, START};
 use super::client::Client;
 use super::mcp::{Mcp, SOON};
 
@@ -32,7 +33,12 @@ impl Stage {
     }
 
     pub async fn start_with(adjust: impl FnOnce(&mut Settings)) -> Self {
-        let gateway = Gateway::start_with(|settings| {
+        Self::start_at(START, adjust).await
+    }
+
+    /// A stage whose clock stands at this time.
+    pub async fn start_at(now: UnixMs, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let gateway = Gateway::start_at(now, |settings| {
             settings.egress_allow = vec!["127.0.0.0/8".parse().unwrap()];
             settings.upstream_timeout_ms = Some(UPSTREAM_TIMEOUT_MS);
             adjust(settings);
