@@ -170,6 +170,7 @@ impl App {
         }));
         begin_jobs(&config, &flow, (&files, &tasks))?;
         let sessions = ClientSessions::default();
+        sessions.begin(&tasks);
         Ok(Arc::new(Self {
             config,
             clock,

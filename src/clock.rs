@@ -2,9 +2,9 @@
 //! The only module that reads the system clock.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
@@ -83,13 +83,22 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    now: AtomicI64,
+    start: i64,
 }
 
 impl Clock {
     /// A clock that stands still until [`Clock::advance`] moves it.
     pub fn manual(start: UnixMs) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
+        Self(Source::Manual(Arc::new(Manual {
+            now: AtomicI64::new(start.0),
+            start: start.0,
+        })))
     }
 
     /// The current time.
@@ -102,14 +111,29 @@ impl Clock {
                     .unwrap_or_default();
                 UnixMs(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
             }
-            Source::Manual(ms) => UnixMs(ms.load(Ordering::SeqCst)),
+            Source::Manual(manual) => UnixMs(manual.now.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Time since the process started, for lives and idle times: a step of the system's clock does not change it. With
+    /// a manual clock it passes as it does for everybody, and jumps ahead with [`Clock::advance`].
+    pub fn uptime(&self) -> Duration {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let passed = START.elapsed();
+        match &self.0 {
+            Source::System => passed,
+            Source::Manual(manual) => {
+                let advanced = manual.now.load(Ordering::SeqCst) - manual.start;
+                passed + Duration::from_millis(u64::try_from(advanced).unwrap_or(0))
+            }
         }
     }
 
     /// Moves a manual clock forward; a system clock moves by itself.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(ms) = &self.0 {
-            ms.fetch_add(
+        if let Source::Manual(manual) = &self.0 {
+            manual.now.fetch_add(
                 i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
                 Ordering::SeqCst,
             );

@@ -9,6 +9,7 @@
 //!
 //! * [`error`]: why a request failed, in product words; no status code, no JSON.
 //! * [`clock`]: now and random bytes, passed in; a test sets the time.
+//! * [`cache`]: what is read once, by one of those who ask, and believed for a while.
 //! * [`tasks`]: background work that shutdown waits for.
 //! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
 //! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
@@ -127,6 +128,7 @@
 #![deny(clippy::unwrap_used)]
 pub mod error;
 pub mod clock;
+pub mod cache;
 pub mod tasks;
 pub mod egress;
 pub mod metrics;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use moka::future::Cache;
 
 use super::session::Sessions;
 use super::token::{self, Token, TokenId, TokenKind};
 use super::{ACT_AS_SCOPE, Caller};
+use crate::cache::Cached;
 use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
@@ -34,7 +34,7 @@ pub struct Authenticator {
     pub(super) vault: Arc<Vault>,
     pub(super) clock: Clock,
     sessions: Option<Arc<Sessions>>,
-    callers: Cache<(Secret32, Option<Box<str>>), Arc<Known>>,
+    callers: Cached<(Secret32, Option<Box<str>>), Arc<Known>>,
 }
 
 /// A digest of the presented key: the cache holds no key.
@@ -50,10 +50,7 @@ struct Known {
 impl Authenticator {
     /// An authenticator over this database.
     pub fn new(db: Db, vault: Arc<Vault>, clock: Clock) -> Self {
-        let callers = Cache::builder()
-            .max_capacity(CACHE_ENTRIES_MAX)
-            .time_to_live(CACHE_TTL)
-            .build();
+        let callers = Cached::new(CACHE_ENTRIES_MAX, CACHE_TTL, clock.clone());
         Self {
             db,
             vault,
@@ -83,20 +80,16 @@ impl Authenticator {
         peer: IpAddr,
     ) -> Result<Arc<Caller>> {
         let cache_key = (key.fingerprint(), act_as.map(Into::into));
-        let known = match self.callers.get(&cache_key).await {
-            Some(known) => known,
-            None => {
-                let known = match &self.sessions {
-                    Some(sessions) if Sessions::is_one(key) => {
-                        self.of_session(sessions, key, act_as).await?
-                    }
-                    _ => self.load(key, act_as).await?,
-                };
-                let known = Arc::new(known);
-                self.callers.insert(cache_key, known.clone()).await;
-                known
-            }
+        let load = async || {
+            let known = match &self.sessions {
+                Some(sessions) if Sessions::is_one(key) => {
+                    self.of_session(sessions, key, act_as).await?
+                }
+                _ => self.load(key, act_as).await?,
+            };
+            Ok::<_, Error>(Arc::new(known))
         };
+        let known = self.callers.get(&cache_key, load).await?;
         if known.expires_at.is_some_and(|end| self.clock.now() >= end) {
             return Err(Error::InvalidCredentials);
         }
@@ -149,7 +142,7 @@ impl Authenticator {
 
     /// Forgets every cached caller, for a change made in this process.
     pub fn forget_all(&self) {
-        self.callers.invalidate_all();
+        self.callers.forget_all();
     }
 
     /// Who is behind a session token. The issuer is asked before the transaction begins.

@@ -16,7 +16,7 @@ use super::parked::is_undeclared;
 use super::streams::Streams;
 use super::watch::WATCHED_MAX;
 use crate::auth::Caller;
-use crate::clock::random_hex;
+use crate::clock::{Clock, random_hex};
 use crate::credentials::Outbound;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
@@ -26,6 +26,8 @@ use crate::upstream::{Ask, Client, Inbox, Lane, Unread, Unsolicited, Upstream};
 const SESSIONS_MAX: u64 = 100_000;
 /// A session that is not used for this long ends.
 const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
+/// How often sessions that are over are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Longest wait for a client's answer to an upstream's request.
 const ASK_DEADLINE: Duration = Duration::from_secs(10 * 60);
 
@@ -51,12 +53,16 @@ pub struct ClientSession {
     pub streams: Streams,
     /// Cancelled when the session ends.
     pub closed: CancellationToken,
+    clock: Clock,
+    /// Milliseconds of [`Clock::uptime`] when the client was last heard.
+    used_at_ms: AtomicU64,
 }
 
 impl ClientSession {
     /// A new session of this caller.
-    pub fn new(caller: &Caller, target: Target, version: Version, client: Client) -> Arc<Self> {
+    pub fn new(caller: &Caller, target: Target, client: Client, clock: &Clock) -> Arc<Self> {
         let (inbox, unsolicited) = Inbox::new();
+        let version = client.legacy_version;
         Arc::new(Self {
             id: random_hex::<32>().into(),
             version,
@@ -72,7 +78,23 @@ impl ClientSession {
             watches: Mutex::default(),
             streams: Streams::default(),
             closed: CancellationToken::new(),
+            clock: clock.clone(),
+            used_at_ms: AtomicU64::new(now_ms(clock)),
         })
+    }
+
+    /// Notes that the client is there.
+    fn touch(&self) {
+        self.used_at_ms
+            .store(now_ms(&self.clock), Ordering::Relaxed);
+    }
+
+    /// Whether nothing is open and the client has not been heard for [`SESSION_IDLE`].
+    fn is_idle(&self) -> bool {
+        let used_at = Duration::from_millis(self.used_at_ms.load(Ordering::Relaxed));
+        self.clock.uptime().saturating_sub(used_at) >= SESSION_IDLE
+            && lock(&self.unsolicited).is_some()
+            && lock(&self.calls).is_empty()
     }
 
     /// Whether this caller may use it at this endpoint.
@@ -102,6 +124,7 @@ impl ClientSession {
     /// Gives the reading end back when its stream has ended.
     pub fn give_back_unsolicited(&self, receiver: Unread) {
         self.inbox.set_read(false);
+        self.touch();
         *lock(&self.unsolicited) = Some(receiver);
     }
 
@@ -166,6 +189,7 @@ impl ClientSession {
 
     /// Forgets a call that ended.
     pub fn end_call(&self, id: &Bytes) {
+        self.touch();
         lock(&self.calls).remove(id);
     }
 
@@ -285,6 +309,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+fn now_ms(clock: &Clock) -> u64 {
+    u64::try_from(clock.uptime().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Every open session.
 #[derive(Debug, Clone)]
 pub struct ClientSessions(Cache<Arc<str>, Arc<ClientSession>>);
@@ -293,7 +321,6 @@ impl Default for ClientSessions {
     fn default() -> Self {
         let cache = Cache::builder()
             .max_capacity(SESSIONS_MAX)
-            .time_to_idle(SESSION_IDLE)
             .eviction_listener(|_, session: Arc<ClientSession>, _| session.closed.cancel())
             .build();
         Self(cache)
@@ -301,6 +328,27 @@ impl Default for ClientSessions {
 }
 
 impl ClientSessions {
+    /// Ends sessions whose clients are gone, until the gateway stops.
+    pub fn begin(&self, tasks: &crate::tasks::Tasks) {
+        let (sessions, stop) = (self.clone(), tasks.stop.clone());
+        tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(SWEEP_EVERY) => sessions.sweep().await,
+                }
+            }
+        });
+    }
+
+    async fn sweep(&self) {
+        for (id, session) in &self.0 {
+            if session.is_idle() {
+                self.0.invalidate(&*id).await;
+            }
+        }
+    }
+
     /// Adds a session.
     pub async fn insert(&self, session: Arc<ClientSession>) {
         self.0.insert(session.id.clone(), session).await;
@@ -313,10 +361,16 @@ impl ClientSessions {
         caller: &Caller,
         target: &Target,
     ) -> Option<Arc<ClientSession>> {
-        self.0
-            .get(id)
-            .await
-            .filter(|session| session.belongs_to(caller, target))
+        let session = self.0.get(id).await?;
+        if session.is_idle() {
+            self.0.invalidate(id).await;
+            return None;
+        }
+        if !session.belongs_to(caller, target) {
+            return None;
+        }
+        session.touch();
+        Some(session)
     }
 
     /// Removes a session.

@@ -141,6 +141,7 @@ impl Gateway {
             native,
         } = parts;
         let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
+        let views = Views::new(clock.clone());
         Self {
             db,
             vault,
@@ -155,7 +156,7 @@ impl Gateway {
             sign_ins: SignIns::default(),
             own: OwnServers::new(native),
             base_url,
-            views: Views::default(),
+            views,
         }
     }
 

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
-
 use super::catalog::{Cell, Snapshot};
 use super::names::Prefix;
 use super::sign_in::SignIn;
 use super::{Gateway, Refusal, Target};
 use crate::auth::Caller;
+use crate::cache::Cached;
+use crate::clock::Clock;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
 use crate::native::Face;
@@ -229,20 +229,13 @@ impl View {
 
 /// The views that are believed.
 #[derive(Debug)]
-pub(super) struct Views(Cache<(TenantId, i64, Target), Arc<View>>);
-
-impl Default for Views {
-    fn default() -> Self {
-        Self(
-            Cache::builder()
-                .max_capacity(VIEWS_MAX)
-                .time_to_live(VIEW_TTL)
-                .build(),
-        )
-    }
-}
+pub(super) struct Views(Cached<(TenantId, i64, Target), Arc<View>>);
 
 impl Views {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self(Cached::new(VIEWS_MAX, VIEW_TTL, clock))
+    }
+
     pub(super) async fn get(
         &self,
         gateway: &Gateway,
@@ -250,10 +243,8 @@ impl Views {
         target: &Target,
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
-        if let Some(view) = self.0.get(&key).await {
-            return Ok(view);
-        }
-        self.renew(gateway, caller, target).await
+        let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
+        self.0.get(&key, load).await
     }
 
     pub(super) async fn renew(
@@ -263,9 +254,8 @@ impl Views {
         target: &Target,
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
-        let view = Arc::new(load(gateway, caller, target).await?);
-        self.0.insert(key, view.clone()).await;
-        Ok(view)
+        let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
+        self.0.renew(&key, load).await
     }
 }
 

@@ -174,12 +174,8 @@ impl Peer {
 
     async fn initialize(self: &Arc<Self>, message: Message) -> Result<(), RpcError> {
         let client = client_of(&message)?;
-        let session = ClientSession::new(
-            &self.caller,
-            self.target.clone(),
-            client.legacy_version,
-            client.clone(),
-        );
+        let (target, clock) = (self.target.clone(), &self.app.clock);
+        let session = ClientSession::new(&self.caller, target, client.clone(), clock);
         let request = self.request(session.version, client, Some(session.clone()));
         let outcome = self.handle(request, message).await;
         let old = lock(&self.session).replace(session.clone());

@@ -158,12 +158,8 @@ impl Asked {
 
     async fn initialize(self, message: Message) -> Result<Response, RpcError> {
         let client = client_of(&message)?;
-        let session = ClientSession::new(
-            &self.caller,
-            self.target.clone(),
-            client.legacy_version,
-            client.clone(),
-        );
+        let (target, clock) = (self.target.clone(), &self.app.clock);
+        let session = ClientSession::new(&self.caller, target, client.clone(), clock);
         let request = self.request(session.version, client, Some(session.clone()));
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
         let made = matches!(&handled.outcome, Outcome::Answer(text, 200) if is_result(text));
