@@ -164,6 +164,23 @@ pub fn start(dir: &Path) -> io::Result<Process> {
     Process::start(command(dir).arg("serve").args(flags).stderr(log))
 }
 
+/// Starts it below a program that looks at it, with one worker thread.
+pub fn start_under(mut tool: Command, dir: &Path) -> io::Result<Process> {
+    let flags = [
+        "serve",
+        "--addr",
+        "127.0.0.1:0",
+        "--egress-allow",
+        "127.0.0.0/8",
+    ];
+    tool.arg(env!("CARGO_BIN_EXE_mentor-gateway"))
+        .args(flags)
+        .arg("--data-dir")
+        .arg(dir)
+        .env("TOKIO_WORKER_THREADS", "1");
+    Process::start(&mut tool)
+}
+
 fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
     // Settings of whoever runs this are none of ours.

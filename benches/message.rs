@@ -80,6 +80,16 @@ impl Door {
         Template::new(self.post("", &body))
     }
 
+    /// The same call by a client with a session.
+    pub fn session_call(&self, tool: &str, session: &str) -> Template {
+        let filler = "x".repeat(64 - PLACE.len());
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{PLACE},"method":"tools/call","params":{{"name":"{tool}","arguments":{{"text":"{PLACE}{filler}"}}}}}}"#
+        );
+        let head = format!("mcp-protocol-version: 2025-11-25\r\nmcp-session-id: {session}\r\n");
+        Template::new(self.post(&head, &body))
+    }
+
     /// The stream of a session that belongs to no call.
     pub fn stream(&self, session: &str) -> Vec<u8> {
         let Self {

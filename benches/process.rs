@@ -95,6 +95,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its number at the operating system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn file(&self, name: &str) -> String {
         format!("/proc/{}/{name}", self.child.id())
     }

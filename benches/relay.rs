@@ -13,6 +13,7 @@
 mod floor;
 mod gateway;
 mod idle;
+mod instructions;
 mod load;
 mod message;
 mod process;
@@ -46,6 +47,9 @@ pub struct Options {
     /// Nothing but this (repeatable) [default: everything]
     #[arg(long)]
     only: Vec<Scenario>,
+    /// Write the counted instructions into the tree
+    #[arg(long)]
+    write: bool,
     /// Given by `cargo bench`; without it, as under `cargo test --all-targets`, nothing is measured
     #[arg(long, hide = true)]
     bench: bool,
@@ -72,6 +76,8 @@ pub enum Scenario {
     Start,
     /// Memory of idle sessions and streams
     Idle,
+    /// Instructions of one request, counted by callgrind; only if named
+    Instructions,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -130,6 +136,9 @@ fn main() -> io::Result<()> {
 }
 
 async fn measure(options: &Options) -> io::Result<()> {
+    if options.only == [Scenario::Instructions] {
+        return instructions::count(Stage::set_up().await?, options.write).await;
+    }
     let mut report = Report::begin(options)?;
     let stage = Stage::set_up().await?;
     side_by_side::measure(options, &stage, &mut report).await?;
