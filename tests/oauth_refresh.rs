@@ -136,6 +136,19 @@ async fn a_process_killed_with_new_tokens_in_hand_loses_that_grant_and_says_so()
 }
 
 #[tokio::test]
+async fn a_token_that_ends_five_times_is_replaced_five_times_and_no_call_fails() {
+    let world = Granted::start(Switches::default(), 3600).await;
+    for version in 2..=6 {
+        world.stage.gateway.advance(Duration::from_secs(3600));
+        let reply = world.call().await;
+        assert_eq!(token_of(&reply), format!("Bearer at-1-{version}"));
+        let tokens = (format!("at-1-{version}"), format!("rt-1-{version}"));
+        assert_eq!(world.stored().await, fresh(&tokens.0, &tokens.1, version));
+        assert_eq!(world.refreshes(), usize::try_from(version).unwrap() - 1);
+    }
+}
+
+#[tokio::test]
 async fn tokens_are_refreshed_before_they_end_and_not_again() {
     let world = Granted::start(Switches::default(), 3600).await;
     let refresher = &world.stage.gateway.app.gateway.refresher;
