@@ -1,11 +1,12 @@
 //! A gateway whose operator added a provider, and the authorization server behind it. A person's browser is played by
 //! hand: it follows one redirect and brings the answer back.
 
+use mentor_gateway::clock::UnixMs;
 use serde_json::{Value, json};
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, CLIENT_SECRET, Switches};
 use url::Url;
 
-use super::app::{Gateway, PUBLIC_SERVER};
+use super::app::{Gateway, PUBLIC_SERVER, START, today};
 use super::client::{Answer, Client};
 use super::upstream::Stage;
 
@@ -27,11 +28,20 @@ impl SignIn {
 
     /// The same with more lines in the provider's entry of the operator's catalog.
     pub async fn start_with(switches: Switches, more: &str) -> Self {
+        Self::start_at(START, switches, more).await
+    }
+
+    /// The same on the system's day, for processes beside it.
+    pub async fn for_processes(switches: Switches) -> Self {
+        Self::start_at(today(), switches, "").await
+    }
+
+    async fn start_at(now: UnixMs, switches: Switches, more: &str) -> Self {
         let issuer = AuthorizationServer::start(switches).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("catalog.toml");
         std::fs::write(&file, catalog(&issuer, more)).unwrap();
-        let stage = Stage::start_with(|settings| {
+        let stage = Stage::start_at(now, |settings| {
             settings.oauth_catalog = Some(file);
             settings.allow_origin = vec!["https://app.example".into()];
         })

@@ -39,7 +39,7 @@ pub struct Day {
 
 impl Day {
     pub async fn start() -> Self {
-        let sign_in = SignIn::start(Switches {
+        let sign_in = SignIn::for_processes(Switches {
             token_tail: TOKEN_TAIL,
             ..Switches::default()
         })
