@@ -39,6 +39,19 @@ impl Client {
             prefers_legacy: false,
         }
     }
+
+    /// The gateway as one that can do whatever any of its clients can: some servers list a tool only to those who could
+    /// answer its questions. Whether a caller can is found out at the call.
+    pub fn catalog() -> Self {
+        let capabilities = concat!(
+            r#"{"roots":{"listChanged":true},"sampling":{"context":{},"tools":{}},"#,
+            r#""elicitation":{"form":{},"url":{}}}"#
+        );
+        Self {
+            capabilities: Bytes::from_static(capabilities.as_bytes()),
+            ..Self::gateway()
+        }
+    }
 }
 
 /// A request to be relayed.

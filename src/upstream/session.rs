@@ -235,6 +235,22 @@ impl Session {
         params: RawObject<'_>,
         client: &Client,
     ) -> Result<Bytes, CallFailure> {
+        let answer = self.ask_whole(method, params, client).await?;
+        answer
+            .result
+            .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, true))
+    }
+
+    /// Sends a request of the gateway's own and waits for its response, a result or an error.
+    ///
+    /// # Errors
+    /// As [`Session::request`].
+    pub async fn ask_whole(
+        self: &Arc<Self>,
+        method: &str,
+        params: RawObject<'_>,
+        client: &Client,
+    ) -> Result<Message, CallFailure> {
         let id = Bytes::from_static(b"\"mentor-gateway\"");
         let out = Outgoing {
             method,
@@ -248,10 +264,7 @@ impl Session {
             Reply::Answer(answer) => answer,
             Reply::Stream(exchange) => exchange.answer().await?,
         };
-        answer
-            .message
-            .result
-            .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, true))
+        Ok(answer.message)
     }
 
     /// Sends a notification of the client.
