@@ -340,6 +340,7 @@ async fn a_bad_tool_is_left_out_with_its_reason_and_hides_no_other() {
                 "tools \"no_schema\" has no input schema",
                 "tools \"bad_schema\" has no input schema",
                 "tools \"bad_schema\" has an input schema of no object",
+                "tools \"bad_schema\": inputSchema.properties.n.$ref refers to a schema elsewhere and was dropped",
                 "tools an item has a name that cannot be used",
                 "tools an item has a name that cannot be used",
                 "tools an item has a name that cannot be used",
@@ -348,6 +349,8 @@ async fn a_bad_tool_is_left_out_with_its_reason_and_hides_no_other() {
                 "tools \"bad_header\" mirrors a parameter into a header with no valid name",
                 "tools an item has no name",
                 "tools an item is not an object",
+                "tools \"unknown_members\": execution.taskSupport is none of forbidden, optional, required and was dropped",
+                "tools \"unknown_members\": annotations.readOnlyHint is not a boolean and was dropped",
             ]),
             "{label}"
         );
@@ -454,7 +457,7 @@ async fn a_list_of_nonsense_costs_no_more_than_it_weighs() {
 }
 
 #[tokio::test]
-async fn a_schema_is_searched_only_as_far_as_it_is_small() {
+async fn a_tool_is_searched_only_as_far_as_it_is_small() {
     let nodes = [r#"{"a":1}"#; 600_000].join(",");
     let tool = format!(
         r#"{{"name":"t","inputSchema":{{"type":"object","x-mcp-header":"A","enum":[{nodes}]}}}}"#
@@ -463,7 +466,7 @@ async fn a_schema_is_searched_only_as_far_as_it_is_small() {
         let stage = listing(tool).await;
         let list = stage.modern().request("tools/list", json!({})).await;
         let state = &list.result()["_meta"]["mentor-gateway/servers"][0];
-        let left_out = json!(["tools \"t\" has a schema that is too large to search"]);
+        let left_out = json!(["tools \"t\" is larger than 262144 bytes"]);
         assert_eq!(state["leftOut"], left_out);
     });
     let growth = growth.await;

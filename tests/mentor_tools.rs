@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upstream_fixtures::{Behaviour, Ill, Upstream, plain_tool};
+use upstream_fixtures::{Behaviour, Ill, Illness, Upstream, plain_tool};
 
 use crate::harness::{Live, Mcp, SOON, Stage, closed_address, eventually, names, register};
 
@@ -302,7 +302,7 @@ async fn with_hanging(ill: Ill) -> (Stage, Upstream, Upstream) {
 
 #[tokio::test]
 async fn a_server_that_hangs_holds_up_the_first_list_a_little_and_no_other() {
-    for ill in [Ill::HangOnList, Ill::HangOnConnect] {
+    let ills = [Ill::HangOnList, Ill::HangOnConnect].map(async |ill| {
         let (stage, _well, _ill) = with_hanging(ill).await;
         let client = stage.modern();
         let list = listed(&client).await;
@@ -336,7 +336,21 @@ async fn a_server_that_hangs_holds_up_the_first_list_a_little_and_no_other() {
             "{:?}",
             begun.elapsed()
         );
-    }
+    });
+    futures_util::future::join_all(ills).await;
+}
+
+#[tokio::test]
+async fn a_server_that_needs_some_seconds_is_in_the_first_list() {
+    let stage = Stage::start_with(|settings| settings.upstream_timeout_ms = Some(20_000)).await;
+    let slow = Illness::new(Ill::SlowHeaders { ms: 3_000 }).on("initialize");
+    let slow = Behaviour::sessions()
+        .with_tools(vec![plain_tool("echo", "A tool.")])
+        .with_illness(slow);
+    let slow = Upstream::start(slow).await.unwrap();
+    let server = stage.register("Slow", &slow, json!({})).await;
+    stage.attach(&[server]).await;
+    assert_eq!(stage.modern().tool_names().await, ["slow__echo"]);
 }
 
 #[tokio::test]
@@ -381,12 +395,13 @@ async fn a_mentor_without_tools_says_why() {
     let (stage, _upstream) = Stage::of(offering(&["echo"])).await;
     let settings = format!("mentors/{}/settings/", stage.gateway.mentor);
     let off = "The MCP tool is switched off for Finance Mentor; an administrator can enable `mcp-tool` in its settings.";
+    let none = "Finance Mentor may not use tools; an administrator can enable `can_use_tools` in its settings.";
     let empty = "No MCP server is attached to Finance Mentor; an administrator can attach one in its settings.";
     for (fields, sentence) in [
         (json!({ "tools": [] }), off),
         (
             json!({ "tools": ["mcp-tool"], "can_use_tools": false }),
-            off,
+            none,
         ),
         (json!({ "can_use_tools": true, "mcp_servers": [] }), empty),
     ] {
@@ -426,10 +441,7 @@ async fn a_disabled_server_has_no_tools_and_its_state_says_so() {
     assert_eq!(list["_meta"][SERVERS], state);
     upstream.forget_seen();
     let refused = client.call("up__echo", json!({})).await;
-    let error = json!({
-        "code": -32603, "message": "server \"Up\" is disabled",
-        "data": { "kind": "disabled", "server": "Up", "mayHaveExecuted": false },
-    });
+    let error = json!({ "code": -32602, "message": "Unknown tool: up__echo" });
     assert_eq!(*refused.error(), error);
     assert_eq!(upstream.seen(), vec![]);
 

@@ -93,6 +93,16 @@ impl List {
         }
     }
 
+    /// What stands in it, in the words of a sentence.
+    pub fn things(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Prompts => "prompts",
+            Self::Resources => "resources",
+            Self::Templates => "resource templates",
+        }
+    }
+
     /// The list that a method asks for.
     pub fn of_method(method: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|list| list.method() == method)
@@ -104,8 +114,10 @@ impl List {
 pub struct Item {
     /// Its name or URI at the upstream.
     pub key: String,
-    /// The object as it came.
+    /// The object as it came, or as every client takes it.
     pub json: Bytes,
+    /// As the revisions with sessions want it, where that differs.
+    pub for_sessions: Option<Bytes>,
     /// Parameters that travel as headers too (tools of modern HTTP upstreams).
     pub param_headers: Arc<[ParamHeader]>,
     /// Whether carrying it out twice does no harm (annotations of tools).
@@ -156,10 +168,12 @@ pub struct Snapshot {
     pub instructions: Option<String>,
     /// How long the upstream lets answers be kept, in ms; `None` if it does not say.
     pub ttl_ms: Option<u64>,
-    /// Why the last look failed, if it did; the items are those of the last good one.
+    /// Why the last look failed, or a part of it, if it did; the items of that part are those of the last good one.
     pub failure: Option<CallFailure>,
     /// Parts that were left out of the last look and why, for `_meta` and the log.
     pub left_out: Arc<[String]>,
+    /// What was found that looks as if it were meant to deceive somebody, and what became of it.
+    pub flagged: Arc<[String]>,
 }
 
 impl Snapshot {
@@ -390,28 +404,31 @@ impl Cell {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let seen = fetch::everything(&self.upstream, &credential).await;
         let before = self.snapshot();
+        let seen = fetch::everything(&self.upstream, &credential, &before).await;
         let (next, wait) = match seen {
             Ok(mut fresh) => {
                 let same = before.version > 0 && same_content(&before, &fresh);
                 fresh.version = if same {
                     before.version
                 } else {
+                    self.log_notes(&fresh);
                     LAST_VERSION.fetch_add(1, Ordering::AcqRel) + 1
                 };
-                let wait = fresh
-                    .ttl_ms
-                    .map_or(FRESH_FOR, Duration::from_millis)
-                    .clamp(FRESH_FOR_MIN, FRESH_FOR_MAX);
+                let wait = match &fresh.failure {
+                    Some(failure) => {
+                        self.log_failure(failure);
+                        RETRY_AFTER
+                    }
+                    None => fresh
+                        .ttl_ms
+                        .map_or(FRESH_FOR, Duration::from_millis)
+                        .clamp(FRESH_FOR_MIN, FRESH_FOR_MAX),
+                };
                 (fresh, wait)
             }
             Err(failure) => {
-                tracing::warn!(
-                    server.id = self.upstream.id.0,
-                    kind = failure.kind.as_str(),
-                    "the lists of a server cannot be read"
-                );
+                self.log_failure(&failure);
                 (
                     Snapshot {
                         failure: Some(failure),
@@ -429,6 +446,27 @@ impl Cell {
         *self.due.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
         self.looks.send_modify(|looks| *looks += 1);
         self.announce(&before, &next, announced);
+    }
+
+    fn log_failure(&self, failure: &CallFailure) {
+        tracing::warn!(
+            server.id = self.upstream.id.0,
+            kind = failure.kind.as_str(),
+            "the lists of a server cannot be read"
+        );
+    }
+
+    /// How much was left out; the sentences have the server's words in them, which belong in no log.
+    fn log_notes(&self, fresh: &Snapshot) {
+        let (left_out, flagged) = (fresh.left_out.len(), fresh.flagged.len());
+        if left_out + flagged > 0 {
+            tracing::info!(
+                server.id = self.upstream.id.0,
+                left_out,
+                flagged,
+                "parts of a server's lists were left out or look deceptive; `_meta` of a list says which"
+            );
+        }
     }
 
     /// Passes on what changed, and what the upstream says has changed even if nothing of it can be seen.
@@ -465,6 +503,7 @@ fn bit_of(capability: &str) -> u8 {
 fn same_content(a: &Snapshot, b: &Snapshot) -> bool {
     a.instructions == b.instructions
         && a.left_out == b.left_out
+        && a.flagged == b.flagged
         && List::ALL
             .into_iter()
             .all(|list| same_items(a.list(list), b.list(list)))

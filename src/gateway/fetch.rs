@@ -11,8 +11,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::catalog::{Item, List, ParamHeader, Snapshot};
+use super::mend::{self, ITEM_BYTES_MAX, Notes, shown};
 use crate::credentials::Outbound;
 use crate::error::UpstreamFailureKind;
+use crate::mcp::error::METHOD_NOT_FOUND;
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, headers};
 use crate::upstream::{ANSWER_BYTES_MAX, CallFailure, Client, Lane, Session, Upstream};
@@ -20,73 +22,125 @@ use crate::upstream::{ANSWER_BYTES_MAX, CallFailure, Client, Lane, Session, Upst
 /// Pages of one list at most.
 const PAGES_MAX: usize = 500;
 /// Items of one list at most.
-const ITEMS_MAX: usize = 10_000;
-/// Reasons for leaving something out that are kept; the others are only counted.
-const REASONS_MAX: usize = 20;
-/// Longest instructions that are passed on, in bytes; what is longer is cut.
-const INSTRUCTIONS_BYTES_MAX: usize = 16 * 1024;
-/// Largest schema that is searched for mirrored parameters, in bytes.
-const MIRRORING_SCHEMA_BYTES_MAX: usize = 256 * 1024;
-/// Longest name of an item, in characters (URIs: 2048).
-const NAME_CHARACTERS_MAX: usize = 128;
-const URI_CHARACTERS_MAX: usize = 2048;
+pub(super) const ITEMS_MAX: usize = 10_000;
+/// Bytes of the items of one list at most; the items after that are left out.
+pub(super) const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Lists of one look that may fail for want of an answer before the others are not asked for.
+const OUTAGES_MAX: usize = 2;
 /// Integers that a header may carry: what JavaScript holds exactly.
 const X_MCP_HEADER: &str = "x-mcp-header";
 
-/// Reads every list that the upstream says it has.
+/// Reads every list that the upstream says it has. A list that cannot be read stays as it was before, and takes no
+/// other with it.
 pub(super) async fn everything(
     upstream: &Arc<Upstream>,
     credential: &Outbound,
+    before: &Snapshot,
 ) -> Result<Snapshot, CallFailure> {
-    let client = Client::gateway();
+    let client = Client::catalog();
     let session = upstream
         .session(&Lane::default(), credential, &client)
         .await?;
     session.listen_to_lists(&client);
     let handshake = session.handshake();
-    let handshake = RawObject::parse(&handshake).unwrap_or_default();
-    let capabilities = handshake
-        .get("capabilities")
-        .and_then(|json| RawObject::parse(json).ok());
+    let mut notes = Notes::default();
     let mut snapshot = Snapshot {
-        instructions: handshake.get_str("instructions").map(cut),
+        instructions: instructions(&handshake, &mut notes),
         ..Snapshot::default()
     };
-    let mut left_out = LeftOut::default();
+    let (mut outages, mut has_read) = (0, false);
     for list in List::ALL {
-        // A server that says nothing of its capabilities is asked for everything.
-        if capabilities
-            .as_ref()
-            .is_some_and(|c| c.get(list.capability()).is_none())
-        {
+        let wanted = wanted(&handshake, list);
+        if wanted == Wanted::No {
             continue;
         }
-        let drained = drain(&session, &client, list).await;
-        match drained {
+        if outages == OUTAGES_MAX {
+            snapshot.items[list as usize] = before.items[list as usize].clone();
+            continue;
+        }
+        let failure = match drain(&session, &client, list).await {
             Ok(drained) => {
+                has_read = true;
                 snapshot.ttl_ms = least(snapshot.ttl_ms, drained.ttl_ms);
-                left_out.append(drained.left_out);
+                notes.append(drained.notes);
                 snapshot.items[list as usize] = drained.items.into();
+                continue;
             }
             // Templates came later than resources, and some servers have the one without the other.
-            Err(failure)
-                if failure.kind == UpstreamFailureKind::Protocol && list != List::Tools =>
-            {
-                left_out.push(format!("{} cannot be read", list.method()));
+            Err(Unread::Unknown) if wanted == Wanted::Guessed || list == List::Templates => {
+                has_read = true;
+                continue;
             }
-            Err(failure) => return Err(failure),
+            Err(Unread::Failed(failure))
+                if wanted == Wanted::Guessed && failure.kind == UpstreamFailureKind::Protocol =>
+            {
+                has_read = true;
+                continue;
+            }
+            Err(Unread::Unknown) => CallFailure::of(UpstreamFailureKind::Protocol, false),
+            Err(Unread::Failed(failure)) => failure,
+        };
+        match failure.kind {
+            UpstreamFailureKind::Protocol | UpstreamFailureKind::TooLarge => {}
+            UpstreamFailureKind::Timeout
+            | UpstreamFailureKind::Closed
+            | UpstreamFailureKind::Http(_) => outages += 1,
+            UpstreamFailureKind::Refused
+            | UpstreamFailureKind::Unreachable
+            | UpstreamFailureKind::Unauthorized
+            | UpstreamFailureKind::BreakerOpen
+            | UpstreamFailureKind::Disabled => return Err(failure),
+        }
+        snapshot.items[list as usize] = before.items[list as usize].clone();
+        notes
+            .left_out
+            .push(format!("{} cannot be read", list.method()));
+        let is_minor = failure.kind == UpstreamFailureKind::Protocol && list != List::Tools;
+        if !is_minor {
+            snapshot.failure.get_or_insert(failure);
         }
     }
-    snapshot.left_out = left_out.reasons();
+    if !has_read && let Some(failure) = snapshot.failure {
+        return Err(failure);
+    }
+    snapshot.left_out = notes.left_out.into_sentences();
+    snapshot.flagged = notes.flagged.into_sentences();
     Ok(snapshot)
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > INSTRUCTIONS_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(INSTRUCTIONS_BYTES_MAX));
-        text.push('…');
+fn instructions(handshake: &[u8], notes: &mut Notes) -> Option<String> {
+    let instructions = mend::introduction(handshake, notes).instructions?;
+    serde_json::from_slice(&instructions).ok()
+}
+
+/// Whether a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The server says that it has it.
+    Declared,
+    /// The server says nothing, as servers do that have it nevertheless.
+    Guessed,
+    No,
+}
+
+/// A server that says nothing of its capabilities is asked for everything; one that says that it has none of the lists,
+/// for tools.
+fn wanted(handshake: &[u8], list: List) -> Wanted {
+    let handshake = RawObject::parse(handshake).unwrap_or_default();
+    let Some(capabilities) = handshake
+        .get("capabilities")
+        .and_then(|json| RawObject::parse(json).ok())
+    else {
+        return Wanted::Guessed;
+    };
+    let has = |list: List| capabilities.get(list.capability()).is_some();
+    if has(list) {
+        Wanted::Declared
+    } else if list == List::Tools && !List::ALL.into_iter().any(has) {
+        Wanted::Guessed
+    } else {
+        Wanted::No
     }
-    text
 }
 
 fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
@@ -96,89 +150,140 @@ fn least(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 #[derive(Default)]
 struct Drained {
     items: Vec<Item>,
+    bytes: usize,
+    keys: HashSet<String>,
     ttl_ms: Option<u64>,
-    left_out: LeftOut,
+    notes: Notes,
 }
 
-/// Why parts of a look were left out: a bounded number of reasons, whatever an upstream sends.
-#[derive(Default)]
-struct LeftOut {
-    kept: Vec<String>,
-    more: usize,
+/// Why a list was not read.
+enum Unread {
+    /// The server does not know the method.
+    Unknown,
+    Failed(CallFailure),
 }
 
-impl LeftOut {
-    fn push(&mut self, reason: String) {
-        if self.kept.len() < REASONS_MAX {
-            self.kept.push(reason);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn append(&mut self, other: Self) {
-        other.kept.into_iter().for_each(|reason| self.push(reason));
-        self.more += other.more;
-    }
-
-    fn reasons(mut self) -> Arc<[String]> {
-        if self.more > 0 {
-            self.kept.push(format!("and {} more", self.more));
-        }
-        self.kept.into()
+impl From<CallFailure> for Unread {
+    fn from(failure: CallFailure) -> Self {
+        Self::Failed(failure)
     }
 }
 
-async fn drain(
-    session: &Arc<Session>,
-    client: &Client,
-    list: List,
-) -> Result<Drained, CallFailure> {
-    let (mut drained, mut keys, mut cursors) = (Drained::default(), HashSet::new(), HashSet::new());
+fn failed(kind: UpstreamFailureKind) -> Unread {
+    Unread::Failed(CallFailure::of(kind, false))
+}
+
+async fn drain(session: &Arc<Session>, client: &Client, list: List) -> Result<Drained, Unread> {
+    let (mut drained, mut cursors) = (Drained::default(), HashSet::new());
     let (mut cursor, mut bytes) = (None::<String>, 0);
     for _ in 0..PAGES_MAX {
-        let mut params = RawObject::default();
-        if let Some(cursor) = &cursor {
-            params.set("cursor", string(cursor));
-        }
-        let result = session.ask(list.method(), params, client).await?;
+        // To some servers an empty cursor is one like another, and to some it is none.
+        let may_be_over = cursor.as_ref().is_some_and(String::is_empty);
+        let result = match ask(session, client, list, cursor.as_deref()).await {
+            Err(_) if may_be_over => return Ok(drained),
+            result => result?,
+        };
         bytes += result.len();
-        let page = RawObject::parse(&result)
-            .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
-        drained.ttl_ms = least(
-            drained.ttl_ms,
-            page.get("ttlMs")
-                .and_then(|ms| serde_json::from_slice(ms).ok()),
-        );
-        let items = page
-            .get(list.member())
-            .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
-        let mut count = 0;
-        each(items, |json| {
-            count += 1;
-            take(&mut drained, &mut keys, list, json);
-            count <= ITEMS_MAX
-        })
-        .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))?;
+        let page = RawObject::parse(&result).map_err(|_| failed(UpstreamFailureKind::Protocol))?;
+        let known = drained.items.len();
+        let (taken, count) = take_page(&mut drained, list, &page)?;
+        if may_be_over && drained.items.len() == known {
+            return Ok(drained);
+        }
+        drained.notes.append(taken);
         let is_too_long = drained.items.len() > ITEMS_MAX || count > ITEMS_MAX;
         if is_too_long || bytes > 4 * ANSWER_BYTES_MAX {
-            return Err(CallFailure::of(UpstreamFailureKind::TooLarge, false));
+            return Err(failed(UpstreamFailureKind::TooLarge));
         }
-        cursor = page
-            .get_str("nextCursor")
-            .filter(|cursor| !cursor.is_empty());
+        if drained.bytes > LIST_BYTES_MAX {
+            return Ok(drained);
+        }
+        cursor = next_cursor(&mut drained.notes, list, &page);
         match &cursor {
             None => return Ok(drained),
             Some(cursor) if !cursors.insert(cursor.clone()) => {
-                drained
-                    .left_out
-                    .push(format!("{} repeats a page", list.method()));
+                let repeats = format!("{} repeats a page", list.method());
+                drained.notes.left_out.push(repeats);
                 return Ok(drained);
             }
             Some(_) => {}
         }
     }
-    Err(CallFailure::of(UpstreamFailureKind::TooLarge, false))
+    Err(failed(UpstreamFailureKind::TooLarge))
+}
+
+/// Asks for a page.
+async fn ask(
+    session: &Arc<Session>,
+    client: &Client,
+    list: List,
+    cursor: Option<&str>,
+) -> Result<Bytes, Unread> {
+    let mut params = RawObject::default();
+    if let Some(cursor) = cursor {
+        params.set("cursor", string(cursor));
+    }
+    let answer = session.ask_whole(list.method(), params, client).await?;
+    if let Some(result) = answer.result {
+        return Ok(result);
+    }
+    let error = answer
+        .error
+        .as_deref()
+        .and_then(|e| RawObject::parse(e).ok());
+    let code = error.and_then(|error| serde_json::from_slice::<i64>(error.get("code")?).ok());
+    Err(match code {
+        Some(METHOD_NOT_FOUND) => Unread::Unknown,
+        _ => Unread::Failed(CallFailure::of(UpstreamFailureKind::Protocol, true)),
+    })
+}
+
+/// Takes the items of a page; says what was done to them and how many there were.
+fn take_page(
+    drained: &mut Drained,
+    list: List,
+    page: &RawObject<'_>,
+) -> Result<(Notes, usize), Unread> {
+    drained.ttl_ms = least(
+        drained.ttl_ms,
+        page.get("ttlMs")
+            .and_then(|ms| serde_json::from_slice(ms).ok()),
+    );
+    let items = page.get(list.member());
+    let items = items.ok_or_else(|| failed(UpstreamFailureKind::Protocol))?;
+    let (mut notes, mut count, mut too_many) = (Notes::default(), 0, 0);
+    // Programs of some languages write `null` for a list of none.
+    if items != b"null" {
+        each(items, |json| {
+            count += 1;
+            if json.len() <= ITEM_BYTES_MAX && drained.bytes + json.len() > LIST_BYTES_MAX {
+                // What is small is not taken instead: a list ends where it ends.
+                drained.bytes = LIST_BYTES_MAX + 1;
+                too_many += 1;
+            } else {
+                take(drained, &mut notes, list, json);
+            }
+            count <= ITEMS_MAX
+        })
+        .map_err(|_| failed(UpstreamFailureKind::Protocol))?;
+    }
+    if too_many > 0 {
+        notes.left_out.push(format!(
+            "{} is longer than {LIST_BYTES_MAX} bytes: {too_many} items and whatever comes after them",
+            list.method()
+        ));
+    }
+    Ok((notes, count))
+}
+
+fn next_cursor(notes: &mut Notes, list: List, page: &RawObject<'_>) -> Option<String> {
+    let json = page.get("nextCursor").filter(|json| *json != b"null")?;
+    let cursor = serde_json::from_slice(json).ok();
+    if cursor.is_none() {
+        let reason = format!("{} names its next page by no string", list.method());
+        notes.left_out.push(reason);
+    }
+    cursor
 }
 
 /// Hands over the elements of an array one by one, without a list of them, for as long as `take` wants more.
@@ -207,50 +312,40 @@ fn each(array: &[u8], take: impl FnMut(&str) -> bool) -> Result<(), serde_json::
 }
 
 /// Takes one item in, or says why not. One bad item never hides the others.
-fn take(drained: &mut Drained, keys: &mut HashSet<String>, list: List, json: &str) {
-    match item(list, json) {
-        Ok(item) if keys.insert(item.key.clone()) => drained.items.push(item),
-        Ok(item) => {
-            drained
-                .left_out
-                .push(format!("{} {:?} stands twice", list.capability(), item.key))
+fn take(drained: &mut Drained, notes: &mut Notes, list: List, json: &str) {
+    let what = list.capability();
+    // What is said of one that is not taken in the end is of no use.
+    let mut own = Notes::default();
+    match item(list, json, &mut own) {
+        Ok(item) if drained.keys.insert(item.key.clone()) => {
+            notes.append(own);
+            drained.bytes += item.json.len();
+            drained.items.push(item);
         }
-        Err(reason) => drained
+        Ok(item) => notes
             .left_out
-            .push(format!("{} {reason}", list.capability())),
+            .push(format!("{what} {} stands twice", shown(&item.key))),
+        Err(reason) => notes.left_out.push(format!("{what} {reason}")),
     }
 }
 
-pub(super) fn item(list: List, json: &str) -> Result<Item, String> {
-    let object =
-        RawObject::parse(json.as_bytes()).map_err(|_| "an item is not an object".to_owned())?;
-    let key = object
-        .get_str(list.key())
-        .ok_or_else(|| format!("an item has no {}", list.key()))?;
-    let characters_max = if list.key() == "name" {
-        NAME_CHARACTERS_MAX
-    } else {
-        URI_CHARACTERS_MAX
-    };
-    if key.is_empty() || key.chars().count() > characters_max || key.chars().any(char::is_control) {
-        return Err(format!("an item has a {} that cannot be used", list.key()));
-    }
+/// An item as every client takes it, or why there can be none.
+pub(super) fn item(list: List, json: &str, notes: &mut Notes) -> Result<Item, String> {
+    let sound = mend::item(list, json.as_bytes(), notes)?;
+    let came = || Bytes::copy_from_slice(json.as_bytes());
     let mut item = Item {
-        key,
-        json: Bytes::copy_from_slice(json.as_bytes()),
+        json: sound.json.map_or_else(came, Bytes::from),
+        for_sessions: sound.for_sessions.map(Bytes::from),
+        key: sound.key,
         param_headers: Arc::default(),
         is_idempotent: list != List::Tools,
     };
     if list == List::Tools {
-        let schema = object
-            .get("inputSchema")
-            .filter(|schema| schema.starts_with(b"{"));
-        let schema = schema.ok_or_else(|| format!("{:?} has no input schema", item.key))?;
-        if !is_of_an_object(schema) {
-            return Err(format!("{:?} has an input schema of no object", item.key));
-        }
+        let json = item.json.clone();
+        let object = RawObject::parse(&json).unwrap_or_default();
+        let schema = object.get("inputSchema").unwrap_or(b"{}");
         item.param_headers = param_headers(schema)
-            .map_err(|reason| format!("{:?} {reason}", item.key))?
+            .map_err(|reason| format!("{} {reason}", shown(&item.key)))?
             .into();
         let annotations = object
             .get("annotations")
@@ -262,11 +357,6 @@ pub(super) fn item(list: List, json: &str) -> Result<Item, String> {
     Ok(item)
 }
 
-/// Clients that know the schema of schemas lose a whole list to one tool that is not of an object.
-fn is_of_an_object(schema: &[u8]) -> bool {
-    RawObject::parse(schema).is_ok_and(|schema| schema.get("type") == Some(b"\"object\""))
-}
-
 /// The parameters that a schema mirrors into headers (2026-07-28, streamable HTTP, schema extension).
 ///
 /// # Errors
@@ -276,9 +366,6 @@ pub(super) fn param_headers(schema: &[u8]) -> Result<Vec<ParamHeader>, String> {
         std::str::from_utf8(schema).map_err(|_| "has a schema that is not UTF-8".to_owned())?;
     if !text.contains(X_MCP_HEADER) {
         return Ok(Vec::new());
-    }
-    if text.len() > MIRRORING_SCHEMA_BYTES_MAX {
-        return Err("has a schema that is too large to search".to_owned());
     }
     let schema: Value = serde_json::from_str(text)
         .map_err(|_| "has a schema that is nested too deeply".to_owned())?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::mend::{self, Notes};
 use super::view::View;
 use super::{Gateway, Refusal, Request, lists};
 use crate::mcp::raw::string;
@@ -104,12 +105,12 @@ async fn describe(
 fn of_server(session: &Session, client: Version) -> Description {
     let handshake = session.handshake();
     let object = RawObject::parse(&handshake).unwrap_or_default();
-    let metadata = object.get("_meta").map(<[u8]>::to_vec);
+    let said = mend::introduction(&handshake, &mut Notes::default());
+    let metadata = said.metadata;
     let info_in_meta = metadata
         .as_deref()
         .and_then(|m| RawObject::parse(m).ok())
-        .and_then(|m| m.get(meta::SERVER_INFO).map(<[u8]>::to_vec));
-    let own = object.get("serverInfo").map(<[u8]>::to_vec);
+        .and_then(|m| mend::implementation(m.get(meta::SERVER_INFO)?));
     let known = [
         "protocolVersion",
         "supportedVersions",
@@ -135,11 +136,12 @@ fn of_server(session: &Session, client: Version) -> Description {
         rest.push(("_meta".to_owned(), metadata.clone()));
     }
     Description {
-        capabilities: object.get("capabilities").unwrap_or(b"{}").to_vec(),
-        server_info: own
+        capabilities: said.capabilities.unwrap_or_else(|| b"{}".to_vec()),
+        server_info: said
+            .server_info
             .or(info_in_meta)
             .unwrap_or_else(|| our_info("mentor-gateway")),
-        instructions: object.get("instructions").map(<[u8]>::to_vec),
+        instructions: said.instructions,
         metadata,
         rest,
     }

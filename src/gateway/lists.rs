@@ -15,6 +15,7 @@ use moka::sync::Cache;
 use serde_json::json;
 
 use super::catalog::{Item, List, Snapshot};
+use super::mend::notes;
 use super::names::{Prefix, expose_all};
 use super::sign_in::connect_tool;
 use super::view::{Access, Closed, Member, View};
@@ -24,15 +25,23 @@ use crate::mcp::{RawObject, Version};
 
 /// Items in a page.
 const PAGE_ITEMS: usize = 1000;
-/// How long the first look at a server may hold up the first list; later ones never wait.
+/// Bytes of the items in a page, unless a single one is larger.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How long the first look at a server may hold up the first list; later ones never wait. Clients that list once have
+/// nothing of a server that is later than that; lists are not kept on disk for them, because they may be one person's
+/// own, and old ones would be shown for a server that is gone.
+const FIRST_LIST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the first look at a server may hold up anything else.
 pub const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Listings held at once, and how long an unused one is.
 const LISTINGS_MAX: u64 = 2_000;
 const LISTING_IDLE: Duration = Duration::from_secs(600);
 /// Longest `ttlMs` that we pass on, in ms: a changed attachment is felt within it.
-const TTL_MS_MAX: u64 = 60_000;
+pub(super) const TTL_MS_MAX: u64 = 60_000;
 /// The `_meta` key under which each server's state is reported.
 pub const SERVERS_META: &str = "mentor-gateway/servers";
+/// The `_meta` key under which an empty list says why it is empty.
+pub const NOTE_META: &str = "mentor-gateway/note";
 
 /// One list of a view, ready to be sent: server by server as they were attached, each in its own order.
 #[derive(Debug)]
@@ -41,6 +50,8 @@ pub struct Listing {
     index: HashMap<String, usize>,
     /// The array of all entries, when they fit a page.
     whole: Option<Bytes>,
+    /// The same for the revisions with sessions, where it differs.
+    whole_for_sessions: Option<Bytes>,
     clashes: Vec<String>,
     /// The servers whose entries these are.
     servers: Vec<i64>,
@@ -50,8 +61,19 @@ pub struct Listing {
 struct Entry {
     exposed: String,
     json: Bytes,
+    /// As the revisions with sessions want it, where that differs.
+    for_sessions: Option<Bytes>,
     member: usize,
     item: Item,
+}
+
+impl Entry {
+    fn json(&self, version: Version) -> &Bytes {
+        match &self.for_sessions {
+            Some(json) if !version.is_modern() => json,
+            _ => &self.json,
+        }
+    }
 }
 
 /// An entry of a listing: which member has it, and what it is there.
@@ -64,6 +86,14 @@ pub struct Found<'a> {
 }
 
 impl Listing {
+    /// All entries in one page, if they fit one.
+    fn whole(&self, version: Version) -> Option<&Bytes> {
+        let other = self.whole_for_sessions.as_ref();
+        other
+            .filter(|_| !version.is_modern())
+            .or(self.whole.as_ref())
+    }
+
     /// What is shown under a name.
     pub fn find(&self, exposed: &str) -> Option<Found<'_>> {
         let entry = &self.entries[*self.index.get(exposed)?];
@@ -169,7 +199,11 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         .into_iter()
         .zip(names)
         .map(|((member, item), exposed)| Entry {
-            json: renamed(item, list, &exposed),
+            json: renamed(&item.json, item, list, &exposed),
+            for_sessions: item
+                .for_sessions
+                .as_ref()
+                .map(|json| renamed(json, item, list, &exposed)),
             exposed,
             member,
             item: item.clone(),
@@ -180,11 +214,14 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         .enumerate()
         .map(|(i, entry)| (entry.exposed.clone(), i))
         .collect();
-    let whole = (entries.len() <= PAGE_ITEMS).then(|| array(&entries).into());
+    let whole = |version| Bytes::from(array(&entries, version));
+    let is_one_page = page_end(&entries, 0) == entries.len();
+    let differs = entries.iter().any(|entry| entry.for_sessions.is_some());
     Listing {
+        whole: is_one_page.then(|| whole(Version::V2026_07_28)),
+        whole_for_sessions: (is_one_page && differs).then(|| whole(Version::NEWEST_LEGACY)),
         entries,
         index,
-        whole,
         clashes,
         servers: view
             .members
@@ -220,27 +257,40 @@ fn expose_uris(keyed: &[(&Prefix, &str)]) -> (Vec<String>, Vec<String>) {
     (names, clashes)
 }
 
-fn renamed(item: &Item, list: List, exposed: &str) -> Bytes {
+fn renamed(json: &Bytes, item: &Item, list: List, exposed: &str) -> Bytes {
     if item.key == exposed {
-        return item.json.clone();
+        return json.clone();
     }
-    match RawObject::parse(&item.json) {
+    match RawObject::parse(json) {
         Ok(mut object) => {
             object.set(list.key(), string(exposed));
             object.to_json().into()
         }
-        Err(_) => item.json.clone(),
+        Err(_) => json.clone(),
     }
 }
 
-fn array(entries: &[Entry]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(entries.iter().map(|e| e.json.len() + 1).sum::<usize>() + 2);
+/// Where the page ends that begins there.
+fn page_end(entries: &[Entry], start: usize) -> usize {
+    let mut bytes = 0;
+    let part = entries.iter().skip(start).take(PAGE_ITEMS);
+    let fitting = part.take_while(|entry| {
+        let is_first = bytes == 0;
+        bytes += entry.json.len();
+        is_first || bytes <= PAGE_BYTES_MAX
+    });
+    start + fitting.count()
+}
+
+fn array(entries: &[Entry], version: Version) -> Vec<u8> {
+    let size = entries.iter().map(|e| e.json(version).len() + 1);
+    let mut out = Vec::with_capacity(size.sum::<usize>() + 2);
     out.push(b'[');
     for (i, entry) in entries.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(&entry.json);
+        out.extend_from_slice(entry.json(version));
     }
     out.push(b']');
     out
@@ -250,7 +300,7 @@ fn array(entries: &[Entry]) -> Vec<u8> {
 pub async fn first_looks(view: &View) {
     let waiting = view.members.iter().filter_map(|member| member.ready());
     let waiting = waiting.filter(|open| open.cell.snapshot().state() == "pending");
-    join_all(waiting.map(|open| open.cell.first_snapshot(FIRST_LOOK_PATIENCE))).await;
+    join_all(waiting.map(|open| open.cell.first_snapshot(FIRST_LIST_PATIENCE))).await;
 }
 
 /// The result of a list request.
@@ -266,15 +316,12 @@ pub async fn answer(
     first_looks(view).await;
     let current = keyed(view, list);
     let listing = current.listing.clone();
-    let cursor = RawObject::parse(params)
-        .ok()
-        .and_then(|params| params.get("cursor").map(<[u8]>::to_vec));
-    let (items, next) = match cursor {
-        None if listing.whole.is_some() => (
-            Cow::Borrowed(listing.whole.as_deref().unwrap_or_default()),
-            None,
-        ),
-        cursor => page(view, &current, cursor.as_deref())?,
+    let params = RawObject::parse(params).unwrap_or_default();
+    // Some clients write out that they have none.
+    let cursor = params.get("cursor").filter(|cursor| *cursor != b"null");
+    let (items, next) = match (cursor, listing.whole(version)) {
+        (None, Some(whole)) => (Cow::Borrowed(&**whole), None),
+        _ => page(view, &current, cursor, version)?,
     };
     let mut out = Vec::with_capacity(items.len() + 1024);
     out.push(b'{');
@@ -292,9 +339,36 @@ pub async fn answer(
                 .as_bytes(),
         );
     }
-    let metadata = json!({ SERVERS_META: states(view), "mentor-gateway/clashes": listing.clashes });
+    let mut metadata =
+        json!({ SERVERS_META: states(view), "mentor-gateway/clashes": listing.clashes });
+    if listing.entries.is_empty() {
+        metadata[NOTE_META] = why_empty(view, list).into();
+    }
     out.extend_from_slice(format!(",\"_meta\":{metadata}}}").as_bytes());
     Ok(out)
+}
+
+/// Why there is nothing in a list, in sentences that a mentor can say.
+fn why_empty(view: &View, list: List) -> String {
+    if let Some(note) = &view.note {
+        return note.clone();
+    }
+    let why = |member: &Member| {
+        let name = &member.server.name;
+        let Some(snapshot) = member.snapshot() else {
+            return match &member.access {
+                Access::Closed(closed) => closed.sentence(name),
+                Access::Open(_) | Access::Own(_) => String::new(),
+            };
+        };
+        match (&snapshot.failure, snapshot.version) {
+            (Some(failure), _) => format!("{}.", failure.clone().into_error(name)),
+            (None, 0) => format!("{name} has not answered yet."),
+            (None, _) => format!("{name} has no {}.", list.things()),
+        }
+    };
+    let sentences: Vec<String> = view.members.iter().map(why).collect();
+    sentences.join(" ")
 }
 
 /// Where a list goes on. It goes on in the listing in which it began, as long as that is remembered, so that
@@ -310,6 +384,7 @@ fn page(
     view: &View,
     current: &Keyed,
     cursor: Option<&[u8]>,
+    version: Version,
 ) -> Result<(Cow<'static, [u8]>, Option<String>), RpcError> {
     let invalid = || RpcError::new(INVALID_PARAMS, "Invalid cursor");
     let (keyed, start) = match cursor {
@@ -341,7 +416,7 @@ fn page(
         }
     };
     let entries = &keyed.listing.entries;
-    let end = entries.len().min(start.saturating_add(PAGE_ITEMS));
+    let end = page_end(entries, start);
     let part = entries.get(start..end).ok_or_else(invalid)?;
     let next = part.last().filter(|_| end < entries.len()).map(|last| {
         let cursor = Cursor {
@@ -351,7 +426,7 @@ fn page(
         };
         URL_SAFE_NO_PAD.encode(serde_json::to_vec(&cursor).unwrap_or_default())
     });
-    Ok((Cow::Owned(array(part)), next))
+    Ok((Cow::Owned(array(part, version)), next))
 }
 
 /// Whether a remembered listing has nothing that the view has not.
@@ -391,9 +466,7 @@ pub fn states(view: &View) -> serde_json::Value {
                 if let Some(failure) = &snapshot.failure {
                     state["message"] = failure.clone().into_error(&server.name).to_string().into();
                 }
-                if !snapshot.left_out.is_empty() {
-                    state["leftOut"] = json!(snapshot.left_out);
-                }
+                notes::write(&mut state, &snapshot.left_out, &snapshot.flagged);
                 state
             }
         }

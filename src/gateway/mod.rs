@@ -20,6 +20,7 @@ pub mod watch;
 mod bond;
 mod fetch;
 mod handshake;
+mod mend;
 mod own;
 mod renew;
 mod rounds;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::catalog::{Item, List, Snapshot};
+use super::mend::Notes;
 use super::view::{self, View};
 use super::{Gateway, Outcome, Refusal, Request, fetch};
 use crate::auth::{Caller, scope};
@@ -123,7 +124,12 @@ fn offer(native: &native::Server, face: &'static Face, is_locked: bool) -> Snaps
     }
     let items = |list, values: Vec<Value>| -> Arc<[Item]> {
         let items = values.iter();
-        let items = items.map(|value| fetch::item(list, &value.to_string()));
+        let items = items.map(|value| {
+            let mut notes = Notes::default();
+            let item = fetch::item(list, &value.to_string(), &mut notes)?;
+            debug_assert!(notes.is_empty(), "{notes:?}");
+            Ok::<_, String>(item)
+        });
         items
             .map(|item| item.expect("our own lists are well formed"))
             .collect()

@@ -1,12 +1,14 @@
 //! A call under way on its way back to the client: notifications, requests, the answer.
 //! Dropping it cancels the call upstream; every end writes one audit row.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::bond::Bond;
+use super::mend;
 use super::parked::{self, Parked};
 use super::rounds::{Resend, Round, is_input_required};
 use super::tasks::{self, Owner};
@@ -86,10 +88,10 @@ impl Back {
                 .and_then(|owner| tasks::leave(&self.gateway, owner, result))
             {
                 Some(bound) => bound.into(),
-                None => self.crossing.result(&self.method, result),
+                None => self.result(result),
             };
-            let untouched = matches!(shown, std::borrow::Cow::Borrowed(_))
-                && message.id.as_ref() == Some(&self.id);
+            let untouched =
+                matches!(shown, Cow::Borrowed(_)) && message.id.as_ref() == Some(&self.id);
             let text = if untouched {
                 message.whole.clone()
             } else {
@@ -102,6 +104,21 @@ impl Back {
         let text = message::error(&self.id, &self.crossing.error(error)).into();
         let same_era = self.crossing.client.is_modern() && self.crossing.upstream.is_modern();
         (text, if same_era { answer.status } else { 200 })
+    }
+
+    /// The result as the client's revision has it, and as every client can parse it.
+    fn result<'a>(&self, result: &'a [u8]) -> Cow<'a, [u8]> {
+        let origin = mend::Origin {
+            id: self.server_id,
+            name: &self.server,
+        };
+        match mend::answer(&self.method, self.crossing.client, origin, result) {
+            None => self.crossing.result(&self.method, result),
+            Some(mended) => {
+                let crossed = self.crossing.result(&self.method, &mended).into_owned();
+                Cow::Owned(crossed)
+            }
+        }
     }
 
     /// The error response for a call that brought no answer.

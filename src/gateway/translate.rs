@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::lists::TTL_MS_MAX;
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::{RawObject, Version};
 
@@ -33,11 +34,7 @@ impl Crossing {
     pub fn result<'a>(&self, method: &str, result: &'a [u8]) -> Cow<'a, [u8]> {
         let cacheable = CACHEABLE.contains(&method);
         match (self.client.is_modern(), self.upstream.is_modern()) {
-            (true, true) if cacheable && self.is_personal => edit(result, |object| {
-                if object.get("cacheScope").is_some() {
-                    object.set("cacheScope", &b"\"private\""[..]);
-                }
-            }),
+            (true, true) if cacheable => self.bounded(result),
             (true, false) => edit(result, |object| {
                 object.set("resultType", &b"\"complete\""[..]);
                 if cacheable {
@@ -54,6 +51,28 @@ impl Crossing {
             }),
             (true, true) | (false, false) => Cow::Borrowed(result),
         }
+    }
+
+    /// The result with caching hints that a client can parse and that hold here: not for longer than a change may take
+    /// to be felt, and a person's own answer for nobody else.
+    fn bounded<'a>(&self, result: &'a [u8]) -> Cow<'a, [u8]> {
+        let Ok(mut object) = RawObject::parse(result) else {
+            return Cow::Borrowed(result);
+        };
+        let ttl_ms = object
+            .get("ttlMs")
+            .and_then(|ms| serde_json::from_slice::<u64>(ms).ok());
+        let is_shared = object.get("cacheScope") == Some(br#""public""#) && !self.is_personal;
+        let is_private = object.get("cacheScope") == Some(br#""private""#);
+        if ttl_ms.is_some_and(|ms| ms <= TTL_MS_MAX) && (is_shared || is_private) {
+            return Cow::Borrowed(result);
+        }
+        let ttl_ms = ttl_ms.unwrap_or(0).min(TTL_MS_MAX);
+        object.set("ttlMs", ttl_ms.to_string().into_bytes());
+        if !is_shared {
+            object.set("cacheScope", &b"\"private\""[..]);
+        }
+        Cow::Owned(object.to_json())
     }
 
     /// The error as the client's era has it.
@@ -122,6 +141,39 @@ mod tests {
             &*to_modern.error(br#"{"code":-32002,"message":"x"}"#),
             br#"{"code":-32602,"message":"x"}"#
         );
+    }
+
+    #[test]
+    fn caching_hints_are_such_as_hold_here() {
+        let personal = crossing(NEW, NEW, false);
+        for (hints, expected) in [
+            (
+                r#","ttlMs":60000,"cacheScope":"public""#,
+                r#","ttlMs":60000,"cacheScope":"public""#,
+            ),
+            (
+                r#","ttlMs":1000000000000,"cacheScope":"public""#,
+                r#","ttlMs":60000,"cacheScope":"public""#,
+            ),
+            (
+                r#","ttlMs":-1,"cacheScope":"private""#,
+                r#","ttlMs":0,"cacheScope":"private""#,
+            ),
+            (
+                r#","ttlMs":1.5,"cacheScope":"shared""#,
+                r#","ttlMs":0,"cacheScope":"private""#,
+            ),
+            (
+                r#","ttlMs":"5","cacheScope":null"#,
+                r#","ttlMs":0,"cacheScope":"private""#,
+            ),
+            ("", r#","ttlMs":0,"cacheScope":"private""#),
+        ] {
+            let result = format!(r#"{{"resultType":"complete","tools":[]{hints}}}"#);
+            let expected = format!(r#"{{"resultType":"complete","tools":[]{expected}}}"#);
+            let shown = personal.result("tools/list", result.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&shown), expected);
+        }
     }
 
     #[test]

@@ -302,10 +302,17 @@ async fn load_mentor(
     mentor: Mentor,
 ) -> Result<View> {
     if !mentor.may_use_mcp() {
-        let note = format!(
-            "The MCP tool is switched off for {}; an administrator can enable `mcp-tool` in its settings.",
-            mentor.name
-        );
+        let note = if mentor.can_use_tools {
+            format!(
+                "The MCP tool is switched off for {}; an administrator can enable `mcp-tool` in its settings.",
+                mentor.name
+            )
+        } else {
+            format!(
+                "{} may not use tools; an administrator can enable `can_use_tools` in its settings.",
+                mentor.name
+            )
+        };
         return Ok(View {
             mentor: Some(mentor),
             members: Vec::new(),

@@ -184,6 +184,10 @@ impl<'a> Origin<'a> {
             let uri = uri_of(&params)?;
             return self.subscribe(method, (member, uri), params).await;
         }
+        // Some clients write out that they have none, which not every server takes.
+        if List::of_method(method).is_some() && params.get("cursor") == Some(b"null") {
+            params.remove("cursor");
+        }
         let name = name_of(method, &params);
         let snapshot = match member.ready() {
             // A tool's headers are only known from the list.

@@ -6,7 +6,7 @@ use super::{Origin, Outcome, RawObject, Refusal, uri_of};
 use crate::gateway::catalog::List;
 use crate::gateway::lists::{self, Listing};
 use crate::gateway::sign_in::{answer_connected, is_connect_tool};
-use crate::gateway::view::Member;
+use crate::gateway::view::{Access, Closed, Member};
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
 
@@ -39,7 +39,7 @@ impl<'a> Origin<'a> {
             .iter()
             .find_map(|m| Some((m, m.prefix.strip(&exposed)?)));
         match guess {
-            Some((member, name)) if never_read(member) => {
+            Some((member, name)) if never_read(member) && !is_off(member) => {
                 let name = name.to_owned();
                 params.set("name", string(&name));
                 self.call((member, None), params, &exposed).await
@@ -129,6 +129,11 @@ impl<'a> Origin<'a> {
         params.set("ref", rewritten);
         self.call((member, None), params, &exposed).await
     }
+}
+
+/// Whether it is switched off, so that its tools are as unknown as if it were not there.
+fn is_off(member: &Member) -> bool {
+    matches!(member.access, Access::Closed(Closed::Disabled))
 }
 
 fn never_read(member: &Member) -> bool {

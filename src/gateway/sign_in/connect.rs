@@ -31,6 +31,7 @@ pub(in crate::gateway) fn tool(member: &Member) -> Option<Item> {
     Some(Item {
         key: NAME.to_owned(),
         json: Bytes::from(tool.to_string()),
+        for_sessions: None,
         param_headers: [].into(),
         is_idempotent: true,
     })
