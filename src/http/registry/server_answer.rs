@@ -53,7 +53,7 @@ pub(crate) struct ServerAnswer {
     is_featured: bool,
     /// The hard off switch.
     is_enabled: bool,
-    /// Whether HTML is stripped from tool output.
+    /// Kept for clients of the API; without effect, because the gateway never alters what a tool answers.
     clean_output: bool,
     /// What tool names start with at a mentor's endpoint.
     tool_prefix: String,

@@ -65,7 +65,7 @@ pub struct Server {
     pub is_featured: bool,
     /// The hard off switch.
     pub is_enabled: bool,
-    /// Whether HTML is stripped from tool output.
+    /// Without effect: a relay never alters an answer.
     pub clean_output: bool,
     /// What tool names start with at a mentor's endpoint; empty means no prefix.
     pub tool_prefix: String,

@@ -46,7 +46,7 @@ pub struct Draft {
     pub is_featured: bool,
     /// The hard off switch.
     pub is_enabled: bool,
-    /// Whether HTML is stripped from tool output.
+    /// Without effect: a relay never alters an answer.
     pub clean_output: bool,
     /// What tool names start with; `None` derives it from the name.
     pub tool_prefix: Option<String>,
