@@ -192,6 +192,11 @@ async fn scopes_are_those_of_the_token_within_the_users_role() {
     assert_eq!(answer(&academy, &signer.sign(&none)).await, (403, code));
 }
 
+/// A time in seconds with a fraction.
+fn at(seconds: i64, fraction: f64) -> f64 {
+    f64::from(i32::try_from(seconds).unwrap()) + fraction
+}
+
 #[tokio::test]
 async fn a_token_that_is_not_for_us_now_is_refused() {
     let signer = Signer::es256("ec");
@@ -206,6 +211,10 @@ async fn a_token_that_is_not_for_us_now_is_refused() {
         json!({ "exp": NOW - 60 }),
         json!({ "exp": NOW + 25 * 3600 }),
         json!({ "exp": "soon" }),
+        json!({ "exp": -0.5 }),
+        json!({ "exp": 1e300 }),
+        json!({ "exp": at(NOW - 61, 0.5) }),
+        json!({ "nbf": at(NOW + 61, 0.5) }),
         json!({ "nbf": NOW + 61 }),
         json!({ "sub": null }),
         json!({ "sub": "nobody" }),
@@ -217,8 +226,13 @@ async fn a_token_that_is_not_for_us_now_is_refused() {
         let token = signer.sign(&with(changes.clone()));
         assert_eq!(answer(&academy, &token).await, refused(), "{changes}");
     }
-    // Clocks differ: a minute either way is nothing.
-    for changes in [json!({ "exp": NOW - 59 }), json!({ "nbf": NOW + 60 })] {
+    // Clocks differ: a minute either way is nothing. Times may have a fraction (RFC 7519 section 2).
+    for changes in [
+        json!({ "exp": NOW - 59 }),
+        json!({ "nbf": NOW + 60 }),
+        json!({ "exp": at(NOW - 60, 0.5) }),
+        json!({ "exp": at(NOW + 600, 0.25), "nbf": at(NOW, 0.75), "iat": at(NOW, 0.75) }),
+    ] {
         let token = signer.sign(&with(changes.clone()));
         assert_eq!(answer(&academy, &token).await, ok(), "{changes}");
     }

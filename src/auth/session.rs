@@ -58,8 +58,9 @@ pub(super) struct Session {
 struct Claims {
     sub: String,
     tenant: String,
-    exp: i64,
-    nbf: Option<i64>,
+    // Numbers that may have a fraction (RFC 7519 section 2).
+    exp: f64,
+    nbf: Option<f64>,
     #[serde(default)]
     scope: String,
     environment: Option<String>,
@@ -114,7 +115,10 @@ impl Sessions {
 
     fn check(&self, claims: Claims) -> Result<Session> {
         let now = self.clock.now();
-        let at = |seconds: i64| UnixMs(seconds.saturating_mul(1000));
+        let at = |seconds: f64| {
+            let since_epoch = Duration::try_from_secs_f64(seconds.max(0.0));
+            UnixMs(0).plus(since_epoch.unwrap_or(Duration::MAX))
+        };
         let expires_at = at(claims.exp);
         let is_over = expires_at.plus(LEEWAY) <= now;
         let is_too_long = expires_at > now.plus(LIFE_MAX + LEEWAY);
