@@ -200,23 +200,41 @@ pub enum SignInFailure {
     OtherPerson,
     /// The person, or the provider for them, said no.
     Denied,
+    /// The provider needs more of the person than they did there.
+    Unfinished,
+    /// The provider had a fault of its own that passes.
+    ProviderFault,
+    /// The provider does not take the request as it is made.
+    RequestRefused,
     /// The answer is not from the provider that was asked (RFC 9207).
     OtherIssuer,
     /// No authorization request can be made for the service.
     NoRequest,
+    /// The server does not say where to sign in.
+    Nowhere,
+    /// What the server or its authorization server says of the sign-in breaks a rule that protects it.
+    Unsafe,
+    /// The server or its authorization server does not answer just now.
+    Silent,
 }
 
 /// Every failure with the word that is stored and the sentence that is shown.
 #[rustfmt::skip]
-const SIGN_IN_FAILURES: [(SignInFailure, &str, &str); 8] = [
+const SIGN_IN_FAILURES: [(SignInFailure, &str, &str); 14] = [
     (SignInFailure::NoCredentials, "no_credentials", "No credentials found"),
     (SignInFailure::InvalidState, "invalid_state", "Invalid state"),
     (SignInFailure::AlreadyDone, "already_done", "Invalid state"),
     (SignInFailure::Exchange, "exchange", "Could not exchange auth token"),
     (SignInFailure::OtherPerson, "other_person", "This sign-in was started by another user"),
     (SignInFailure::Denied, "denied", "Access was not granted"),
+    (SignInFailure::Unfinished, "unfinished", "The provider needs you to sign in or to agree there first"),
+    (SignInFailure::ProviderFault, "provider_fault", "The provider had a fault; try again"),
+    (SignInFailure::RequestRefused, "request_refused", "The provider did not accept the request; tell an administrator"),
     (SignInFailure::OtherIssuer, "other_issuer", "The answer is not from the provider that was asked"),
     (SignInFailure::NoRequest, "no_request", "The provider cannot be asked"),
+    (SignInFailure::Nowhere, "nowhere", "The provider cannot be asked"),
+    (SignInFailure::Unsafe, "unsafe", "The provider cannot be asked"),
+    (SignInFailure::Silent, "silent", "The provider does not answer just now; try again"),
 ];
 
 impl SignInFailure {

@@ -181,7 +181,7 @@ fn brought(query: &str) -> flow::Answer {
     flow::Answer {
         state: secret("state"),
         code: Some(secret("code")),
-        is_refused: false,
+        error: None,
         issuers: vec![parameter(&url, "iss")],
         redirect_uri: None,
     }
@@ -239,7 +239,6 @@ async fn a_failed_exchange_is_told_again_and_not_tried_again() {
         Fault::Status500,
         Fault::Html,
         Fault::NoAccessToken,
-        Fault::NegativeExpiresIn,
         Fault::Error("invalid_grant".into()),
         Fault::ErrorWith200("invalid_request".into()),
         Fault::Redirect("https://evil.example/".into()),

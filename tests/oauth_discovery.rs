@@ -204,7 +204,14 @@ async fn a_server_that_does_not_register_us_needs_an_admin() {
         .await;
     assert_eq!(
         refused.expect(400),
-        json!({"detail": "No credentials found"})
+        json!({
+            "detail": "No credentials found",
+            "reason": format!(
+                "This provider does not register clients; an administrator must register one there and store it as \
+                 the integration credential `auth_{}`.",
+                service["oauth_provider"].as_str().unwrap()
+            ),
+        })
     );
 }
 

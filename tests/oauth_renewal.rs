@@ -9,7 +9,7 @@ use serde_json::json;
 use upstream_fixtures::issuer::{Fault, Rotation, Switches};
 use upstream_fixtures::{Behaviour, Ill, Illness, Upstream};
 
-use crate::harness::{Granted, eventually, fresh, names, token_of};
+use crate::harness::{Granted, Reply, eventually, fresh, names, token_of};
 
 #[tokio::test]
 async fn a_call_with_an_ended_token_waits_for_the_new_one() {
@@ -40,14 +40,59 @@ async fn a_server_that_refuses_a_token_before_its_end_gets_a_new_one_once() {
     let new = Some("Bearer at-1-2".to_owned());
     world.upstream.require_authorization(new);
     assert_eq!(token_of(&world.call().await), "Bearer at-1-2");
-    // One that refuses the new token too does not make us ask again and again.
+    // One that refuses the new token too does not make us ask the provider again and again, but the person.
     let never = Some("Bearer never".to_owned());
     world.upstream.require_authorization(never);
     for _ in 0..3 {
-        let refused = world.call().await;
-        assert_eq!(refused.answer()["error"]["data"]["kind"], "unauthorized");
+        assert!(asks_to_sign_in(&world.call().await));
     }
     assert_eq!(world.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_token_refused_although_it_was_just_refreshed_asks_its_person() {
+    let world = Granted::start(Switches::default(), 1800).await;
+    let never = Some("Bearer never".to_owned());
+    world.upstream.require_authorization(never);
+    for _ in 0..4 {
+        assert!(asks_to_sign_in(&world.call().await));
+        world.stage.gateway.advance(Duration::from_secs(40));
+    }
+    assert_eq!(world.refreshes(), 1);
+    // The next token may be taken again, as after the sign-in that was asked for.
+    world
+        .upstream
+        .require_authorization(Some("Bearer at-1-2".into()));
+    assert_eq!(token_of(&world.call().await), "Bearer at-1-2");
+}
+
+#[tokio::test]
+async fn a_token_refused_right_after_its_sign_in_asks_its_person() {
+    for has_refresh_token in [true, false] {
+        let world = Granted::start(Switches::default(), 3600).await;
+        if !has_refresh_token {
+            let forget = async |tx: &mut _, id| {
+                sql!(
+                    tx,
+                    execute,
+                    "UPDATE connected_services SET refresh_token_sealed = '' WHERE id = $1",
+                    id
+                )
+                .unwrap();
+            };
+            world.set(forget).await;
+        }
+        world
+            .upstream
+            .require_authorization(Some("Bearer never".into()));
+        assert!(asks_to_sign_in(&world.call().await), "{has_refresh_token}");
+        assert_eq!(world.refreshes(), 0);
+    }
+}
+
+fn asks_to_sign_in(reply: &Reply) -> bool {
+    let link = &reply.result()["_meta"]["mentor-gateway/sign-in"]["authUrl"];
+    link.as_str().is_some_and(|link| link.contains("/connect/"))
 }
 
 #[tokio::test]

@@ -77,7 +77,8 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
                 )?,
             )?;
             let authorization = match grant {
-                Some(grant) => with_scheme(&grant.token_type, &open_grant(vault, grant)?),
+                // Whatever its provider calls it (RFC 6750).
+                Some(grant) => with_scheme(BEARER, &open_grant(vault, grant)?),
                 None => {
                     let secret = open(
                         vault,
@@ -110,13 +111,16 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
     }))
 }
 
-/// `<scheme> <secret>`, or the raw secret without a scheme. OAuth's `bearer` is written as RFC 6750 spells it.
+/// The scheme of every OAuth token, as RFC 6750 spells it.
+const BEARER: &str = "Bearer";
+
+/// `<scheme> <secret>`, or the raw secret without a scheme.
 fn with_scheme(scheme: &str, secret: &Secret) -> Secret {
     match scheme {
         _ if secret.is_empty() => Secret::new(""),
         "" => secret.clone(),
-        scheme if scheme.eq_ignore_ascii_case("bearer") => {
-            Secret::new(format!("Bearer {}", secret.expose()))
+        scheme if scheme.eq_ignore_ascii_case(BEARER) => {
+            Secret::new(format!("{BEARER} {}", secret.expose()))
         }
         scheme => Secret::new(format!("{scheme} {}", secret.expose())),
     }
@@ -170,7 +174,7 @@ fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {
 /// # Errors
 /// `Internal` if it is no header value.
 pub fn bearer(token: &Secret) -> Result<HeaderValue> {
-    sensitive(with_scheme("bearer", token).expose())
+    sensitive(with_scheme(BEARER, token).expose())
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue> {

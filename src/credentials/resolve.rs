@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use crate::clock::UnixMs;
 use crate::error::Result;
-use crate::oauth::refresh;
+use crate::oauth::{ReauthReason, refresh};
 use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
@@ -81,6 +81,8 @@ pub enum Outcome {
     TokenExpired,
     /// The OAuth grant must be renewed by signing in again.
     NeedsReauth,
+    /// The OAuth grant cannot be renewed before an administrator has stored other client credentials.
+    ClientRefused,
     /// The owner does not share it.
     Withheld,
     /// The server is the tenant's own; there is no owner to fall back to.
@@ -103,6 +105,7 @@ impl Outcome {
             Self::NoGrant => "no_grant",
             Self::TokenExpired => "token_expired",
             Self::NeedsReauth => "needs_reauth",
+            Self::ClientRefused => "client_refused",
             Self::Withheld => "withheld",
             Self::NotFeatured => "not_featured",
         }
@@ -144,6 +147,12 @@ pub struct Resolution {
 }
 
 impl Resolution {
+    /// Whether an administrator must store other client credentials before the grant of some step can be used.
+    pub fn is_client_refused(&self) -> bool {
+        let is_it = |report: &StepReport| report.outcome == Outcome::ClientRefused;
+        self.used.is_none() && self.steps.iter().any(is_it)
+    }
+
     /// The word of the step that was used, for audit rows; empty if none.
     pub fn step_word(&self) -> &'static str {
         match &self.used {
@@ -163,8 +172,6 @@ pub struct Grant {
     pub tenant_id: TenantId,
     /// Whose grant it is.
     pub user_id: UserId,
-    /// The word before the token.
-    pub token_type: String,
     /// The token, sealed.
     pub access_token_sealed: String,
     /// When the token ends.
@@ -247,7 +254,7 @@ async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
     Ok(sql!(
         tx,
         fetch_optional as Grant,
-        "SELECT id, tenant_id, user_id, token_type, access_token_sealed, expires_at, updated_at, version, needs_reauth,
+        "SELECT id, tenant_id, user_id, access_token_sealed, expires_at, updated_at, version, needs_reauth,
                 (refresh_token_sealed <> '' AND token_url <> '') AS is_refreshable
          FROM connected_services WHERE id = $1",
         id
@@ -397,7 +404,13 @@ fn judge(step: Step, server: &Server, candidate: &Candidate, now: UnixMs) -> Out
             {
                 Outcome::NoGrant
             }
-            Some(grant) if grant.needs_reauth.is_some() => Outcome::NeedsReauth,
+            Some(Grant {
+                needs_reauth: Some(reason),
+                ..
+            }) => match reason == ReauthReason::ClientRefused.as_str() {
+                true => Outcome::ClientRefused,
+                false => Outcome::NeedsReauth,
+            },
             Some(grant) if grant.expires_at.is_some_and(|end| end <= now) => Outcome::TokenExpired,
             Some(_) => Outcome::Matched,
         },

@@ -67,7 +67,6 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
                 id: 7,
                 tenant_id,
                 user_id: UserId(user),
-                token_type: "bearer".into(),
                 access_token_sealed: "sealed".into(),
                 expires_at: expired.then_some(UnixMs(NOW.0 - 1)),
                 updated_at: UnixMs(0),

@@ -15,7 +15,7 @@ use super::rounds::{Resend, is_input_required};
 use super::sign_in::SignIn;
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
-use super::view::{Member, Open, View};
+use super::view::{Closed, Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
@@ -234,10 +234,14 @@ impl Call<'_> {
             .await)
     }
 
-    fn finish(&self, (text, status): (Bytes, u16)) -> Outcome {
+    fn end_call(&self) {
         if let Some(session) = &self.request.session {
             session.end_call(&self.id());
         }
+    }
+
+    fn finish(&self, (text, status): (Bytes, u16)) -> Outcome {
+        self.end_call();
         Outcome::Answer(text, status)
     }
 
@@ -278,12 +282,19 @@ impl Call<'_> {
         let (scope, word) = match (failure.missing_scope(), renewed) {
             (Some(scope), _) if is_own => (scope, "scope_needed"),
             (None, Renewed::Never) if is_own => (String::new(), "sign_in_needed"),
+            (None, Renewed::With(_)) if is_own && is_refused_token(&failure) => {
+                (String::new(), "sign_in_needed")
+            }
+            (None, Renewed::NeedsAdministrator) => {
+                let closed = Closed::ClientRefused;
+                back.record.ended(closed.as_str());
+                self.end_call();
+                return Err(closed.error(&server.name).into());
+            }
             _ => return Ok(self.finish(back.failure(failure))),
         };
         back.record.ended(word);
-        if let Some(session) = &self.request.session {
-            session.end_call(&back.id);
-        }
+        self.end_call();
         Err(Refusal::SignIn(SignIn {
             server: server.id,
             server_name: server.name.clone(),
@@ -304,10 +315,16 @@ impl Call<'_> {
             return (sent, Renewed::No);
         }
         let renewed = renew::refused(gateway, self.request, self.view, self.member).await;
-        match renewed.ready() {
-            Some(open) => (self.send_unless_cancelled(open, id, request).await, renewed),
-            None => (sent, renewed),
+        let Some(open) = renewed.ready() else {
+            return (sent, renewed);
+        };
+        let sent = self.send_unless_cancelled(open, id, request).await;
+        if matches!(&sent, Some(Err(failure)) if is_refused_token(failure))
+            && let Some(grant) = open.credential.grant
+        {
+            gateway.refresher.note_in_vain(grant.id, grant.version);
         }
+        (sent, renewed)
     }
 
     /// Sends; `None` if the client cancels the call before there is an answer.

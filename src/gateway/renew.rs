@@ -35,10 +35,12 @@ pub(super) async fn member(
 pub(super) enum Renewed {
     /// The server with another token.
     With(Box<Member>),
-    /// There is no other token now, or the one that there is, is as new.
+    /// There is no other token now, for a reason that may pass.
     No,
     /// There will be none before the person has signed in again.
     Never,
+    /// There will be none before an administrator has stored other client credentials.
+    NeedsAdministrator,
 }
 
 impl Renewed {
@@ -46,7 +48,7 @@ impl Renewed {
     pub(super) fn ready(&self) -> Option<&Open> {
         match self {
             Self::With(member) => member.ready(),
-            Self::No | Self::Never => None,
+            Self::No | Self::Never | Self::NeedsAdministrator => None,
         }
     }
 }
@@ -70,17 +72,23 @@ pub(super) async fn refused(
     let Some(grant) = grant_of(member) else {
         return Renewed::No;
     };
+    if gateway.refresher.was_in_vain(grant.id, grant.version) {
+        return Renewed::Never;
+    }
     let ask = Ask::Refused(grant.version);
     match gateway.refresher.refresh(grant.id, ask).await {
         Refreshed::Fresh => {}
         Refreshed::Later => return Renewed::No,
         Refreshed::NeedsReauth | Refreshed::Impossible => return Renewed::Never,
+        Refreshed::NeedsAdministrator => return Renewed::NeedsAdministrator,
     }
     match view::reload(gateway, &request.caller, view, member).await {
-        Ok(renewed) if grant_of(&renewed).is_some_and(|other| other != grant) => {
-            Renewed::With(Box::new(renewed))
-        }
-        Ok(_) => Renewed::No,
+        Ok(renewed) => match grant_of(&renewed) {
+            // It is as new as can be, and refused all the same.
+            Some(same) if same == grant => Renewed::Never,
+            Some(_) => Renewed::With(Box::new(renewed)),
+            None => Renewed::No,
+        },
         Err(error) => {
             tracing::warn!(grant.id = grant.id, error = %error.chain(), "a refused token was not replaced");
             Renewed::No

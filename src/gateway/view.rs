@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
 use crate::native::Face;
+use crate::oauth::ReauthReason;
 use crate::registry::server::{self, Server, ServerId};
 use crate::registry::{AuthType, Scope};
 use crate::storage::Tx;
@@ -92,6 +93,8 @@ pub enum Closed {
     SignInNeeded,
     /// The token of the sign-in has ended, and a new one is to be had.
     TokenEnded,
+    /// The provider of the sign-in does not accept the client credentials that an administrator stored.
+    ClientRefused,
     /// Nobody has entered a credential that could be used.
     NoConnection,
     /// A stored secret does not open.
@@ -108,6 +111,7 @@ impl Closed {
             Self::OtherMentor => "other_mentor",
             Self::SignInNeeded => "sign_in_needed",
             Self::TokenEnded => "token_ended",
+            Self::ClientRefused => "client_refused",
             Self::NoConnection => "no_connection",
             Self::BadSecret => "bad_secret",
             Self::Refused => "refused",
@@ -123,6 +127,7 @@ impl Closed {
             Self::TokenEnded => format!(
                 "The sign-in to {server} has to be renewed, and its provider does not answer just now; try again in a minute."
             ),
+            Self::ClientRefused => format!("{server}: {}", ReauthReason::ClientRefused.sentence()),
             Self::NoConnection => {
                 format!("Nobody has connected an account to {server} yet; an administrator can.")
             }
@@ -142,6 +147,7 @@ impl Closed {
             Self::OtherMentor
             | Self::SignInNeeded
             | Self::TokenEnded
+            | Self::ClientRefused
             | Self::NoConnection
             | Self::BadSecret => Error::NoConnection {
                 server: server.to_owned(),
@@ -385,6 +391,7 @@ async fn access(
     let credential = match credentials::headers::render(&gateway.vault, server, &resolution) {
         Ok(Some(credential)) => credential,
         Ok(None) if to_refresh.is_some() => return closed(Closed::TokenEnded),
+        Ok(None) if resolution.is_client_refused() => return closed(Closed::ClientRefused),
         Ok(None) if server.auth_type == AuthType::Oauth2 && server.auth_scope == Scope::User => {
             return closed(Closed::SignInNeeded);
         }

@@ -10,6 +10,7 @@ use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::{Tx, words};
 use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
 
 words! {
     /// How a client proves itself at a token endpoint (RFC 8414, `token_endpoint_auth_methods_supported`).
@@ -59,8 +60,8 @@ pub struct Registered {
     /// How it proves itself.
     #[sqlx(try_from = "String")]
     pub token_auth_method: TokenAuthMethod,
-    /// When the issuer forgets it, if it does.
-    pub expires_at: Option<UnixMs>,
+    /// When it was registered.
+    pub created_at: UnixMs,
 }
 
 impl Registered {
@@ -94,7 +95,7 @@ fn record(tenant: TenantId, name: &str) -> Record<'_> {
     }
 }
 
-/// The client that a tenant registered at an issuer for a redirect URI, unless the issuer forgot it by now.
+/// The client that a tenant registered last at an issuer for a redirect URI, unless the issuer forgot it by now.
 ///
 /// # Errors
 /// If the database fails.
@@ -107,8 +108,9 @@ pub async fn registered_for(
     Ok(sql!(
         tx,
         fetch_optional as Registered,
-        "SELECT id, tenant_id, client_id, client_secret_sealed, token_auth_method, expires_at FROM oauth_clients
-         WHERE tenant_id = $1 AND issuer = $2 AND redirect_uri = $3 AND (expires_at IS NULL OR expires_at > $4)",
+        "SELECT id, tenant_id, client_id, client_secret_sealed, token_auth_method, created_at FROM oauth_clients
+         WHERE tenant_id = $1 AND issuer = $2 AND redirect_uri = $3 AND (expires_at IS NULL OR expires_at > $4)
+         ORDER BY id DESC LIMIT 1",
         tenant,
         issuer,
         redirect_uri,
@@ -116,7 +118,29 @@ pub async fn registered_for(
     )?)
 }
 
-/// The client of that id that a tenant registered at an issuer.
+/// Whether a tenant has a client at an issuer that counts, for any redirect URI.
+///
+/// # Errors
+/// If the database fails.
+pub async fn is_registered(
+    tx: &mut Tx,
+    tenant: TenantId,
+    issuer: &str,
+    now: UnixMs,
+) -> Result<bool> {
+    let found = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM oauth_clients
+         WHERE tenant_id = $1 AND issuer = $2 AND (expires_at IS NULL OR expires_at > $3)",
+        tenant,
+        issuer,
+        now
+    )?;
+    Ok(found > 0)
+}
+
+/// The client of that id that a tenant registered at an issuer, also one that the issuer may have forgotten.
 ///
 /// # Errors
 /// If the database fails.
@@ -129,12 +153,59 @@ pub async fn registered_as(
     Ok(sql!(
         tx,
         fetch_optional as Registered,
-        "SELECT id, tenant_id, client_id, client_secret_sealed, token_auth_method, expires_at FROM oauth_clients
+        "SELECT id, tenant_id, client_id, client_secret_sealed, token_auth_method, created_at FROM oauth_clients
          WHERE tenant_id = $1 AND issuer = $2 AND client_id = $3 ORDER BY id DESC LIMIT 1",
         tenant,
         issuer,
         client_id
     )?)
+}
+
+/// Uses a tenant's clients at an issuer for no further sign-in, so that the next one registers anew; only the one of
+/// this id, if one is given. What was granted to them is refreshed as before. Returns how many there were.
+///
+/// # Errors
+/// If the database fails.
+pub async fn forget(
+    tx: &mut Tx,
+    tenant: TenantId,
+    (issuer, client_id): (&str, Option<&str>),
+    now: UnixMs,
+) -> Result<u64> {
+    Ok(sql!(
+        tx,
+        execute,
+        "UPDATE oauth_clients SET expires_at = $4 WHERE tenant_id = $1 AND issuer = $2
+             AND ($3 IS NULL OR client_id = $3) AND (expires_at IS NULL OR expires_at > $4)",
+        tenant,
+        issuer,
+        client_id,
+        now
+    )?)
+}
+
+/// Whether a person went to an issuer with a client of ours and did not come back, nor did anybody else since: the
+/// issuer may show them that it does not know the client, and tells nobody else.
+///
+/// # Errors
+/// If the database fails.
+pub async fn led_nowhere(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    client_id: &str,
+) -> Result<bool> {
+    let open = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM oauth_states s WHERE s.tenant_id = $1 AND s.user_id = $2 AND s.client_id = $3
+             AND s.used_at IS NULL AND NOT EXISTS (
+                 SELECT 1 FROM oauth_states o WHERE o.tenant_id = $1 AND o.client_id = $3
+                     AND o.used_at IS NOT NULL AND o.created_at >= s.created_at)",
+        tenant,
+        user,
+        client_id
+    )?;
+    Ok(open > 0)
 }
 
 /// A registration to remember.
@@ -150,7 +221,8 @@ pub struct NewRegistered<'a> {
     pub expires_at: Option<UnixMs>,
 }
 
-/// Remembers a registration, in place of an earlier one of the same tenant, issuer and redirect URI.
+/// Remembers a registration, which counts from now on for its tenant, issuer and redirect URI. Earlier ones that are
+/// over go, unless something was granted to them.
 ///
 /// # Errors
 /// If the database fails.
@@ -166,11 +238,7 @@ pub async fn remember(
         scalar as i64,
         "INSERT INTO oauth_clients (tenant_id, issuer, redirect_uri, client_id, client_secret_sealed,
              token_auth_method, expires_at, created_at)
-         VALUES ($1, $2, $3, $4, '', $5, $6, $7)
-         ON CONFLICT (tenant_id, issuer, redirect_uri) DO UPDATE SET client_id = excluded.client_id,
-             client_secret_sealed = '', token_auth_method = excluded.token_auth_method,
-             expires_at = excluded.expires_at, created_at = excluded.created_at
-         RETURNING id",
+         VALUES ($1, $2, $3, $4, '', $5, $6, $7) RETURNING id",
         tenant,
         new.issuer,
         new.redirect_uri,
@@ -188,6 +256,20 @@ pub async fn remember(
         "UPDATE oauth_clients SET client_secret_sealed = $2 WHERE id = $1",
         id,
         sealed
+    )?;
+    sql!(
+        tx,
+        execute,
+        "DELETE FROM oauth_clients WHERE tenant_id = $1 AND issuer = $2 AND redirect_uri = $3 AND expires_at <= $4
+             AND id <> $5 AND NOT EXISTS (SELECT 1 FROM connected_services g
+                 WHERE g.tenant_id = $1 AND g.issuer = $2 AND g.client_id = oauth_clients.client_id)
+             AND NOT EXISTS (SELECT 1 FROM oauth_states s
+                 WHERE s.tenant_id = $1 AND s.client_id = oauth_clients.client_id AND s.used_at IS NULL)",
+        tenant,
+        new.issuer,
+        new.redirect_uri,
+        now,
+        id
     )?;
     Ok(())
 }

@@ -15,6 +15,9 @@ use crate::storage::{Tx, like};
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 
+/// What every access token is sent as, whatever its provider calls it (RFC 6750).
+pub const TOKEN_TYPE: &str = "bearer";
+
 /// Rows of a list at most; a person has one for each service.
 pub const ROWS_MAX: i64 = 1000;
 
@@ -39,7 +42,7 @@ pub struct ConnectedService {
     pub display_name: Option<String>,
     /// The URL of the service's image.
     pub image: Option<String>,
-    /// The word before the access token.
+    /// The type of the access token: `bearer`.
     pub token_type: String,
     /// The scopes granted, separated by spaces.
     pub scope: String,
@@ -136,6 +139,28 @@ pub async fn scope_of(
     Ok(scope.unwrap_or_default())
 }
 
+/// Whether a person has a grant for a service that came without a way to renew it.
+///
+/// # Errors
+/// If the database fails.
+pub async fn is_without_refresh(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    offer: &Offer,
+) -> Result<bool> {
+    let found = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM connected_services WHERE tenant_id = $1 AND user_id = $2 AND provider = $3
+             AND service = $4 AND refresh_token_sealed = ''",
+        tenant,
+        user,
+        &offer.provider.name,
+        &offer.service.name
+    )?;
+    Ok(found > 0)
+}
+
 /// What a grant is used for.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Use {
@@ -230,7 +255,7 @@ pub async fn store(tx: &mut Tx, vault: &Vault, new: &NewGrant<'_>, now: UnixMs) 
         &provider.name,
         &service.name,
         service.id,
-        &new.tokens.token_type,
+        TOKEN_TYPE,
         new.tokens.scope.as_deref().unwrap_or(new.asked_scope),
         &provider.issuer,
         new.token_url,

@@ -2,11 +2,15 @@
 //! `auth_{provider}`, who we are at an OAuth provider (contract.md section 10).
 //! Shows a value only as masks; in the clear it goes to the provider and nowhere else.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
+use super::flow::is_ours;
 use super::provider::{self, Provider};
-use super::{Client, TokenAuthMethod, template};
+use super::refresh::ReauthReason;
+use super::{Client, TokenAuthMethod, lenient, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
 use crate::registry::sealed::{
@@ -24,8 +28,12 @@ pub const NAME_CHARACTERS_MAX: usize = 255;
 /// Largest value, in bytes of JSON.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
 
+/// What the name of a credential for a provider begins with.
+const PREFIX: &str = "auth_";
 const CLIENT_ID: &str = "client_id";
 const REDIRECT_URI: &str = "redirect_uri";
+/// Further parameters of the authorization request, such as `audience`: an object of texts.
+const AUTH_PARAMETERS: &str = "auth_parameters";
 
 /// A stored credential.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -156,7 +164,8 @@ pub async fn create(
     (name, value): (&str, &Value),
     now: UnixMs,
 ) -> Result<()> {
-    let fields = checked(name, value, &Map::new())?;
+    let provider = provider_of(tx, tenant, name).await?;
+    let fields = checked((name, provider.as_ref()), value, &Map::new())?;
     let created = sql!(
         tx,
         scalar as i64,
@@ -167,7 +176,10 @@ pub async fn create(
         now
     );
     match created {
-        Ok(id) => seal(tx, vault, (tenant, id), fields, now).await,
+        Ok(id) => {
+            seal(tx, vault, (tenant, id), fields, now).await?;
+            try_again(tx, tenant, name).await
+        }
         Err(error) if error.is_unique_violation() => Err(Error::field(
             "non_field_errors",
             "The fields name, platform must make a unique set.",
@@ -187,8 +199,40 @@ pub async fn update(
     value: &Value,
     now: UnixMs,
 ) -> Result<()> {
-    let fields = checked(&stored.name, value, &stored.open(vault)?)?;
-    seal(tx, vault, (stored.tenant_id, stored.id), fields, now).await
+    let provider = provider_of(tx, stored.tenant_id, &stored.name).await?;
+    let of = (stored.name.as_str(), provider.as_ref());
+    let fields = checked(of, value, &stored.open(vault)?)?;
+    seal(tx, vault, (stored.tenant_id, stored.id), fields, now).await?;
+    try_again(tx, stored.tenant_id, &stored.name).await
+}
+
+/// The provider that a credential is for, if it is for one that is known.
+async fn provider_of(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Provider>> {
+    match name.strip_prefix(PREFIX) {
+        Some(name) => provider::find_by_name(tx, tenant, name).await,
+        None => Ok(None),
+    }
+}
+
+/// Lets grants be refreshed again that a provider refused because of the credential that stood here: its tenant's, or
+/// those of every tenant that has none of its own.
+async fn try_again(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<()> {
+    let Some(provider) = name.strip_prefix(PREFIX) else {
+        return Ok(());
+    };
+    sql!(
+        tx,
+        execute,
+        "UPDATE connected_services SET needs_reauth = NULL, retry_at = 0, refresh_failures = 0, refresh_failure = ''
+         WHERE needs_reauth = $4 AND (provider = $2 OR issuer IN (
+                 SELECT issuer FROM oauth_providers WHERE name = $2 AND tenant_id IS NULL AND issuer <> ''))
+           AND (tenant_id = $1 OR EXISTS (SELECT 1 FROM tenants WHERE id = $1 AND key = $3))",
+        tenant,
+        provider,
+        MAIN_TENANT,
+        ReauthReason::ClientRefused.as_str()
+    )?;
+    Ok(())
 }
 
 /// Deletes a credential. Grants that were made with it stay, and are refreshed no more.
@@ -226,7 +270,11 @@ async fn seal(
 }
 
 /// The fields to store, with masks replaced by what they stand for.
-fn checked(name: &str, value: &Value, stored: &Map<String, Value>) -> Result<Map<String, Value>> {
+fn checked(
+    (name, provider): (&str, Option<&Provider>),
+    value: &Value,
+    stored: &Map<String, Value>,
+) -> Result<Map<String, Value>> {
     let mut errors = FieldErrors::default();
     let Value::Object(fields) = value else {
         return Err(Error::field(VALUE, "Value must be a valid JSON object."));
@@ -243,19 +291,77 @@ fn checked(name: &str, value: &Value, stored: &Map<String, Value>) -> Result<Map
             }
         }
     }
-    if name.starts_with("auth_") {
-        let text = |key: &str| fields.get(key).map_or(Some(""), Value::as_str);
-        if text(CLIENT_ID).is_none_or(str::is_empty) {
-            errors.add(VALUE, "client_id is required.");
-        }
-        for key in [CLIENT_SECRET, REDIRECT_URI] {
-            if text(key).is_none() {
-                errors.add(VALUE, format!("{key} must be a text."));
-            }
-        }
+    if name.starts_with(PREFIX) {
+        check_client(provider, &mut fields, &mut errors);
     }
     errors.into_result()?;
     Ok(fields)
+}
+
+/// Complains of what could not work at a provider, and takes texts without the spaces around them.
+fn check_client(
+    provider: Option<&Provider>,
+    fields: &mut Map<String, Value>,
+    errors: &mut FieldErrors,
+) {
+    let places = provider.into_iter().flat_map(|provider| {
+        let urls = [
+            &provider.auth_url,
+            &provider.token_url,
+            &provider.revocation_url,
+        ];
+        urls.into_iter().flat_map(|url| template::places(url))
+    });
+    let places: BTreeMap<&str, Option<&str>> = places.collect();
+    for key in [CLIENT_ID, CLIENT_SECRET, REDIRECT_URI]
+        .iter()
+        .chain(places.keys())
+    {
+        let Some(value) = fields.get_mut(*key) else {
+            continue;
+        };
+        match value {
+            Value::Null => {}
+            // An id or a secret of digits is still one.
+            Value::Number(number) => *value = Value::String(number.to_string()),
+            Value::String(text) => *value = Value::String(text.trim().to_owned()),
+            _ => errors.add(VALUE, format!("{key} must be a text.")),
+        }
+    }
+    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
+    let is_given = |key: &str| fields.get(key).is_some_and(|value| !value.is_null());
+    let only_adds =
+        provider.is_some_and(|known| !known.is_of_catalog()) && is_given(AUTH_PARAMETERS);
+    if text(CLIENT_ID).is_empty() && !only_adds {
+        errors.add(VALUE, "client_id is required.");
+    }
+    for key in [CLIENT_ID, CLIENT_SECRET] {
+        if text(key).contains(char::is_control) {
+            errors.add(VALUE, format!("{key} must be one line."));
+        }
+    }
+    for (place, default) in places {
+        let value = text(place);
+        if value.is_empty() && default.is_none() {
+            errors.add(VALUE, format!("{place} is required."));
+        }
+        if !value.is_empty() && !template::is_value(value) {
+            let message = "must be a host name or a word, without https:// and slashes.";
+            errors.add(VALUE, format!("{place} {message}"));
+        }
+    }
+    let further = fields.get(AUTH_PARAMETERS).filter(|value| !value.is_null());
+    let further =
+        further.map(|value| serde_json::from_value::<BTreeMap<String, String>>(value.clone()));
+    match further {
+        Some(Err(_)) => errors.add(VALUE, "auth_parameters must be an object of texts."),
+        Some(Ok(further)) => {
+            for name in further.keys().filter(|name| is_ours(name)) {
+                errors.add(VALUE, format!("auth_parameters must not have {name}."));
+            }
+        }
+        None => {}
+    }
 }
 
 /// Who a tenant is at a provider of the catalog, and the provider's URLs for it.
@@ -275,6 +381,41 @@ pub struct Identity {
     pub revocation_url: String,
 }
 
+/// The credential that says who a tenant is at a provider: its own, or for a discovered one that the catalog knows by its
+/// issuer, the one of the catalog's.
+async fn stored_for(
+    tx: &mut Tx,
+    tenant: TenantId,
+    provider: &Provider,
+) -> Result<Option<Credential>> {
+    let found = find_for(tx, tenant, &provider.credential_name()).await?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    match provider::in_catalog(tx, provider).await? {
+        Some(known) => find_for(tx, tenant, &known.credential_name()).await,
+        None => Ok(None),
+    }
+}
+
+/// What an administrator of a tenant wants a provider to be asked beside the standard's parameters.
+///
+/// # Errors
+/// If the database fails, or the credential does not open.
+pub async fn auth_parameters(
+    tx: &mut Tx,
+    vault: &Vault,
+    tenant: TenantId,
+    provider: &Provider,
+) -> Result<BTreeMap<String, String>> {
+    let Some(stored) = stored_for(tx, tenant, provider).await? else {
+        return Ok(BTreeMap::new());
+    };
+    let fields = stored.open(vault)?;
+    let further = fields.get(AUTH_PARAMETERS).cloned().unwrap_or_default();
+    Ok(serde_json::from_value(further).unwrap_or_default())
+}
+
 /// Who a tenant is at a provider of the catalog.
 ///
 /// # Errors
@@ -286,10 +427,10 @@ pub async fn identity(
     provider: &Provider,
 ) -> Result<Identity> {
     let missing = || Error::SignIn(SignInFailure::NoCredentials);
-    let found = find_for(tx, tenant, &provider.credential_name()).await?;
+    let found = stored_for(tx, tenant, provider).await?;
     let found = found.ok_or_else(missing)?;
     let fields = found.open(vault)?;
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |key: &str| fields.get(key).and_then(lenient::text);
     let fill = |url: &str| {
         template::fill(url, text).map_err(|place| {
             tracing::warn!(
@@ -329,7 +470,8 @@ pub async fn identity(
 /// What the credential of a provider consists of: field names and their types.
 pub fn schema(provider: &Provider) -> Map<String, Value> {
     let urls = [&provider.auth_url, &provider.token_url];
-    let places = urls.into_iter().flat_map(|url| template::names(url));
+    let places = urls.into_iter().flat_map(|url| template::places(url));
+    let places = places.map(|(name, _)| name);
     let fields = [CLIENT_ID, CLIENT_SECRET, REDIRECT_URI]
         .into_iter()
         .chain(places);
@@ -348,12 +490,12 @@ mod tests {
     fn a_mask_keeps_what_is_stored_and_says_so_where_nothing_is() {
         let stored = json!({"client_id": "id", "client_secret": "super-secret-api-key"});
         let sent = json!({"client_id": "new", "client_secret": "sup****key"});
-        let fields = checked("auth_x", &sent, stored.as_object().unwrap()).unwrap();
+        let fields = checked(("auth_x", None), &sent, stored.as_object().unwrap()).unwrap();
         assert_eq!(
             Value::Object(fields),
             json!({"client_id": "new", "client_secret": "super-secret-api-key"})
         );
-        let refused = checked("auth_x", &sent, &Map::new())
+        let refused = checked(("auth_x", None), &sent, &Map::new())
             .unwrap_err()
             .to_string();
         assert_eq!(

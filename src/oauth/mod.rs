@@ -1,6 +1,7 @@
 //! OAuth: how a person grants access at another service, and how that grant is kept fresh and given back.
 //! Rules, SQL and the talk with authorization servers; knows no wire of ours and never logs a token or a code.
 
+mod answer;
 pub mod catalog;
 pub mod client;
 pub mod connected_service;
@@ -8,6 +9,8 @@ pub mod discover;
 pub mod flow;
 pub mod found;
 pub mod integration;
+mod lenient;
+mod post;
 pub mod prompt;
 pub mod provider;
 pub mod refresh;
@@ -18,6 +21,7 @@ pub mod service;
 pub mod state;
 mod template;
 pub mod token;
+mod verdict;
 
 pub use client::{Client, TokenAuthMethod};
 pub use refresh::{Ask, ReauthReason, Refreshed, Refresher};

@@ -45,6 +45,8 @@ pub struct Provider {
     pub takes_client_id_documents: bool,
     /// Further parameters of the authorization request, a JSON object.
     pub auth_parameters: String,
+    /// The status with which it last refused to register us, if it did since it last registered us.
+    pub registration_refused: Option<i64>,
     /// Whether it may be used.
     pub is_enabled: bool,
     /// When it became known.
@@ -131,6 +133,42 @@ pub async fn store(
         &new.auth_parameters,
         now
     )?)
+}
+
+/// The enabled provider of the catalog that is the same issuer as a discovered one.
+///
+/// # Errors
+/// If the database fails.
+pub async fn in_catalog(tx: &mut Tx, discovered: &Provider) -> Result<Option<Provider>> {
+    if discovered.is_of_catalog() || discovered.issuer.is_empty() {
+        return Ok(None);
+    }
+    Ok(sql!(
+        tx,
+        fetch_optional as Provider,
+        "SELECT * FROM oauth_providers WHERE tenant_id IS NULL AND is_enabled AND issuer <> ''
+             AND RTRIM(issuer, '/') = RTRIM($1, '/') ORDER BY id LIMIT 1",
+        &discovered.issuer
+    )?)
+}
+
+/// Keeps with which status a provider refused to register us, or that it did register us.
+///
+/// # Errors
+/// If the database fails.
+pub async fn set_registration_refused(
+    tx: &mut Tx,
+    id: ProviderId,
+    status: Option<u16>,
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE oauth_providers SET registration_refused = $2 WHERE id = $1",
+        id,
+        status.map(i64::from)
+    )?;
+    Ok(())
 }
 
 /// The provider of that number, whoever it is for.

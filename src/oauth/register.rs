@@ -2,12 +2,14 @@
 //! (Client ID Metadata Documents), else by registration (RFC 7591).
 //! Sends nothing that is secret, and takes no client that could not be used.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::{Client, TokenAuthMethod};
+use super::{Client, TokenAuthMethod, lenient};
 use crate::clock::UnixMs;
 use crate::egress::{Egress, Limits};
 use crate::secret::Secret;
@@ -19,7 +21,7 @@ pub const DOCUMENT_PATH: &str = "/api/accounts/oauth-client/";
 pub const CLIENT_NAME: &str = "mentor-gateway";
 
 /// Longest wait for a registration.
-const REGISTRATION_DEADLINE: std::time::Duration = std::time::Duration::from_secs(15);
+const REGISTRATION_DEADLINE: Duration = Duration::from_secs(15);
 /// Largest answer to one, in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 /// Longest id or secret that is taken, in bytes.
@@ -117,16 +119,15 @@ fn read(answer: &Value, asked: TokenAuthMethod) -> Option<Registration> {
         Some(_) => auth_method,
         None => TokenAuthMethod::None,
     };
-    let expires_at_s = answer["client_secret_expires_at"]
-        .as_i64()
-        .filter(|at| *at > 0);
+    let expires_at_s = lenient::number(&answer["client_secret_expires_at"]).filter(|at| *at > 0.0);
     Some(Registration {
         client: Client {
             id: id.to_owned(),
             secret: Secret::new(secret.unwrap_or_default()),
             auth_method,
         },
-        expires_at: expires_at_s.map(|at| UnixMs(at.saturating_mul(1000))),
+        expires_at: expires_at_s
+            .map(|at| UnixMs(0).plus(Duration::try_from_secs_f64(at).unwrap_or(Duration::MAX))),
     })
 }
 
@@ -150,6 +151,17 @@ mod tests {
             expires_at: Some(UnixMs(7000)),
         };
         assert_eq!(read(&whole, basic), Some(expected));
+        for (written, ms) in [
+            (json!("7"), Some(7000)),
+            (json!(7.5), Some(7500)),
+            (json!(-1), None),
+            (json!("never"), None),
+            (json!(1e300), Some(i64::MAX)),
+        ] {
+            let answer = json!({"client_id": "c", "client_secret_expires_at": written});
+            let read = read(&answer, basic).unwrap();
+            assert_eq!(read.expires_at, ms.map(UnixMs), "{written}");
+        }
         let public = json!({"client_id": "c", "client_secret_expires_at": 0});
         let registration = read(&public, basic).unwrap();
         assert_eq!(registration.client, Client::public("c"));

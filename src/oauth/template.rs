@@ -20,13 +20,16 @@ pub(super) fn is_well_formed(template: &str) -> bool {
     !rest.contains('}')
 }
 
-/// The names of its places.
-pub(super) fn names(template: &str) -> impl Iterator<Item = &str> {
+/// The names of its places, each with its default if it has one.
+pub(super) fn places(template: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     let places = template
         .split('{')
         .skip(1)
         .filter_map(|rest| rest.split('}').next());
-    places.map(|place| place.split('=').next().unwrap_or(place))
+    places.map(|place| match place.split_once('=') {
+        Some((name, default)) => (name, Some(default)),
+        None => (place, None),
+    })
 }
 
 /// The URL with every place filled in, or the name of the place that no usable value was found for.
@@ -56,7 +59,8 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn is_value(value: &str) -> bool {
+/// Whether a value can fill a place.
+pub(super) fn is_value(value: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
     !value.is_empty() && value.len() <= VALUE_BYTES_MAX && value.bytes().all(allowed)
 }

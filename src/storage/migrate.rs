@@ -28,6 +28,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (18, include_str!("../../migrations/0018_withdrawals.sql")),
     (19, include_str!("../../migrations/0019_contents.sql")),
     (20, include_str!("../../migrations/0020_addresses.sql")),
+    (21, include_str!("../../migrations/0021_clients.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

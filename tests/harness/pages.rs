@@ -5,6 +5,7 @@ use serde_json::json;
 use upstream_fixtures::issuer::Switches;
 use upstream_fixtures::{Behaviour, Upstream, plain_tool};
 
+use super::app::Gateway;
 use super::client::{Answer, Client, send};
 use super::mcp::{Mcp, Reply};
 use super::sign_in::{CALLBACK, SignIn};
@@ -21,9 +22,13 @@ pub struct Browser {
 
 impl Browser {
     pub fn of(sign_in: &SignIn) -> Self {
+        Self::at(sign_in.gateway())
+    }
+
+    pub fn at(gateway: &Gateway) -> Self {
         Self {
-            client: sign_in.gateway().anonymous(),
-            origin: sign_in.gateway().base.clone(),
+            client: gateway.anonymous(),
+            origin: gateway.base.clone(),
             cookie: None,
         }
     }

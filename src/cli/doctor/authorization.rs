@@ -21,7 +21,8 @@ pub(super) async fn examine(
         Some(url) => vec![url.clone()],
         None => places(destination.as_str(), &["oauth-protected-resource"]),
     };
-    let Some((place, resource)) = first_document(egress, &sought).await else {
+    let found = first_document(egress, &sought, |_| true).await;
+    let Ok(Some((place, resource))) = found else {
         if named.is_some() {
             findings.failed(
                 "resource",
@@ -49,9 +50,9 @@ pub(super) async fn examine(
     }
     for issuer in servers {
         let kinds = ["oauth-authorization-server", "openid-configuration"];
-        match first_document(egress, &places(issuer, &kinds)).await {
-            Some((_, metadata)) => check_issuer(issuer, &metadata, findings),
-            None => findings.failed(
+        match first_document(egress, &places(issuer, &kinds), |_| true).await {
+            Ok(Some((_, metadata))) => check_issuer(issuer, &metadata, findings),
+            Ok(None) | Err(_) => findings.failed(
                 "issuer",
                 format_args!("{issuer} has no metadata that can be read"),
                 "serve RFC 8414 or OpenID Connect metadata there",

@@ -101,8 +101,14 @@ pub(in crate::http) fn sign_in_status(failure: SignInFailure) -> StatusCode {
         | SignInFailure::AlreadyDone
         | SignInFailure::Exchange
         | SignInFailure::Denied
+        | SignInFailure::Unfinished
+        | SignInFailure::ProviderFault
+        | SignInFailure::RequestRefused
         | SignInFailure::OtherIssuer
-        | SignInFailure::NoRequest => StatusCode::BAD_REQUEST,
+        | SignInFailure::NoRequest
+        | SignInFailure::Nowhere
+        | SignInFailure::Unsafe
+        | SignInFailure::Silent => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -71,7 +71,9 @@ pub(crate) async fn finish(incoming: &Incoming, person: Option<&Person>) -> Resu
     let answer = flow::Answer {
         state: Secret::new(one(query, "state")?.unwrap_or_default()),
         code: one(query, "code")?.map(Secret::new),
-        is_refused: query.has("error"),
+        error: query
+            .has("error")
+            .then(|| all(query, "error").first().cloned().unwrap_or_default()),
         issuers: all(query, "iss").to_vec(),
         redirect_uri: one(query, "redirect_uri")?.map(str::to_owned),
     };

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::oauth::connected_service::ConnectedService;
+use crate::oauth::scope;
 
 /// A person's grant at a provider.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,7 +47,7 @@ pub(super) struct ServiceInfo {
 impl ConnectedServiceAnswer {
     /// What the person and their admin see.
     pub(crate) fn new(row: ConnectedService) -> Self {
-        let scopes: Vec<String> = row.scope.split_whitespace().map(str::to_owned).collect();
+        let scopes: Vec<String> = scope::words(&row.scope).map(str::to_owned).collect();
         Self {
             id: row.id,
             service_info: ServiceInfo {

@@ -5,17 +5,20 @@ use std::cmp::Ordering;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::super::answer::Answer;
+use super::super::drf::error::sign_in_status;
 use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::audit;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, SignInFailure};
 use crate::oauth::connected_service::{self, ConnectedService, Filter};
 use crate::oauth::flow::{self, Person, Start};
 use crate::oauth::prompt;
-use crate::oauth::service::{self, ServiceId};
+use crate::oauth::provider::{self, ProviderId};
+use crate::oauth::service::{self, Offer};
 use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::server::{self, ServerId};
 use crate::storage::Tx;
@@ -132,27 +135,49 @@ async fn start(call: Call) -> Result<Answer> {
     let redirect_uri = reader.filter("redirect_uri", URI_CHARACTERS_MAX);
     let server = reader.id("server").value().map(ServerId);
     reader.finish()?;
-    let (person, service, further_scope) = named(&call, server).await?;
+    let (person, offer, further_scope) = named(&call, server).await?;
     let start = Start {
         tenant: &call.caller.tenant,
         user: &person,
         by: &Person::of_caller(&call.caller),
-        service,
+        service: offer.service.id,
         server,
         prompt_id: None,
         further_scope: &further_scope,
         redirect_uri: redirect_uri.as_deref(),
         base_url: &call.base_url,
     };
-    let started = flow::start(&call.app.flow, &start).await?;
-    Answer::ok(&StartAnswer {
-        auth_url: started.auth_url,
-    })
+    match flow::start(&call.app.flow, &start).await {
+        Ok(started) => Answer::ok(&StartAnswer {
+            auth_url: started.auth_url,
+        }),
+        Err(Error::SignIn(failure @ SignInFailure::NoCredentials)) => {
+            not_set_up(&call, failure, offer.provider.id).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The published clients compare `detail`; what an administrator must do stands beside it.
+async fn not_set_up(call: &Call, failure: SignInFailure, provider: ProviderId) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    // As it is now: it may have refused to register us just now.
+    let provider = provider::find(&mut tx, provider).await?;
+    drop(tx);
+    let reason = match provider {
+        Some(provider) => flow::lacking(&call.app.flow, call.caller.tenant.id, &provider).await?,
+        None => None,
+    };
+    let mut body = json!({ "detail": failure.to_string() });
+    if let Some(reason) = reason {
+        body["reason"] = reason.into();
+    }
+    Answer::json(sign_in_status(failure), &body)
 }
 
 /// The person and the service of the path, and the scopes that a call of theirs to the server lacked; the server, if
 /// one is named, must be one that the tenant sees.
-async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, ServiceId, String)> {
+async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, Offer, String)> {
     let tenant = call.caller.tenant.id;
     let mut tx = call.app.db.read().await?;
     let person = person(&mut tx, call).await?;
@@ -164,7 +189,7 @@ async fn named(call: &Call, server: Option<ServerId>) -> Result<(User, ServiceId
     let names = (call.path.get("provider"), call.path.get("service"));
     let found = service::find_by_names(&mut tx, tenant, names).await?;
     let offer = found.ok_or(Error::NotFound("service"))?;
-    Ok((person, offer.service.id, lacked.unwrap_or_default()))
+    Ok((person, offer, lacked.unwrap_or_default()))
 }
 
 async fn delete(call: Call) -> Result<Answer> {

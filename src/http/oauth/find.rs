@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::super::answer::Answer;
@@ -11,8 +12,9 @@ use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::service_answer::ServiceAnswer;
 use crate::audit;
 use crate::error::Result;
+use crate::oauth::client;
 use crate::oauth::discover::DiscoverError;
-use crate::oauth::flow::{FindError, find_service};
+use crate::oauth::flow::{FindError, find_service, lacking};
 use crate::registry::server::{NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX};
 
 pub(crate) const FIND: Endpoint = Endpoint::closed(
@@ -20,7 +22,7 @@ pub(crate) const FIND: Endpoint = Endpoint::closed(
     |call| Box::pin(find(call)),
 )
 .body(schema_of::<FindRequest>)
-.answers(200, Shape::One(schema_of::<ServiceAnswer>));
+.answers(200, Shape::One(schema_of::<FoundAnswer>));
 
 /// A server by its URL.
 #[derive(JsonSchema)]
@@ -37,6 +39,17 @@ struct FindRequest {
     name: Option<String>,
 }
 
+/// The service, and what is still to be done before people can sign in there.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OAuthServiceFound")]
+struct FoundAnswer {
+    #[serde(flatten)]
+    service: ServiceAnswer,
+    /// What an administrator must do first; left out if nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+}
+
 async fn find(call: Call) -> Result<Answer> {
     let mut reader = Reader::new(&call.fields);
     call.fields.require(&["url"], &mut reader.errors);
@@ -49,10 +62,20 @@ async fn find(call: Call) -> Result<Answer> {
     match find_service(&call.app.flow, call.caller.tenant.id, place).await {
         Ok(offer) => {
             let object = format!("oauth_service:{}", offer.service.id.0);
+            let tenant = call.caller.tenant.id;
             let mut tx = call.app.db.write().await?;
+            // Asked for anew is registered anew: only the provider's own page may show that it has forgotten us.
+            if !offer.provider.is_of_catalog() {
+                let of = (offer.provider.issuer.as_str(), None);
+                client::forget(&mut tx, tenant, of, call.now()).await?;
+            }
             audit::record(&mut tx, &call.entry("oauth_service.find", object)).await?;
             tx.commit().await?;
-            Answer::ok(&ServiceAnswer::new(&offer))
+            let notice = lacking(&call.app.flow, tenant, &offer.provider).await?;
+            Answer::ok(&FoundAnswer {
+                service: ServiceAnswer::new(&offer),
+                notice,
+            })
         }
         Err(FindError::Discover(error)) => refusal(&error),
         Err(FindError::Other(error)) => Err(error),

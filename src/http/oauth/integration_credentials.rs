@@ -81,7 +81,8 @@ pub(crate) const SCHEMA: Endpoint = Endpoint::closed(
 struct CredentialRequest {
     #[schemars(length(max = 255))]
     name: String,
-    /// An object; for `auth_{provider}` with `client_id`, `client_secret` and `redirect_uri`.
+    /// An object; for `auth_{provider}` with `client_id`, `client_secret`, `redirect_uri`, and if the provider wants to
+    /// hear more in the authorization request, `auth_parameters`.
     value: Value,
     /// The tenant's key.
     platform: String,
@@ -180,8 +181,7 @@ async fn delete(call: Call) -> Result<Answer> {
 async fn schema(call: Call) -> Result<Answer> {
     let name = name_filter(&call)?;
     let mut tx = call.app.db.read().await?;
-    let mut providers = provider::list(&mut tx, call.caller.tenant.id).await?;
-    providers.retain(Provider::is_of_catalog);
+    let providers = provider::list(&mut tx, call.caller.tenant.id).await?;
     let named = |provider: &&Provider| {
         name.as_ref()
             .is_none_or(|name| *name == provider.credential_name())
@@ -251,7 +251,7 @@ async fn record(call: &Call, tx: &mut Tx, action: &str, row: &Credential) -> Res
 fn shown(call: &Call, row: &Credential, providers: &[Provider]) -> Result<CredentialAnswer> {
     let of_provider = providers
         .iter()
-        .find(|provider| provider.is_of_catalog() && provider.credential_name() == row.name);
+        .find(|provider| provider.credential_name() == row.name);
     Ok(CredentialAnswer {
         name: row.name.clone(),
         value: row.masked(&call.app.vault)?,

@@ -13,6 +13,7 @@ use crate::auth::Browser;
 use crate::error::{Error, Result};
 use crate::oauth::flow::{self, Start};
 use crate::oauth::prompt::{self, Prompt};
+use crate::oauth::scope;
 use crate::oauth::service::Offer;
 use crate::registry::server;
 
@@ -121,7 +122,7 @@ fn page(browser: &Browser, question: &Question) -> Page {
         .map_or_else(String::new, |name| {
             format!("<dt>Mentor</dt><dd>{}</dd>", Text(name))
         });
-    let scopes: Vec<&str> = scope.split_whitespace().collect();
+    let scopes: Vec<&str> = scope::words(scope).collect();
     let scopes = match scopes.as_slice() {
         [] => "What the service gives by default".to_owned(),
         scopes => scopes.join(", "),

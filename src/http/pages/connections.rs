@@ -15,6 +15,7 @@ use crate::oauth::connected_service::{self, ConnectedService, Filter, Use};
 use crate::oauth::flow::{self, Start};
 use crate::oauth::prompt::{self, Prompt};
 use crate::oauth::service::{self, Offer, ServiceId};
+use crate::oauth::{ReauthReason, scope};
 use crate::registry::connected_service::ConnectedService as Reference;
 use crate::tenant;
 
@@ -69,7 +70,7 @@ fn card(service: &ConnectedService, uses: &[Use]) -> String {
     let used = service
         .last_used_at
         .map_or_else(|| "not yet".to_owned(), |at| day(at).to_owned());
-    let scopes: Vec<&str> = service.scope.split_whitespace().collect();
+    let scopes: Vec<&str> = scope::words(&service.scope).collect();
     let scopes = match scopes.as_slice() {
         [] => "what the service gives by default".to_owned(),
         scopes => scopes.join(", "),
@@ -93,10 +94,11 @@ fn card(service: &ConnectedService, uses: &[Use]) -> String {
 
 /// A class and a sentence. An access token that is over is renewed by itself and is nobody's worry.
 fn state(service: &ConnectedService) -> (&'static str, &'static str) {
-    match service.needs_reauth {
-        Some(_) => (
+    match &service.needs_reauth {
+        Some(word) => (
             "bad",
-            "Sign in again: the provider does not accept this access any more",
+            ReauthReason::sentence_of(word)
+                .unwrap_or("Sign in again: the provider does not accept this access any more"),
         ),
         None => ("good", "Connected"),
     }

@@ -125,11 +125,10 @@ fn sign_in(failure: SignInFailure) -> Told {
             "This sign-in was started by another user",
             "Nothing was connected. Only the person who is asked can sign in, in the browser where they began.",
         ),
-        SignInFailure::Denied => told(
-            bad,
-            "Access was not granted",
-            "You or the service said no, and nothing was connected. Ask your mentor again if you change your mind.",
-        ),
+        SignInFailure::Denied
+        | SignInFailure::Unfinished
+        | SignInFailure::ProviderFault
+        | SignInFailure::RequestRefused => answered(failure),
         SignInFailure::OtherIssuer => told(
             bad,
             "The answer came from somewhere else",
@@ -140,5 +139,43 @@ fn sign_in(failure: SignInFailure) -> Told {
             "This service cannot be asked",
             "Its address is not one that a browser may be sent to. Tell an administrator.",
         ),
+        SignInFailure::Nowhere => told(
+            bad,
+            "This service does not say where to sign in",
+            "Nothing was connected. Tell an administrator, who can find out more about the server.",
+        ),
+        SignInFailure::Unsafe => told(
+            bad,
+            "The sign-in of this service is not safe",
+            "What it says of its sign-in breaks a rule that protects your account. Tell an administrator.",
+        ),
+        SignInFailure::Silent => told(
+            bad,
+            "This service does not answer just now",
+            "Nothing was changed. Wait a minute and try again.",
+        ),
     }
+}
+
+/// What a provider said instead of giving a code.
+fn answered(failure: SignInFailure) -> Told {
+    let (title, text) = match failure {
+        SignInFailure::Unfinished => (
+            "The service needs more from you",
+            "You have to sign in there, or agree to something, first. Ask your mentor again, and follow the new link.",
+        ),
+        SignInFailure::ProviderFault => (
+            "The service had a fault",
+            "It was not you, and nothing was connected. Wait a minute and ask your mentor again.",
+        ),
+        SignInFailure::RequestRefused => (
+            "The service did not accept the request",
+            "Nothing was connected, and trying again will not help. Tell an administrator.",
+        ),
+        _ => (
+            "Access was not granted",
+            "You or the service said no, and nothing was connected. Ask your mentor again if you change your mind.",
+        ),
+    };
+    told(StatusCode::BAD_REQUEST, title, text)
 }

@@ -60,7 +60,8 @@ struct Summary {
     service: String,
     user: String,
     platform_key: String,
-    /// Why the person must sign in again: `revoked`, `interrupted`, `client_changed`, `unreadable`; null if they need not.
+    /// Why the person must sign in again: `revoked`, `interrupted`, `refused`, `client_forgotten`, `client_changed`,
+    /// `provider_changed`, `unreadable`; or why an administrator must act first: `client_refused`; null if neither.
     needs_reauth: Option<String>,
     /// The same as a sentence.
     needs_reauth_reason: Option<&'static str>,

@@ -9,6 +9,7 @@ use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use crate::credentials::resolve::{Outcome, Resolution, Source, Step};
 use crate::credentials::{self, Subject};
 use crate::error::{Error, Result};
+use crate::oauth::ReauthReason;
 use crate::registry::server::{self, Server, ServerId};
 use crate::registry::{AuthType, Scope};
 use crate::tenant::{mentor, user};
@@ -45,7 +46,7 @@ struct Explanation {
     steps: Vec<StepAnswer>,
     /// What a call would use; null if it would fail.
     used: Option<Used>,
-    /// `ok`, `disabled`, `sign_in_needed` or `no_connection`.
+    /// `ok`, `disabled`, `client_refused`, `sign_in_needed` or `no_connection`.
     outcome: &'static str,
 }
 
@@ -137,6 +138,7 @@ fn explain(
         outcome: match (server.is_enabled, &used) {
             (false, _) => "disabled",
             (true, Some(_)) => "ok",
+            (true, None) if resolution.is_client_refused() => "client_refused",
             (true, None)
                 if server.auth_type == AuthType::Oauth2 && server.auth_scope == Scope::User =>
             {
@@ -168,6 +170,7 @@ fn reason(outcome: Outcome) -> &'static str {
         }
         Outcome::TokenExpired => "The OAuth access token has expired.",
         Outcome::NeedsReauth => "The person must sign in again.",
+        Outcome::ClientRefused => ReauthReason::ClientRefused.sentence(),
         Outcome::Withheld => "The owner does not share the connection (is_shared).",
         Outcome::NotFeatured => "The server is the tenant's own and has no credentials of its own.",
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, StatusCode};
 
-use super::document::{DOCUMENT_DEADLINE, http_url};
+use super::document::{DOCUMENT_DEADLINE, NoDocument, http_url};
 use crate::egress::{Destination, Egress, Limits};
 
 /// A request that changes nothing at a server that answers it.
@@ -25,6 +25,9 @@ pub struct Challenge {
     pub scope: Option<String>,
 }
 
+/// Why nobody can say what the server wants.
+pub(super) struct Silent;
+
 impl Challenge {
     /// What the `WWW-Authenticate` headers of an answer say.
     pub fn read<'a>(headers: impl IntoIterator<Item = &'a str>) -> Self {
@@ -35,26 +38,32 @@ impl Challenge {
         for header in headers {
             let of = |name| parameter(header, name);
             challenge.resource_metadata = challenge.resource_metadata.or(of("resource_metadata"));
-            let scope = of("scope").filter(|scope| scope.len() <= SCOPE_BYTES_MAX);
+            let is_usable =
+                |scope: &String| !scope.trim().is_empty() && scope.len() <= SCOPE_BYTES_MAX;
+            let scope = of("scope").filter(is_usable);
             challenge.scope = challenge.scope.or(scope);
         }
         challenge
     }
 }
 
-/// Asks a server for something without a credential. Silence and any other answer are no challenge.
-pub(super) async fn ask(egress: &Egress, destination: &Destination) -> Challenge {
+/// Asks a server for something without a credential. Any other answer is no challenge.
+///
+/// # Errors
+/// If it does not answer, or has a fault of its own.
+pub(super) async fn ask(egress: &Egress, destination: &Destination) -> Result<Challenge, Silent> {
     for method in [Method::POST, Method::GET] {
-        match answer(egress, destination, method).await {
-            Some((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, headers)) => {
-                return Challenge::read(headers.iter().map(String::as_str));
+        match answer(egress, destination, method).await.ok_or(Silent)? {
+            (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, headers) => {
+                return Ok(Challenge::read(headers.iter().map(String::as_str)));
             }
             // An endpoint of HTTP+SSE is opened with GET.
-            Some((StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _)) => {}
-            Some(_) | None => break,
+            (StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED, _) => {}
+            (status, _) if NoDocument::Status(status.as_u16()).is_passing() => return Err(Silent),
+            _ => break,
         }
     }
-    Challenge::default()
+    Ok(Challenge::default())
 }
 
 async fn answer(
@@ -156,6 +165,15 @@ mod tests {
                 "{challenge}"
             );
         }
+    }
+
+    #[test]
+    fn a_scope_of_nothing_is_none() {
+        for challenge in ["Bearer scope=\"\"", "Bearer scope=\"  \"", "Bearer scope="] {
+            assert_eq!(Challenge::read([challenge]).scope, None, "{challenge}");
+        }
+        let later = Challenge::read(["Bearer scope=\"\"", "Bearer scope=\"a\""]);
+        assert_eq!(later.scope.as_deref(), Some("a"));
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub enum NoDocument {
     /// It is not a JSON object.
     #[error("it is not a JSON object")]
     NotJson,
+    /// It is a JSON object that says nothing of what is sought.
+    #[error("it is about something else")]
+    Other,
 }
 
 /// A URL of ws or wss as the one of http or https.
@@ -65,15 +68,42 @@ pub fn places(url: &str, names: &[&str]) -> Vec<String> {
     places
 }
 
-/// The first of these places that has a JSON object.
-pub async fn first_document(egress: &Egress, places: &[String]) -> Option<(String, Value)> {
+impl NoDocument {
+    /// Whether nobody can say now whether there is a document: one that was there may be there again in a moment.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Failure(failure) => !matches!(
+                failure,
+                Failure::Refused(_) | Failure::Redirected { .. } | Failure::TooLarge { .. }
+            ),
+            Self::Status(status) => matches!(status, 408 | 425 | 429 | 500..),
+            Self::NotJson | Self::Other => false,
+        }
+    }
+}
+
+/// The first of these places that has a JSON object of the kind that is sought.
+///
+/// # Errors
+/// The failure of a place that passes: what is in the next one counts only where nothing is in this one.
+pub async fn first_document(
+    egress: &Egress,
+    places: &[String],
+    is_sought: impl Fn(&Value) -> bool,
+) -> Result<Option<(String, Value)>, NoDocument> {
     for place in places {
-        match document(egress, place).await {
-            Ok(found) => return Some((place.clone(), found)),
+        let found = document(egress, place).await;
+        let found = found.and_then(|found| match is_sought(&found) {
+            true => Ok(found),
+            false => Err(NoDocument::Other),
+        });
+        match found {
+            Ok(found) => return Ok(Some((place.clone(), found))),
+            Err(error) if error.is_passing() => return Err(error),
             Err(error) => tracing::debug!(%place, %error, "no document"),
         }
     }
-    None
+    Ok(None)
 }
 
 /// The JSON object at a place.

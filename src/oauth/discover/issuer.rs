@@ -10,7 +10,7 @@ use crate::egress::Egress;
 use crate::oauth::TokenAuthMethod;
 
 /// The scope that asks for a refresh token where the issuer knows it (OpenID Connect Core section 11).
-const OFFLINE_ACCESS: &str = "offline_access";
+pub const OFFLINE_ACCESS: &str = "offline_access";
 
 /// An authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +38,16 @@ pub struct Issuer {
 /// The authorization server of an issuer identifier.
 pub(super) async fn find(egress: &Egress, issuer: &str) -> Result<Issuer, DiscoverError> {
     let kinds = ["oauth-authorization-server", "openid-configuration"];
-    let found = first_document(egress, &places(issuer, &kinds)).await;
-    let (_, document) = found.ok_or(DiscoverError::Nowhere)?;
+    let found = first_document(egress, &places(issuer, &kinds), is_metadata).await;
+    let (_, document) = found?.ok_or(DiscoverError::Nowhere)?;
     read(egress, issuer, &document)
+}
+
+/// Whether a document speaks of an authorization server at all.
+fn is_metadata(document: &Value) -> bool {
+    ["issuer", "authorization_endpoint", "token_endpoint"]
+        .into_iter()
+        .any(|name| document[name].is_string())
 }
 
 fn read(egress: &Egress, issuer: &str, document: &Value) -> Result<Issuer, DiscoverError> {
@@ -142,6 +149,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_document_that_names_no_authorization_server_is_none() {
+        for (document, expected) in [
+            (json!({"issuer": "https://a.example"}), true),
+            (json!({"token_endpoint": "https://a.example/token"}), true),
+            (json!({}), false),
+            (json!({"error": "not found"}), false),
+            (json!({"issuer": null}), false),
+        ] {
+            assert_eq!(is_metadata(&document), expected, "{document}");
+        }
+    }
 
     #[test]
     fn an_issuer_is_the_same_to_the_letter() {

@@ -8,8 +8,10 @@ mod issuer;
 mod resource;
 
 pub use challenge::{Challenge, parameter};
-pub use document::{DOCUMENT_BYTES_MAX, DOCUMENT_DEADLINE, document, first_document, places};
-pub use issuer::Issuer;
+pub use document::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_DEADLINE, NoDocument, document, first_document, places,
+};
+pub use issuer::{Issuer, OFFLINE_ACCESS};
 pub use resource::{Resource, is_about};
 
 use super::provider::NewProvider;
@@ -42,6 +44,20 @@ pub enum DiscoverError {
     /// The authorization server does not promise PKCE with S256.
     #[error("The authorization server does not support PKCE with S256.")]
     NoPkce,
+    /// The server, or the authorization server that it names, has a fault that may pass.
+    #[error(
+        "The server or its authorization server does not answer just now; try again in a minute."
+    )]
+    Silent,
+}
+
+impl From<NoDocument> for DiscoverError {
+    fn from(failure: NoDocument) -> Self {
+        match failure.is_passing() {
+            true => Self::Silent,
+            false => Self::Nowhere,
+        }
+    }
 }
 
 /// What was found: an authorization server and what to ask it for.
@@ -55,26 +71,31 @@ pub struct Found {
     pub scope: String,
     /// The URL of the server.
     pub server_url: String,
+    /// Whether the server did not say so itself: the endpoints are the defaults of 2025-03-26, or it did not answer.
+    pub is_guess: bool,
 }
 
 /// Finds out where a person signs in to the MCP server at a URL.
 ///
 /// # Errors
-/// [`DiscoverError`], with the one reason that an admin can act on.
+/// [`DiscoverError`], with the one reason that an admin can act on. What does not answer just now is
+/// [`DiscoverError::Silent`], and never taken for something that is not there.
 pub async fn discover(egress: &Egress, server_url: &str) -> Result<Found, DiscoverError> {
     let destination = egress.check_url(server_url)?;
-    let challenge = challenge::ask(egress, &destination).await;
-    let named = challenge.resource_metadata.clone();
-    let sought = match named {
-        Some(url) => vec![url],
+    let asked = challenge::ask(egress, &destination).await;
+    let is_silent = asked.is_err();
+    let challenge = asked.unwrap_or_default();
+    let sought = match &challenge.resource_metadata {
+        Some(url) => vec![url.clone()],
         None => places(destination.as_str(), &["oauth-protected-resource"]),
     };
-    match first_document(egress, &sought).await {
-        Some((_, document)) => {
-            let resource = Resource::read(&document);
-            if !is_about(&resource.resource, destination.as_str()) {
-                return Err(DiscoverError::OtherResource);
-            }
+    let resource = first_document(egress, &sought, resource::is_metadata).await?;
+    let resource = resource.map(|(_, document)| Resource::read(&document));
+    match resource {
+        Some(resource) if !is_about(&resource.resource, destination.as_str()) => {
+            Err(DiscoverError::OtherResource)
+        }
+        Some(resource) if !resource.authorization_servers.is_empty() => {
             let issuer = named_issuer(egress, &resource).await?;
             let scope = challenge.scope.unwrap_or_else(|| resource.scopes.join(" "));
             Ok(Found {
@@ -82,10 +103,21 @@ pub async fn discover(egress: &Egress, server_url: &str) -> Result<Found, Discov
                 resource: resource.resource,
                 issuer,
                 server_url: server_url.to_owned(),
+                is_guess: false,
             })
         }
         None if challenge.resource_metadata.is_some() => Err(DiscoverError::Nowhere),
-        None => at_origin(egress, &destination, challenge).await,
+        resource => {
+            let found = at_origin(egress, &destination, (challenge, resource)).await;
+            match found {
+                Err(DiscoverError::Nowhere) if is_silent => Err(DiscoverError::Silent),
+                // More may stand in the challenge that it could not make.
+                found => found.map(|found| Found {
+                    is_guess: found.is_guess || is_silent,
+                    ..found
+                }),
+            }
+        }
     }
 }
 
@@ -95,32 +127,42 @@ async fn named_issuer(egress: &Egress, resource: &Resource) -> Result<Issuer, Di
     for name in resource.authorization_servers.iter().take(SERVERS_MAX) {
         match issuer::find(egress, name).await {
             Ok(issuer) => return Ok(issuer),
+            // The next one is another place to sign in at, and not a stand-in.
+            Err(DiscoverError::Silent) => return Err(DiscoverError::Silent),
             Err(failure) => first_failure = first_failure.or(Some(failure)),
         }
     }
     Err(first_failure.unwrap_or(DiscoverError::Nowhere))
 }
 
-/// A server of 2025-03-26: its own origin is the authorization server, with metadata or with the endpoints of that
-/// revision's defaults. Only of a server that wants a credential, so that no open one is taken for one.
+/// A server of 2025-03-26, or one whose metadata names no authorization server: its own origin is it, with metadata or
+/// with the endpoints of that revision's defaults. Only of a server that wants a credential, so that no open one is taken
+/// for one.
 async fn at_origin(
     egress: &Egress,
     destination: &Destination,
-    challenge: Challenge,
+    (challenge, resource): (Challenge, Option<Resource>),
 ) -> Result<Found, DiscoverError> {
     let origin = document::http_url(destination.as_str())
         .map(|url| url.origin().ascii_serialization())
         .ok_or(DiscoverError::Nowhere)?;
-    let issuer = match issuer::find(egress, &origin).await {
-        Ok(issuer) => issuer,
-        Err(DiscoverError::Nowhere) if challenge.is_made => issuer::of_defaults(egress, &origin)?,
+    let (issuer, is_guess) = match issuer::find(egress, &origin).await {
+        Ok(issuer) => (issuer, false),
+        Err(DiscoverError::Nowhere) if challenge.is_made => {
+            (issuer::of_defaults(egress, &origin)?, true)
+        }
         Err(failure) => return Err(failure),
     };
+    let (named, scopes) = match resource {
+        Some(resource) => (resource.resource, resource.scopes.join(" ")),
+        None => (destination.as_str().to_owned(), String::new()),
+    };
     Ok(Found {
-        scope: issuer.with_offline_access(challenge.scope.unwrap_or_default()),
-        resource: destination.as_str().to_owned(),
+        scope: issuer.with_offline_access(challenge.scope.unwrap_or(scopes)),
+        resource: named,
         issuer,
         server_url: destination.as_str().to_owned(),
+        is_guess,
     })
 }
 

@@ -32,6 +32,11 @@ impl Resource {
     }
 }
 
+/// Whether a document speaks of a resource at all.
+pub(super) fn is_metadata(document: &Value) -> bool {
+    document["resource"].is_string()
+}
+
 /// The texts of an array.
 pub(super) fn texts(value: &Value) -> Vec<String> {
     let items = value.as_array().into_iter().flatten();

@@ -1,11 +1,14 @@
 //! Ending a sign-in: the provider's answer becomes a connected service, once, for who may bring it.
 //! The code is sent at most once, whatever a browser repeats; while it is on its way, no transaction is open.
 
+use super::super::answer::is_code;
+use super::super::client;
 use super::super::connected_service::{self, NewGrant};
 use super::super::integration::Identity;
 use super::super::service::{self, Offer};
 use super::super::state::{self, STATE_BYTES_MAX, State};
-use super::super::token::{CodeGrant, TokenEndpoint, Tokens};
+use super::super::token::{CodeGrant, TokenEndpoint, TokenError, Tokens};
+use super::super::verdict::{self, Word};
 use super::{Flow, Person, identity, redirect};
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, SignInFailure};
@@ -25,8 +28,8 @@ pub struct Answer {
     pub state: Secret,
     /// The code, if there is one.
     pub code: Option<Secret>,
-    /// Whether there is an error, whatever it says: it is text from outside and shown to nobody.
-    pub is_refused: bool,
+    /// The error, if there is one: it is text from outside and shown to nobody.
+    pub error: Option<String>,
     /// Every issuer that the answer names (RFC 9207); more than one is a forgery.
     pub issuers: Vec<String>,
     /// The redirect URI that the bringer says was used.
@@ -57,7 +60,10 @@ pub struct Finished {
 pub async fn finish(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Result<Finished> {
     let (state, offer) = find(flow, answer, person).await?;
     if let Some(failure) = refusal(answer, &offer) {
-        return Err(give_up(flow, &state, failure).await);
+        if is_of_client(answer, &offer) {
+            forget_client(flow, &state, &offer).await?;
+        }
+        return Err(give_up(flow, (&state, person), failure).await);
     }
     let Some(code) = &answer.code else {
         return Err(Error::SignIn(SignInFailure::Exchange));
@@ -65,12 +71,19 @@ pub async fn finish(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Re
     // With other credentials than those that asked, the code is worth nothing, and they are none of the provider's business.
     let known = identity::known(flow, state.tenant_id, &offer, &state.client_id).await?;
     let Some(identity) = known else {
-        return Err(give_up(flow, &state, SignInFailure::Exchange).await);
+        return Err(give_up(flow, (&state, person), SignInFailure::Exchange).await);
     };
     claim(flow, &state).await?;
     match exchange(flow, answer, (&state, &offer, &identity), code).await {
-        Some(tokens) => store(flow, (&state, offer), &identity, &tokens, person).await,
-        None => Err(fail(flow, &state, SignInFailure::Exchange).await),
+        Ok(tokens) => store(flow, (&state, offer), &identity, &tokens, person).await,
+        Err(error) => {
+            tracing::warn!(provider = %offer.provider.name, %error, "a code was not exchanged");
+            // Only a client that we registered is forgotten by this.
+            if verdict::is_of_client(&error, Word::Registered) {
+                forget_client(flow, &state, &offer).await?;
+            }
+            Err(fail(flow, (&state, person), SignInFailure::Exchange).await)
+        }
     }
 }
 
@@ -117,7 +130,34 @@ fn refusal(answer: &Answer, offer: &Offer) -> Option<SignInFailure> {
     if !is_from_issuer {
         return Some(SignInFailure::OtherIssuer);
     }
-    answer.is_refused.then_some(SignInFailure::Denied)
+    let code = answer.error.as_deref()?;
+    let code = Some(code)
+        .filter(|code| is_code(code))
+        .unwrap_or("unreadable");
+    tracing::warn!(provider = %offer.provider.name, code, "a provider answered a sign-in with an error");
+    Some(verdict::of_answer(code))
+}
+
+/// Whether a provider says that it does not know us, or not for this.
+fn is_of_client(answer: &Answer, offer: &Offer) -> bool {
+    let code = answer.error.clone().unwrap_or_default();
+    !offer.provider.is_of_catalog()
+        && verdict::is_of_client(&TokenError::Refused(code), Word::Registered)
+}
+
+/// Registers us anew for the next sign-in, where we registered ourselves.
+async fn forget_client(flow: &Flow, state: &State, offer: &Offer) -> Result<()> {
+    let mut tx = flow.db.write().await?;
+    let of = (
+        offer.provider.issuer.as_str(),
+        Some(state.client_id.as_str()),
+    );
+    let forgotten = client::forget(&mut tx, state.tenant_id, of, flow.clock.now()).await?;
+    tx.commit().await?;
+    if forgotten > 0 {
+        tracing::warn!(provider = %offer.provider.name, "a provider has forgotten us");
+    }
+    Ok(())
 }
 
 async fn exchange(
@@ -125,7 +165,7 @@ async fn exchange(
     answer: &Answer,
     (state, offer, identity): (&State, &Offer, &Identity),
     code: &Secret,
-) -> Option<Tokens> {
+) -> Result<Tokens, TokenError> {
     let brought = answer.redirect_uri.as_deref();
     let brought = brought.filter(|uri| redirect::is_allowed(flow, &identity.redirect_uris, uri));
     let endpoint = TokenEndpoint {
@@ -138,13 +178,7 @@ async fn exchange(
         verifier: &state::verifier(&flow.vault, &answer.state),
         redirect_uri: brought.unwrap_or(&state.redirect_uri),
     };
-    match endpoint.exchange(&flow.egress, &grant).await {
-        Ok(tokens) => Some(tokens),
-        Err(error) => {
-            tracing::warn!(provider = %offer.provider.name, %error, "a code was not exchanged");
-            None
-        }
-    }
+    endpoint.exchange(&flow.egress, &grant).await
 }
 
 /// Takes the state for this answer.
@@ -158,17 +192,33 @@ async fn claim(flow: &Flow, state: &State) -> Result<()> {
 }
 
 /// Takes the state and remembers why nothing comes of it; the failure, or that somebody else took it.
-async fn give_up(flow: &Flow, state: &State, failure: SignInFailure) -> Error {
+async fn give_up(
+    flow: &Flow,
+    (state, person): (&State, Option<&Person>),
+    failure: SignInFailure,
+) -> Error {
     match claim(flow, state).await {
-        Ok(()) => fail(flow, state, failure).await,
+        Ok(()) => fail(flow, (state, person), failure).await,
         Err(error) => error,
     }
 }
 
-async fn fail(flow: &Flow, state: &State, failure: SignInFailure) -> Error {
+async fn fail(
+    flow: &Flow,
+    (state, person): (&State, Option<&Person>),
+    failure: SignInFailure,
+) -> Error {
     let remembered = async {
+        let now = flow.clock.now();
         let mut tx = flow.db.write().await?;
         state::fail(&mut tx, &state.state_digest, failure).await?;
+        let entry = Entry {
+            object: format!("oauth_service:{}", state.service_id.0),
+            server_id: state.server_id.map(|id| id.0),
+            outcome: failure.as_str().to_owned(),
+            ..entry(&mut tx, state, person, now.0).await?
+        };
+        audit::record(&mut tx, &entry).await?;
         Ok::<_, Error>(tx.commit().await?)
     };
     match remembered.await {
@@ -199,7 +249,12 @@ async fn store(
     let id = connected_service::store(&mut tx, &flow.vault, &new, now).await?;
     let server = connect(flow, &mut tx, state, id).await?;
     state::succeed(&mut tx, &state.state_digest, id).await?;
-    record(&mut tx, state, (id, server), person, now.0).await?;
+    let entry = Entry {
+        object: Reference::record_name(id),
+        server_id: server.map(|id| id.0),
+        ..entry(&mut tx, state, person, now.0).await?
+    };
+    audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
     Ok(Finished {
         tenant: state.tenant_id,
@@ -238,13 +293,8 @@ async fn connect(
     Ok(Some(server.id))
 }
 
-async fn record(
-    tx: &mut Tx,
-    state: &State,
-    (connected_service, server): (i64, Option<ServerId>),
-    person: Option<&Person>,
-    at: i64,
-) -> Result<()> {
+/// The audit row of a sign-in that came to its end, well unless it is said otherwise.
+async fn entry(tx: &mut Tx, state: &State, person: Option<&Person>, at: i64) -> Result<Entry> {
     let person = person.ok_or(Error::SignIn(SignInFailure::OtherPerson))?;
     let owner = sql!(
         tx,
@@ -256,17 +306,14 @@ async fn record(
         true => String::new(),
         false => person.username.clone(),
     };
-    let entry = Entry {
+    Ok(Entry {
         at,
         tenant_id: state.tenant_id.0,
         username: owner,
         actor,
         token_id: person.token.0,
         action: "connected_service.connect".to_owned(),
-        object: Reference::record_name(connected_service),
-        server_id: server.map(|id| id.0),
         outcome: "ok".to_owned(),
         ..Entry::default()
-    };
-    audit::record(tx, &entry).await
+    })
 }

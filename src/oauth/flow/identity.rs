@@ -2,15 +2,29 @@
 //! takes one, else what we register (2025-11-25, authorization, client registration approaches).
 //! Never uses at one issuer what belongs to another.
 
+use std::time::Duration;
+
 use super::super::Client;
 use super::super::client::{self, NewRegistered};
 use super::super::integration::{self, Identity};
-use super::super::provider::Provider;
-use super::super::register::{self, Registration};
+use super::super::provider::{self, Provider};
+use super::super::register::{self, RegisterError, Registration};
 use super::super::service::Offer;
 use super::Flow;
 use crate::error::{Error, Result, SignInFailure};
 use crate::tenant::TenantId;
+use crate::tenant::user::UserId;
+
+/// A client is not registered anew so soon after it was: a person who closes the page and begins again means nothing.
+const REGISTERED_ANEW_AFTER: Duration = Duration::from_secs(600);
+
+/// Whether an issuer still knows a client of ours.
+enum Standing {
+    /// As far as is known.
+    Good,
+    /// Somebody who went there with it did not come back.
+    Doubtful,
+}
 
 /// What an admin stored, if they did. For a provider of the catalog nothing else counts.
 ///
@@ -35,7 +49,7 @@ pub(super) async fn stored(
 /// `SignIn` with `NoCredentials` if there is no way.
 pub(super) async fn new(
     flow: &Flow,
-    tenant: TenantId,
+    (tenant, user): (TenantId, UserId),
     provider: &Provider,
     redirect_uri: &str,
 ) -> Result<Identity> {
@@ -48,22 +62,45 @@ pub(super) async fn new(
     {
         return Ok(of_client(provider, Client::public(id)));
     }
-    if let Some(client) = registered(flow, tenant, provider, redirect_uri).await? {
-        return Ok(of_client(provider, client));
+    let known = registered(flow, (tenant, user), provider, redirect_uri).await?;
+    let known = match known {
+        Some((client, Standing::Good)) => return Ok(of_client(provider, client)),
+        Some((client, Standing::Doubtful)) => Some(client),
+        None => None,
+    };
+    match register(flow, tenant, provider, redirect_uri).await? {
+        Some(client) => Ok(of_client(provider, client)),
+        // What may have been forgotten is better than nothing.
+        None => known
+            .map(|client| of_client(provider, client))
+            .ok_or(Error::SignIn(SignInFailure::NoCredentials)),
     }
-    let missing = Error::SignIn(SignInFailure::NoCredentials);
+}
+
+/// Registers us anew at a provider; `None` if it does not do that.
+async fn register(
+    flow: &Flow,
+    tenant: TenantId,
+    provider: &Provider,
+    redirect_uri: &str,
+) -> Result<Option<Client>> {
     if provider.registration_url.is_empty() {
-        return Err(missing);
+        return Ok(None);
     }
     let asked = (&provider.registration_url, provider.token_auth_method);
     match register::register(&flow.egress, asked.0, redirect_uri, asked.1).await {
         Ok(registration) => {
             remember(flow, tenant, (provider, redirect_uri), &registration).await?;
-            Ok(of_client(provider, registration.client))
+            Ok(Some(registration.client))
         }
         Err(error) => {
             tracing::warn!(issuer = %provider.issuer, %error, "we could not register");
-            Err(missing)
+            if let RegisterError::Refused(status) = error {
+                let mut tx = flow.db.write().await?;
+                provider::set_registration_refused(&mut tx, provider.id, Some(status)).await?;
+                tx.commit().await?;
+            }
+            Ok(None)
         }
     }
 }
@@ -98,14 +135,23 @@ pub(super) async fn known(
 
 async fn registered(
     flow: &Flow,
-    tenant: TenantId,
+    (tenant, user): (TenantId, UserId),
     provider: &Provider,
     redirect_uri: &str,
-) -> Result<Option<Client>> {
+) -> Result<Option<(Client, Standing)>> {
+    let now = flow.clock.now();
     let mut tx = flow.db.read().await?;
     let place = (provider.issuer.as_str(), redirect_uri);
-    let found = client::registered_for(&mut tx, tenant, place, flow.clock.now()).await?;
-    found.map(|found| found.open(&flow.vault)).transpose()
+    let Some(found) = client::registered_for(&mut tx, tenant, place, now).await? else {
+        return Ok(None);
+    };
+    let is_doubtful = found.created_at.plus(REGISTERED_ANEW_AFTER) <= now
+        && client::led_nowhere(&mut tx, (tenant, user), &found.client_id).await?;
+    let standing = match is_doubtful {
+        true => Standing::Doubtful,
+        false => Standing::Good,
+    };
+    Ok(Some((found.open(&flow.vault)?, standing)))
 }
 
 async fn remember(
@@ -122,6 +168,7 @@ async fn remember(
     };
     let mut tx = flow.db.write().await?;
     client::remember(&mut tx, &flow.vault, tenant, &new, flow.clock.now()).await?;
+    provider::set_registration_refused(&mut tx, provider.id, None).await?;
     Ok(tx.commit().await?)
 }
 

@@ -7,6 +7,7 @@ mod identity;
 mod redirect;
 mod request;
 mod service;
+mod setup;
 mod start;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ pub use finish::{Answer, Finished, finish};
 pub use give_back::give_back;
 pub(super) use give_back::{Gone, give_back_late};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
+pub(super) use request::is_ours;
 pub use service::{FindError, find_service, service_of};
+pub use setup::lacking;
 pub use start::{Start, Started, scope_of, start};
 
 use crate::auth::Caller;

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use oauth2::basic::BasicClient;
-use oauth2::{
-    AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL;
+use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::super::service::Offer;
 use crate::error::{Error, Result, SignInFailure};
 use crate::secret::Secret;
 
@@ -29,15 +27,21 @@ const OURS: [&str; 9] = [
 /// Longest authorization URL, in bytes; browsers and servers take no more.
 const URL_BYTES_MAX: usize = 8 * 1024;
 
+/// Parameters of an authorization request beyond the standard's, by name.
+pub(in crate::oauth) type Parameters = BTreeMap<String, String>;
+
 /// What an authorization request says.
 pub(super) struct Request<'a> {
-    pub(super) offer: &'a Offer,
     pub(super) auth_url: &'a str,
     pub(super) client_id: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) scope: &'a str,
+    /// The resource that tokens are for; may be empty.
+    pub(super) resource: &'a str,
     pub(super) state: &'a Secret,
     pub(super) verifier: &'a Secret,
+    /// What the provider wants to hear beside.
+    pub(super) further: &'a Parameters,
 }
 
 impl Request<'_> {
@@ -47,51 +51,50 @@ impl Request<'_> {
     /// `SignIn` with `NoRequest` if the provider's URL or ours cannot be used.
     pub(super) fn url(&self) -> Result<String> {
         let unusable = || Error::SignIn(SignInFailure::NoRequest);
-        let endpoint = self.endpoint().ok_or_else(unusable)?;
-        let redirect = RedirectUrl::new(self.redirect_uri.to_owned()).map_err(|_| unusable())?;
-        let client = BasicClient::new(ClientId::new(self.client_id.to_owned()))
-            .set_auth_uri(AuthUrl::from_url(endpoint))
-            .set_redirect_uri(redirect);
-        let verifier = PkceCodeVerifier::new(self.verifier.expose().to_owned());
-        let mut request = client
-            .authorize_url(|| CsrfToken::new(self.state.expose().to_owned()))
-            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .add_scopes(
-                self.scope
-                    .split_whitespace()
-                    .map(|word| Scope::new(word.to_owned())),
-            );
-        let resource = &self.offer.service.resource;
-        if !resource.is_empty() {
-            request = request.add_extra_param("resource", resource.clone());
+        let mut url = self.endpoint().ok_or_else(unusable)?;
+        Url::parse(self.redirect_uri).map_err(|_| unusable())?;
+        let challenge = BASE64_URL.encode(Sha256::digest(self.verifier.expose()));
+        url.query_pairs_mut()
+            .append_pair("response_type", "code")
+            .append_pair("client_id", self.client_id)
+            .append_pair("state", self.state.expose())
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256")
+            .append_pair("redirect_uri", self.redirect_uri);
+        for (name, value) in [("scope", self.scope), ("resource", self.resource)] {
+            if !value.is_empty() {
+                url.query_pairs_mut().append_pair(name, value);
+            }
         }
-        let (url, _) = request.url();
         let text = String::from(url);
         (text.len() <= URL_BYTES_MAX)
             .then_some(text)
             .ok_or_else(unusable)
     }
 
-    /// The provider's URL with the catalog's parameters and without what is ours to say.
+    /// The provider's URL with the further parameters and without what is ours to say.
     fn endpoint(&self) -> Option<Url> {
         let mut url = Url::parse(self.auth_url).ok()?;
         if url.fragment().is_some() {
             return None;
         }
-        let text = &self.offer.provider.auth_parameters;
-        let more: BTreeMap<String, String> = serde_json::from_str(text).unwrap_or_default();
         let own = url.query_pairs().into_owned();
-        let kept =
-            own.filter(|(name, _)| !OURS.contains(&name.as_str()) && !more.contains_key(name));
-        let more = more
+        let own = own.filter(|(name, _)| !self.further.contains_key(name));
+        let further = self
+            .further
             .iter()
             .map(|(name, value)| (name.clone(), value.clone()));
-        let more = more.filter(|(name, _)| !OURS.contains(&name.as_str()));
-        let pairs: Vec<(String, String)> = kept.chain(more).collect();
+        let pairs = own.chain(further);
+        let pairs: Vec<(String, String)> = pairs.filter(|(name, _)| !is_ours(name)).collect();
         url.set_query(None);
         if !pairs.is_empty() {
             url.query_pairs_mut().extend_pairs(pairs);
         }
         Some(url)
     }
+}
+
+/// Whether a parameter is one that nobody else may set.
+pub(in crate::oauth) fn is_ours(name: &str) -> bool {
+    OURS.contains(&name)
 }

@@ -41,8 +41,10 @@ pub async fn find_service(
         .as_ref()
         .map(|known| known.service.display_name.clone());
     let found = match (discover::discover(&flow.egress, url).await, known) {
+        // Nobody said that it moved.
+        (Ok(found), Some(known)) if found.is_guess => return Ok(known),
         (Ok(found), _) => found,
-        (Err(DiscoverError::Nowhere), Some(known)) => return Ok(known),
+        (Err(DiscoverError::Nowhere | DiscoverError::Silent), Some(known)) => return Ok(known),
         (Err(error), _) => return Err(error.into()),
     };
     let mut tx = flow.db.write().await.map_err(Error::from)?;
@@ -61,7 +63,7 @@ async fn known(flow: &Flow, tenant: TenantId, url: &str) -> Result<Option<Offer>
 /// that it leads to by itself.
 ///
 /// # Errors
-/// `SignIn` with `NoRequest` if there is none.
+/// `SignIn` with the reason if there is none.
 pub async fn service_of(flow: &Flow, tenant: TenantId, server: &Server) -> Result<Offer> {
     if server.oauth_service_id.is_some() {
         let mut tx = flow.db.read().await?;
@@ -75,7 +77,20 @@ pub async fn service_of(flow: &Flow, tenant: TenantId, server: &Server) -> Resul
         Err(FindError::Other(error)) => Err(error),
         Err(FindError::Discover(error)) => {
             tracing::warn!(server.id = server.id.0, %error, "no service to sign in at");
-            Err(Error::SignIn(SignInFailure::NoRequest))
+            Err(Error::SignIn(failure(&error)))
         }
+    }
+}
+
+/// What a person is told.
+fn failure(error: &DiscoverError) -> SignInFailure {
+    match error {
+        DiscoverError::Address(_) => SignInFailure::NoRequest,
+        DiscoverError::Nowhere => SignInFailure::Nowhere,
+        DiscoverError::Silent => SignInFailure::Silent,
+        DiscoverError::OtherResource
+        | DiscoverError::OtherIssuer
+        | DiscoverError::Endpoints
+        | DiscoverError::NoPkce => SignInFailure::Unsafe,
     }
 }

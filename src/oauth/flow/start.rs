@@ -1,10 +1,13 @@
 //! Beginning a sign-in: a state is kept, and the person gets the URL to go to.
 
 use super::super::connected_service;
-use super::super::scope::union;
+use super::super::discover::OFFLINE_ACCESS;
+use super::super::integration;
+use super::super::provider;
+use super::super::scope::{self, union};
 use super::super::service::{self, Offer, ServiceId};
 use super::super::state::{self, STATE_LIFE, State};
-use super::request::Request;
+use super::request::{Parameters, Request};
 use super::{Flow, Person, identity, redirect};
 use crate::clock::{UnixMs, random_uuid};
 use crate::error::{Error, Result, SignInFailure};
@@ -12,6 +15,9 @@ use crate::registry::server::ServerId;
 use crate::secret::Secret;
 use crate::tenant::user::{User, UserId};
 use crate::tenant::{Tenant, TenantId};
+
+/// The parameter that says what the provider asks the person.
+const PROMPT: &str = "prompt";
 
 /// Who shall sign in to what.
 #[derive(Debug, Clone)]
@@ -60,7 +66,7 @@ pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
     let redirect_uri = redirect::choose(flow, registered, ask.redirect_uri, ask.base_url);
     let identity = match stored {
         Some(identity) => identity,
-        None => identity::new(flow, tenant, &offer.provider, &redirect_uri).await?,
+        None => identity::new(flow, (tenant, ask.user.id), &offer.provider, &redirect_uri).await?,
     };
     if flow.egress.check_url(&identity.auth_url).is_err() {
         return Err(Error::SignIn(SignInFailure::NoRequest));
@@ -76,13 +82,14 @@ pub async fn start(flow: &Flow, ask: &Start<'_>) -> Result<Started> {
     let person = (ask.tenant.id, ask.user.id);
     let scope = scope_of(flow, person, (&offer, ask.further_scope)).await?;
     let request = Request {
-        offer: &offer,
         auth_url: &identity.auth_url,
         client_id: &identity.client.id,
         redirect_uri: &redirect_uri,
         scope: &scope,
+        resource: &offer.service.resource,
         state: &text,
         verifier: &state::verifier(&flow.vault, &text),
+        further: &further(flow, person, (&offer, &scope)).await?,
     };
     let auth_url = request.url()?;
     let now = flow.clock.now();
@@ -126,6 +133,33 @@ pub async fn scope_of(
     let mut tx = flow.db.read().await?;
     let granted = connected_service::scope_of(&mut tx, (tenant, user), offer).await?;
     Ok(union(&[&offer.service.scope, &granted, lacking]))
+}
+
+/// What a provider is asked beside the standard's parameters: what the catalog says of it or of its issuer, over that
+/// what an admin stored, and for consent where it gave the person no way to renew their last sign-in although that was
+/// asked for (OpenID Connect Core section 11).
+async fn further(
+    flow: &Flow,
+    (tenant, user): (TenantId, UserId),
+    (offer, scope): (&Offer, &str),
+) -> Result<Parameters> {
+    let read = |text: &str| serde_json::from_str::<Parameters>(text).unwrap_or_default();
+    let mut tx = flow.db.read().await?;
+    let mut further = match provider::in_catalog(&mut tx, &offer.provider).await? {
+        Some(known) => read(&known.auth_parameters),
+        None => Parameters::new(),
+    };
+    further.extend(read(&offer.provider.auth_parameters));
+    let stored = integration::auth_parameters(&mut tx, &flow.vault, tenant, &offer.provider);
+    further.extend(stored.await?);
+    let asks_offline = scope::words(scope).any(|word| word == OFFLINE_ACCESS);
+    if asks_offline
+        && !further.contains_key(PROMPT)
+        && connected_service::is_without_refresh(&mut tx, (tenant, user), offer).await?
+    {
+        further.insert(PROMPT.to_owned(), "consent".to_owned());
+    }
+    Ok(further)
 }
 
 async fn offer(flow: &Flow, id: ServiceId) -> Result<Offer> {

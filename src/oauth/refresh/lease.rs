@@ -7,12 +7,14 @@ use sqlx::FromRow;
 
 use super::ReauthReason;
 use super::due::Life;
+use crate::audit::{self, Entry};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::oauth::client::{self, Client};
 use crate::oauth::integration;
 use crate::oauth::service::{self, ServiceId};
 use crate::oauth::token::Tokens;
+use crate::oauth::verdict::Word;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::sealed::{ACCESS_TOKEN, Change, REFRESH_TOKEN, Record};
 use crate::secret::{Secret, Vault, VaultError};
@@ -25,6 +27,8 @@ pub(super) const LEASE: Duration = Duration::from_secs(20);
 /// First and longest pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
+/// Longest pause that a provider may ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// A grant as refreshing sees it.
 #[derive(Debug, Clone, FromRow)]
@@ -32,7 +36,7 @@ pub(super) struct Grant {
     pub(super) id: i64,
     pub(super) tenant_id: TenantId,
     pub(super) service_id: Option<ServiceId>,
-    issuer: String,
+    pub(super) issuer: String,
     pub(super) token_url: String,
     pub(super) client_id: String,
     pub(super) resource: String,
@@ -42,7 +46,7 @@ pub(super) struct Grant {
     version: i64,
     pub(super) retry_at: UnixMs,
     lease_holder: String,
-    refresh_failures: i64,
+    pub(super) refresh_failures: i64,
     pub(super) refresh_failure: String,
     updated_at: UnixMs,
 }
@@ -53,6 +57,14 @@ impl Grant {
             from: self.updated_at,
             until: self.expires_at,
             version: self.version,
+        }
+    }
+
+    /// The same grant, refreshed at this address.
+    pub(super) fn at(&self, token_url: String) -> Self {
+        Self {
+            token_url,
+            ..self.clone()
         }
     }
 
@@ -89,27 +101,63 @@ pub(super) async fn read(db: &Db, id: i64) -> Result<Option<Grant>> {
     )?)
 }
 
-/// Who the tenant is at the grant's provider, if it is still the client that the grant was made with: what an admin
-/// stored, else what we registered, else the document that we serve.
-pub(super) async fn client_of(db: &Db, vault: &Vault, grant: &Grant) -> Result<Option<Client>> {
+/// Whom a refresh is asked of, and who asks.
+#[derive(Debug)]
+pub(super) struct Party {
+    pub(super) client: Client,
+    /// Whose word it is that we are that client.
+    pub(super) word: Word,
+    /// Where its provider takes refresh tokens now.
+    pub(super) token_url: String,
+}
+
+/// Who the tenant is at the grant's provider, if it is still the client that the grant was made with, at the provider
+/// that it was made at: what an admin stored, else what we registered, else the document that we serve.
+pub(super) async fn party(
+    db: &Db,
+    vault: &Vault,
+    grant: &Grant,
+) -> Result<Result<Party, ReauthReason>> {
     let mut tx = db.read().await?;
     let (tenant, id) = (grant.tenant_id, grant.client_id.as_str());
     let offer = match grant.service_id {
         Some(service) => service::find(&mut tx, service).await?,
         None => None,
     };
+    let mut token_url = grant.token_url.clone();
     if let Some(offer) = offer {
-        match integration::identity(&mut tx, vault, tenant, &offer.provider).await {
-            Ok(identity) if identity.client.id == id => return Ok(Some(identity.client)),
+        let provider = &offer.provider;
+        let is_known = !grant.issuer.is_empty() && !provider.issuer.is_empty();
+        if is_known && provider.issuer != grant.issuer {
+            return Ok(Err(ReauthReason::ProviderChanged));
+        }
+        match integration::identity(&mut tx, vault, tenant, provider).await {
+            Ok(identity) if identity.client.id == id => {
+                return Ok(Ok(Party {
+                    client: identity.client,
+                    word: Word::Stored,
+                    token_url: identity.token_url,
+                }));
+            }
             Ok(_) | Err(Error::SignIn(_)) => {}
             Err(error) => return Err(error),
         }
+        if !provider.is_of_catalog() {
+            token_url.clone_from(&provider.token_url);
+        }
     }
-    if let Some(registered) = client::registered_as(&mut tx, tenant, &grant.issuer, id).await? {
-        return Ok(Some(registered.open(vault)?));
-    }
-    // Such an id is the address of our own document, which says that there is no secret.
-    Ok(id.starts_with("https://").then(|| Client::public(id)))
+    let registered = client::registered_as(&mut tx, tenant, &grant.issuer, id).await?;
+    let (client, word) = match registered {
+        Some(registered) => (registered.open(vault)?, Word::Registered),
+        // Such an id is the address of our own document, which says that there is no secret.
+        None if id.starts_with("https://") => (Client::public(id), Word::Document),
+        None => return Ok(Err(ReauthReason::ClientChanged)),
+    };
+    Ok(Ok(Party {
+        client,
+        word,
+        token_url,
+    }))
 }
 
 /// Takes the grant, if it is still the one that was read and nobody else has it.
@@ -144,7 +192,7 @@ pub(super) async fn extend(db: &Db, grant: &Grant, holder: &str, now: UnixMs) ->
     Ok(tx.commit().await?)
 }
 
-/// Stores new tokens, unless others were stored since, or the grant is gone. Whoever holds the lease by now, and a
+/// Stores new tokens, and where they came from, unless others were stored since, or the grant is gone. Whoever holds the lease by now, and a
 /// verdict that the old refresh token is refused, do not count against tokens that are newer.
 pub(super) async fn store(
     db: &Db,
@@ -164,7 +212,7 @@ pub(super) async fn store(
     let stored = sql!(
         &mut tx,
         execute,
-        "UPDATE connected_services SET access_token_sealed = $3, refresh_token_sealed = $4, token_type = $5,
+        "UPDATE connected_services SET access_token_sealed = $3, refresh_token_sealed = $4, token_url = $5,
              expires_at = $6, scope = COALESCE($7, scope), needs_reauth = NULL, version = version + 1,
              retry_at = 0, refresh_failures = 0, refresh_failure = '', lease_holder = '', lease_until = 0,
              updated_at = $8
@@ -173,7 +221,7 @@ pub(super) async fn store(
         grant.version,
         record.seal(vault, ACCESS_TOKEN, &access, ""),
         record.seal(vault, REFRESH_TOKEN, &refresh, &grant.refresh_token_sealed),
-        &tokens.token_type,
+        &grant.token_url,
         tokens.expires_in.map(|life| now.plus(life)),
         tokens.scope.as_deref(),
         now
@@ -182,20 +230,24 @@ pub(super) async fn store(
     Ok(stored == 1)
 }
 
-/// Gives the grant back with the word for what went wrong, to be tried again after a pause.
+/// Gives the grant back with the word for what went wrong, to be tried again after a pause: the one that the provider
+/// asks for, within bounds, or our own if that is longer.
 pub(super) async fn fail(
     db: &Db,
     grant: &Grant,
-    (holder, word): (&str, &str),
+    holder: &str,
+    (word, asked): (&str, Option<Duration>),
     now: UnixMs,
 ) -> Result<()> {
     let doublings = u32::try_from(grant.refresh_failures.clamp(0, 16)).unwrap_or(0);
     let pause = RETRY.saturating_mul(1 << doublings).min(RETRY_MAX);
+    let pause = pause.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX));
     let mut tx = db.write().await?;
     sql!(
         &mut tx,
         execute,
-        "UPDATE connected_services SET retry_at = $3, refresh_failures = refresh_failures + 1, refresh_failure = $4,
+        "UPDATE connected_services SET retry_at = $3, refresh_failure = $4,
+             refresh_failures = CASE WHEN refresh_failure = $4 THEN refresh_failures + 1 ELSE 1 END,
              lease_holder = '', lease_until = 0
          WHERE id = $1 AND lease_holder = $2",
         grant.id,
@@ -206,12 +258,14 @@ pub(super) async fn fail(
     Ok(tx.commit().await?)
 }
 
-/// Says that the person must sign in again, unless newer tokens came or somebody else tries now.
+/// Says that the person must sign in again, or an administrator must act, unless newer tokens came or somebody else tries
+/// now. A client that the provider does not know any more is used for no further sign-in.
 pub(super) async fn give_up(
     db: &Db,
     grant: &Grant,
     holder: &str,
     reason: ReauthReason,
+    now: UnixMs,
 ) -> Result<bool> {
     let mut tx = db.write().await?;
     let marked = sql!(
@@ -224,6 +278,28 @@ pub(super) async fn give_up(
         holder,
         reason.as_str()
     )?;
+    if marked == 1 {
+        let owner = sql!(
+            &mut tx,
+            scalar_optional as String,
+            "SELECT u.username FROM connected_services c JOIN users u ON u.id = c.user_id WHERE c.id = $1",
+            grant.id
+        )?;
+        let entry = Entry {
+            at: now.0,
+            tenant_id: grant.tenant_id.0,
+            username: owner.unwrap_or_default(),
+            action: "connected_service.end".to_owned(),
+            object: ConnectedService::record_name(grant.id),
+            outcome: reason.as_str().to_owned(),
+            ..Entry::default()
+        };
+        audit::record(&mut tx, &entry).await?;
+    }
+    if marked == 1 && reason == ReauthReason::ClientForgotten {
+        let client = (grant.issuer.as_str(), Some(grant.client_id.as_str()));
+        client::forget(&mut tx, grant.tenant_id, client, now).await?;
+    }
     tx.commit().await?;
     Ok(marked == 1)
 }

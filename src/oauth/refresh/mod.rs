@@ -34,19 +34,39 @@ pub enum Refreshed {
     Fresh,
     /// The person must sign in again; the grant says why.
     NeedsReauth,
+    /// An administrator must act before anybody can sign in again; the grant says why.
+    NeedsAdministrator,
     /// Not now, for a reason that may pass.
     Later,
     /// There is no such grant, or it cannot be refreshed at all.
     Impossible,
 }
 
+impl Refreshed {
+    /// What a grant that is over came to.
+    fn needs(reason: Option<ReauthReason>) -> Self {
+        match reason.is_some_and(ReauthReason::needs_administrator) {
+            true => Self::NeedsAdministrator,
+            false => Self::NeedsReauth,
+        }
+    }
+}
+
 words! {
-    /// Why a person must sign in again; stored in `connected_services.needs_reauth`.
+    /// Why a grant is over; stored in `connected_services.needs_reauth`.
     ReauthReason {
         /// The provider does not accept the grant any more.
         Revoked = "revoked",
         /// The provider does not accept it, and an answer with newer tokens was lost before.
         Interrupted = "interrupted",
+        /// The provider refuses to renew it, for another reason than that it has ended.
+        Refused = "refused",
+        /// The provider does not know the client any more that we registered there.
+        ClientForgotten = "client_forgotten",
+        /// The provider does not accept the client credentials that an administrator stored.
+        ClientRefused = "client_refused",
+        /// The provider is another than the one that it was made at.
+        ProviderChanged = "provider_changed",
         /// It was made by another client than the tenant has now.
         ClientChanged = "client_changed",
         /// The stored refresh token does not open.
@@ -60,12 +80,27 @@ impl ReauthReason {
         word.parse().ok().map(Self::sentence)
     }
 
+    /// Whether no sign-in helps before an administrator has acted.
+    pub fn needs_administrator(self) -> bool {
+        self == Self::ClientRefused
+    }
+
     /// A sentence for whoever has to do with the grant.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Revoked => "The provider ended the sign-in; sign in again.",
             Self::Interrupted => {
                 "New tokens were lost before they could be stored, and the provider does not accept the old ones; sign in again."
+            }
+            Self::Refused => "The provider refuses to renew the sign-in; sign in again.",
+            Self::ClientForgotten => {
+                "The provider does not know this gateway any more, which will register there anew; sign in again."
+            }
+            Self::ClientRefused => {
+                "The provider does not accept the client credentials that are stored for it; an administrator must store them again."
+            }
+            Self::ProviderChanged => {
+                "The service is at another provider than when the sign-in was made; sign in again."
             }
             Self::ClientChanged => {
                 "The sign-in was made with other client credentials than the tenant has now; sign in again."
@@ -90,6 +125,8 @@ pub struct Refresher {
     flights: Arc<Mutex<Flights>>,
     /// Grants whose use was noted lately.
     used: Cache<i64, ()>,
+    /// Grants whose token was refused although it was refreshed for that, at the version that was.
+    in_vain: Cache<i64, i64>,
 }
 
 /// What is under way in this process, and where its end is announced.
@@ -111,7 +148,18 @@ impl Refresher {
                 .max_capacity(USED_MAX)
                 .time_to_live(USED_EVERY)
                 .build(),
+            in_vain: Cache::builder().max_capacity(USED_MAX).build(),
         }
+    }
+
+    /// Notes that a server refused a token of a grant although it was refreshed because the one before was refused.
+    pub fn note_in_vain(&self, grant: i64, version: i64) {
+        self.in_vain.insert(grant, version);
+    }
+
+    /// Whether a refresh would not help against the refusal of a token of this version, as far as this process knows.
+    pub fn was_in_vain(&self, grant: i64, version: i64) -> bool {
+        self.in_vain.get(&grant) == Some(version)
     }
 
     /// Starts the background job that refreshes ahead of expiry.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::oauth::client::Client;
 use crate::oauth::flow::{Gone, give_back_late};
 use crate::oauth::token::{TokenEndpoint, TokenError, Tokens};
+use crate::oauth::verdict::{self, ANSWER_LOST, MALFORMED, Past, Verdict, Word};
 
 /// How often a grant that another replica refreshes is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -20,8 +21,6 @@ const EXTEND_EVERY: Duration = Duration::from_millis(5_000);
 /// How long new tokens are held while the database does not take them, and the longest pause between two tries.
 const STORE_PATIENCE: Duration = Duration::from_secs(60);
 const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
-/// The word for an answer that may hold tokens and was lost.
-const ANSWER_LOST: &str = "answer_lost";
 
 const _: () = assert!(EXTEND_EVERY.as_millis() * 3 < LEASE.as_millis());
 
@@ -65,8 +64,8 @@ async fn look(parts: &Parts, id: i64, (ask, jitter): (Ask, f64), holder: &str) -
     let Some(grant) = lease::read(&parts.flow.db, id).await? else {
         return Ok(Next::Nothing(Refreshed::Impossible));
     };
-    if grant.needs_reauth.is_some() {
-        return Ok(Next::Nothing(Refreshed::NeedsReauth));
+    if let Some(reason) = &grant.needs_reauth {
+        return Ok(Next::Nothing(Refreshed::needs(reason.parse().ok())));
     }
     if !grant.life().is_due(ask, now, jitter) {
         return Ok(Next::Nothing(Refreshed::Fresh));
@@ -87,41 +86,42 @@ async fn look(parts: &Parts, id: i64, (ask, jitter): (Ask, f64), holder: &str) -
 
 /// Refreshes a grant that is ours now. `None` if it turned out to be somebody else's by the time of the answer.
 async fn act(parts: &Parts, grant: &Grant, holder: &str) -> Result<Option<Refreshed>> {
-    let Some(client) = lease::client_of(&parts.flow.db, &parts.flow.vault, grant).await? else {
-        return give_up(parts, grant, holder, ReauthReason::ClientChanged).await;
+    let party = match lease::party(&parts.flow.db, &parts.flow.vault, grant).await? {
+        Ok(party) => party,
+        Err(reason) => return give_up(parts, grant, holder, reason).await,
     };
-    match ask_provider(parts, grant, (client, holder)).await {
+    let word = party.word;
+    let grant = &grant.at(party.token_url);
+    match ask_provider(parts, grant, (party.client, holder)).await {
         Ok(Ok(tokens)) => store(parts, grant, holder, &tokens).await,
-        Ok(Err(failure)) if failure.is_invalid_grant() => {
-            let was_lost = grant.was_abandoned() || grant.refresh_failure == ANSWER_LOST;
-            let reason = match was_lost {
-                true => ReauthReason::Interrupted,
-                false => ReauthReason::Revoked,
-            };
-            give_up(parts, grant, holder, reason).await
-        }
-        Ok(Err(failure)) => {
-            let word = match &failure {
-                TokenError::Unavailable { may_be_used: true } | TokenError::Malformed(_) => {
-                    ANSWER_LOST
-                }
-                TokenError::Unavailable { may_be_used: false } => "unavailable",
-                TokenError::Address => "address",
-                TokenError::Refused(code) => code,
-            };
-            tracing::warn!(grant.id = grant.id, tenant.id = grant.tenant_id.0, %failure, "a grant was not refreshed");
-            lease::fail(
-                &parts.flow.db,
-                grant,
-                (holder, word),
-                parts.flow.clock.now(),
-            )
-            .await?;
-            Ok(Some(Refreshed::Later))
-        }
+        Ok(Err(failure)) => conclude(parts, grant, holder, (&failure, word)).await,
         Err(error) => {
             tracing::error!(grant.id = grant.id, error = %error.chain(), "a refresh token cannot be read");
             give_up(parts, grant, holder, ReauthReason::Unreadable).await
+        }
+    }
+}
+
+/// Does what follows from a refresh that brought no tokens.
+async fn conclude(
+    parts: &Parts,
+    grant: &Grant,
+    holder: &str,
+    (failure, word): (&TokenError, Word),
+) -> Result<Option<Refreshed>> {
+    tracing::warn!(grant.id = grant.id, tenant.id = grant.tenant_id.0, %failure, "a grant was not refreshed");
+    let was_lost = matches!(grant.refresh_failure.as_str(), ANSWER_LOST | MALFORMED);
+    let past = Past {
+        is_interrupted: grant.was_abandoned() || was_lost,
+        failure: &grant.refresh_failure,
+        failures: grant.refresh_failures,
+    };
+    match verdict::of_refresh(failure, word, past) {
+        Verdict::Over(reason) => give_up(parts, grant, holder, reason).await,
+        Verdict::Later(word, pause) => {
+            let (db, now) = (&parts.flow.db, parts.flow.clock.now());
+            lease::fail(db, grant, holder, (&word, pause), now).await?;
+            Ok(Some(Refreshed::Later))
         }
     }
 }
@@ -210,14 +210,15 @@ async fn give_up(
     holder: &str,
     reason: ReauthReason,
 ) -> Result<Option<Refreshed>> {
-    if !lease::give_up(&parts.flow.db, grant, holder, reason).await? {
+    let now = parts.flow.clock.now();
+    if !lease::give_up(&parts.flow.db, grant, holder, reason, now).await? {
         return Ok(None);
     }
     tracing::warn!(
         grant.id = grant.id,
         tenant.id = grant.tenant_id.0,
         reason = reason.as_str(),
-        "a person must sign in again"
+        "a grant is over"
     );
-    Ok(Some(Refreshed::NeedsReauth))
+    Ok(Some(Refreshed::needs(Some(reason))))
 }

@@ -20,6 +20,7 @@ pub(super) struct Code {
     pub(super) redirect_uri: String,
     pub(super) challenge: Option<String>,
     pub(super) scope: String,
+    pub(super) has_consent: bool,
 }
 
 /// One person's grant to one client.
@@ -43,6 +44,8 @@ pub(super) struct Grants {
     families: Vec<Family>,
     pub(super) codes: HashMap<String, Code>,
     pub(super) clients: HashMap<String, Registered>,
+    /// How many clients registered themselves, forgotten ones too.
+    pub(super) registered: usize,
 }
 
 impl Grants {

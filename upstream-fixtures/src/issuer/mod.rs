@@ -126,6 +126,11 @@ impl AuthorizationServer {
         lock(&self.state.grants).would_refresh(refresh_token, rotation)
     }
 
+    /// Forgets every client that registered itself, as a server does that loses its memory.
+    pub fn forget_clients(&self) {
+        lock(&self.state.grants).clients.clear();
+    }
+
     /// Ends every grant.
     pub fn revoke_all(&self) {
         lock(&self.state.grants).revoke_all();

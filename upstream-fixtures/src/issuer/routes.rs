@@ -88,6 +88,8 @@ struct Authorization {
     #[serde(default)]
     scope: String,
     code_challenge: Option<String>,
+    #[serde(default)]
+    prompt: String,
 }
 
 /// Asks nobody: the answer is the redirect that a person's yes or no would bring.
@@ -95,6 +97,9 @@ async fn authorize(Held(state): Held<Arc<State>>, Query(asked): Query<Authorizat
     let switches = state.switches();
     let mut grants = lock(&state.grants);
     let registered = grants.clients.get(&asked.client_id);
+    if registered.is_none() && asked.client_id.starts_with("registered-") {
+        return (StatusCode::BAD_REQUEST, "client_id").into_response();
+    }
     if registered.is_some_and(|client| !client.redirect_uris.contains(&asked.redirect_uri)) {
         return (StatusCode::BAD_REQUEST, "redirect_uri").into_response();
     }
@@ -104,8 +109,10 @@ async fn authorize(Held(state): Held<Arc<State>>, Query(asked): Query<Authorizat
         Iss::Wrong(iss) => answer.push(("iss", iss.clone())),
         Iss::Missing | Iss::NotAnnounced => {}
     }
-    if switches.denies {
-        answer.push(("error", "access_denied".to_owned()));
+    let error = switches.answers_error.clone();
+    let error = error.or_else(|| switches.denies.then(|| "access_denied".to_owned()));
+    if let Some(error) = error {
+        answer.push(("error", error));
     } else {
         let code = format!("code-{}", uuid::Uuid::new_v4());
         answer.push(("code", code.clone()));
@@ -116,6 +123,7 @@ async fn authorize(Held(state): Held<Arc<State>>, Query(asked): Query<Authorizat
                 redirect_uri: asked.redirect_uri.clone(),
                 challenge: asked.code_challenge,
                 scope: asked.scope,
+                has_consent: asked.prompt == "consent",
             },
         );
     }
@@ -134,6 +142,10 @@ async fn register(Held(state): Held<Arc<State>>, Json(mut asked): Json<Value>) -
     if !switches.registers {
         return StatusCode::NOT_FOUND.into_response();
     }
+    if let Some(status) = switches.registration_status {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        return (status, Json(json!({ "error": "access_denied" }))).into_response();
+    }
     let redirect_uris: Vec<String> = asked["redirect_uris"]
         .as_array()
         .into_iter()
@@ -145,7 +157,8 @@ async fn register(Held(state): Held<Arc<State>>, Json(mut asked): Json<Value>) -
         return (StatusCode::BAD_REQUEST, Json(refusal)).into_response();
     }
     let mut grants = lock(&state.grants);
-    let id = format!("registered-{}", grants.clients.len() + 1);
+    grants.registered += 1;
+    let id = format!("registered-{}", grants.registered);
     let secret = format!("secret-of-{id}");
     asked["client_id"] = id.clone().into();
     if asked["token_endpoint_auth_method"] != "none" {

@@ -48,8 +48,6 @@ pub enum Fault {
     Html,
     /// Status 200 without an access token.
     NoAccessToken,
-    /// `expires_in` of -1.
-    NegativeExpiresIn,
     /// Status 400 with this error code.
     Error(String),
     /// Status 400 with everything that it was sent in the description.
@@ -60,6 +58,22 @@ pub enum Fault {
     Redirect(String),
     /// The tokens are made, and the connection ends before the answer.
     LoseAnswer,
+    /// This instead of any tokens.
+    Instead {
+        /// The status.
+        status: u16,
+        /// Further headers.
+        headers: Vec<(&'static str, String)>,
+        /// The body.
+        body: String,
+    },
+    /// The tokens are made, and told in these words, in which `AT` and `RT` stand for them.
+    Words {
+        /// The `Content-Type`.
+        content_type: &'static str,
+        /// The body.
+        text: String,
+    },
 }
 
 /// How an authorization server behaves.
@@ -97,8 +111,14 @@ pub struct Switches {
     pub claims_issuer: Option<String>,
     /// `scopes_supported` of the metadata.
     pub scopes: Vec<&'static str>,
+    /// The status of every registration; `None`: clients are registered.
+    pub registration_status: Option<u16>,
     /// Whether the person refuses at the authorization endpoint.
     pub denies: bool,
+    /// The error that the authorization endpoint answers with; `None`: none of its own.
+    pub answers_error: Option<String>,
+    /// Whether a scope of `offline_access` is only kept where the person is asked for their consent anew.
+    pub wants_consent: bool,
     /// What every token ends with, so that none can be mistaken; begins with a dot unless it is empty.
     pub token_tail: &'static str,
 }
@@ -122,7 +142,10 @@ impl Default for Switches {
             has_metadata: true,
             claims_issuer: None,
             scopes: Vec::new(),
+            registration_status: None,
             denies: false,
+            answers_error: None,
+            wants_consent: false,
             token_tail: "",
         }
     }

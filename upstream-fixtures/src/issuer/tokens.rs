@@ -45,7 +45,7 @@ pub(super) async fn token(
     let given = {
         let mut grants = lock(&state.grants);
         match asked.get("grant_type") {
-            Some("authorization_code") => redeem(&mut grants, &asked, &client),
+            Some("authorization_code") => redeem(&mut grants, &asked, (&client, &switches)),
             Some("refresh_token") => {
                 let token = asked.get("refresh_token").unwrap_or_default();
                 grants
@@ -58,11 +58,23 @@ pub(super) async fn token(
     let Some((pair, scope)) = given else {
         return refusal(StatusCode::BAD_REQUEST, "invalid_grant");
     };
+    if let Some(Fault::Words { content_type, text }) = &fault {
+        let text = text
+            .replace("AT", &pair.access_token)
+            .replace("RT", &pair.refresh_token);
+        return ([(header::CONTENT_TYPE, *content_type)], text).into_response();
+    }
     let mut answer = json!({
         "access_token": format!("{}{}", pair.access_token, switches.token_tail),
         "refresh_token": format!("{}{}", pair.refresh_token, switches.token_tail),
         "token_type": "Bearer",
     });
+    if switches.wants_consent
+        && !scope.split(' ').any(|word| word == "offline_access")
+        && let Some(members) = answer.as_object_mut()
+    {
+        members.remove("refresh_token");
+    }
     if let Some(seconds) = switches.expires_in {
         answer["expires_in"] = seconds.into();
     }
@@ -138,8 +150,19 @@ fn client_of(grants: &Grants, asked: &Asked, switches: &Switches) -> Option<Stri
     (is_right && switches.auth_methods.contains(&method)).then_some(id)
 }
 
-fn redeem(grants: &mut Grants, asked: &Asked, client: &str) -> Option<(Pair, String)> {
-    let code = grants.codes.remove(asked.get("code")?)?;
+fn redeem(
+    grants: &mut Grants,
+    asked: &Asked,
+    (client, switches): (&str, &Switches),
+) -> Option<(Pair, String)> {
+    let mut code = grants.codes.remove(asked.get("code")?)?;
+    if switches.wants_consent && !code.has_consent {
+        let kept = code
+            .scope
+            .split(' ')
+            .filter(|word| *word != "offline_access");
+        code.scope = kept.collect::<Vec<_>>().join(" ");
+    }
     let proof = asked
         .get("code_verifier")
         .map(|verifier| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes())));
@@ -175,7 +198,21 @@ fn before_work(fault: &Fault) -> Option<Response> {
             [(header::LOCATION, to.clone())],
         )
             .into_response(),
-        Fault::Echo | Fault::NoAccessToken | Fault::NegativeExpiresIn | Fault::LoseAnswer => {
+        Fault::Instead {
+            status,
+            headers,
+            body,
+        } => {
+            let mut answer = body.clone().into_response();
+            *answer.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::OK);
+            for (name, value) in headers {
+                if let Ok(value) = header::HeaderValue::from_str(value) {
+                    answer.headers_mut().insert(*name, value);
+                }
+            }
+            answer
+        }
+        Fault::Echo | Fault::NoAccessToken | Fault::LoseAnswer | Fault::Words { .. } => {
             return None;
         }
     })
@@ -188,7 +225,6 @@ fn after_work(fault: Option<&Fault>, mut answer: Value) -> Response {
                 members.remove("access_token");
             }
         }
-        Some(Fault::NegativeExpiresIn) => answer["expires_in"] = (-1).into(),
         Some(Fault::LoseAnswer) => {
             let broken = futures_util::stream::once(async {
                 Err::<Bytes, _>(std::io::Error::other("the answer is lost"))
