@@ -193,6 +193,34 @@ async fn only_named_origins_are_let_in() {
             .contains("authorization, content-type")
     );
     assert_eq!(allowed.header("access-control-allow-credentials"), None);
+    let request = gateway
+        .anonymous()
+        .request(Method::OPTIONS, "/mcp/mentors/x/");
+    let request = request
+        .header("Origin", named)
+        .header("Access-Control-Request-Method", "POST")
+        .header(
+            "Access-Control-Request-Headers",
+            "mcp-param-region, Mcp-Param-Id,x-evil, ()",
+        );
+    let allowed = send(request).await;
+    let allowed = allowed.header("access-control-allow-headers").unwrap();
+    for header in [
+        "mcp-method",
+        "x-act-as-user",
+        "x-chat-session-id",
+        "mcp-param-region",
+        "mcp-param-id",
+    ] {
+        assert!(
+            allowed.split(", ").any(|name| name == header),
+            "{header}: {allowed}"
+        );
+    }
+    assert!(
+        !allowed.contains("x-evil") && !allowed.contains('('),
+        "{allowed}"
+    );
     for foreign in [
         "https://evil.example",
         "null",

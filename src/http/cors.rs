@@ -8,18 +8,17 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::app::App;
+use crate::mcp::headers::PARAM_PREFIX;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
-const HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, accept, x-request-id, mcp-protocol-version, mcp-session-id, \
-     mcp-method, mcp-name, last-event-id",
-);
+const HEADERS: &str = "authorization, content-type, accept, x-request-id, x-act-as-user, x-chat-session-id, \
+     mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id";
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("x-request-id, retry-after, www-authenticate, mcp-session-id");
 /// Seconds that a browser may remember a preflight.
@@ -33,6 +32,7 @@ pub(super) async fn allow(State(app): State<Arc<App>>, request: Request, next: N
         && request
             .headers()
             .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let allowed = is_preflight.then(|| allowed_headers(request.headers()));
     let mut response = if is_preflight {
         StatusCode::NO_CONTENT.into_response()
     } else {
@@ -43,13 +43,24 @@ pub(super) async fn allow(State(app): State<Arc<App>>, request: Request, next: N
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-        if is_preflight {
+        if let Some(allowed) = allowed {
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
             headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         }
     }
     response
+}
+
+/// Ours, and of those that are asked for the parameters of tools, whose names only their servers know.
+fn allowed_headers(asked: &HeaderMap) -> HeaderValue {
+    let asked = asked.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
+    let names = asked.filter_map(|line| line.to_str().ok());
+    let names = names.flat_map(|line| line.split(','));
+    let names = names.filter_map(|name| HeaderName::try_from(name.trim()).ok());
+    let parameters = names.filter(|name| name.as_str().starts_with(PARAM_PREFIX));
+    let all = parameters.fold(HEADERS.to_owned(), |all, name| all + ", " + name.as_str());
+    HeaderValue::try_from(all).expect("names of headers are header text")
 }
 
 /// The request's one origin, if the operator named exactly it.
