@@ -237,3 +237,35 @@ async fn a_turn_goes_on_when_its_learner_signs_in_through_another_replica() {
     assert_eq!(frames[0]["type"], "oauth_connection_resolved");
     assert!(text_of(&frames).contains("authorization"), "{frames:?}");
 }
+
+#[tokio::test]
+async fn a_refused_credential_is_not_tried_again_and_the_warning_names_its_server() {
+    for behaviour in [
+        Behaviour::stateless(),
+        Behaviour::sessions(),
+        Behaviour::sse(),
+        Behaviour::websocket(),
+    ] {
+        let kind = behaviour.name.clone();
+        let (stage, upstreams) =
+            Stage::with(vec![("Up", Behaviour::stateless()), ("Shut", behaviour)]).await;
+        upstreams[1].require_authorization(Some("Bearer of-nobody".into()));
+        let begun = tokio::time::Instant::now();
+        let mut chat = Chat::open(&stage.learner, &stage.gateway.mentor).await;
+        chat.say("/tool up__echo {\"text\": \"hi\"}").await;
+        let frames = chat.turn().await;
+        assert!(
+            begun.elapsed() < Duration::from_secs(6),
+            "{kind}: {:?}",
+            begun.elapsed()
+        );
+        let warnings: Vec<_> = frames
+            .iter()
+            .filter(|frame| frame["type"] == "warning")
+            .collect();
+        let text = "MCP tools of Shut unavailable for this session. Continuing without them.";
+        assert_eq!(warnings.len(), 1, "{kind}: {frames:?}");
+        assert_eq!(warnings[0]["message"], text, "{kind}");
+        assert_eq!(text_of(&frames), "hi", "{kind}");
+    }
+}

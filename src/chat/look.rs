@@ -16,7 +16,7 @@ const PAUSES: [Duration; 3] = [
     Duration::from_secs(4),
 ];
 
-/// The text of the warning, as clients know it.
+/// The text of the warning where no server works, as clients know it.
 const WARNING: &str =
     "MCP tools temporarily unavailable for this session. Continuing without them.";
 /// The warning as a status.
@@ -79,7 +79,7 @@ pub(super) async fn look(toolbox: &Toolbox, warned: &Warned) -> Result<Look> {
     if !new.is_empty() {
         let errors: Vec<String> = new.iter().map(|server| developer_error(server)).collect();
         frames.push(Frame::Warning {
-            message: WARNING.into(),
+            message: warning(&listed, &new),
             developer_error: errors.join("; "),
             code: UNAVAILABLE,
         });
@@ -87,6 +87,16 @@ pub(super) async fn look(toolbox: &Toolbox, warned: &Warned) -> Result<Look> {
     }
     drop(known);
     Ok(Look { listed, frames })
+}
+
+/// The text of a warning: where other servers work, it names those that do not.
+fn warning(listed: &Listed, failing: &[&ServerState]) -> String {
+    if !listed.servers.iter().any(|server| server.state == "ok") {
+        return WARNING.into();
+    }
+    let names: Vec<&str> = failing.iter().map(|server| &*server.name).collect();
+    let names = names.join(", ");
+    format!("MCP tools of {names} unavailable for this session. Continuing without them.")
 }
 
 /// The servers whose tools should be there and are not. One that is switched off, or waits for a sign-in, does not fail.
