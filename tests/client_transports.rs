@@ -9,13 +9,14 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{self, Message};
 use upstream_fixtures::Behaviour;
+use url::Url;
 
 use crate::harness::{Client, Live, SOON, Stage};
 
 const MODERN_META: &str = "io.modelcontextprotocol";
 
 /// A client on a connection that carries everything: sends messages, reads what comes.
-struct Wire {
+pub struct Wire {
     send: Box<dyn FnMut(Value) -> futures_util::future::BoxFuture<'static, ()> + Send>,
     receive: futures_util::stream::BoxStream<'static, Value>,
 }
@@ -25,7 +26,7 @@ impl Wire {
         (self.send)(message).await;
     }
 
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         tokio::time::timeout(SOON, self.receive.next())
             .await
             .expect("nothing came in time")
@@ -41,16 +42,20 @@ impl Wire {
         }
     }
 
-    async fn ask(&mut self, id: u64, method: &str, params: Value) -> Value {
+    pub async fn ask(&mut self, id: u64, method: &str, params: Value) -> Value {
         self.send(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
             .await;
         self.until(|message| message["id"] == id && message.get("method").is_none())
             .await
     }
 
-    async fn shake_hands(&mut self) -> Value {
+    pub async fn shake_hands(&mut self) -> Value {
+        self.shake_hands_as("2024-11-05").await
+    }
+
+    async fn shake_hands_as(&mut self, version: &str) -> Value {
         let params = json!({
-            "protocolVersion": "2024-11-05",
+            "protocolVersion": version,
             "capabilities": { "elicitation": {} },
             "clientInfo": { "name": "test", "version": "1" },
         });
@@ -75,7 +80,7 @@ fn ws_request(person: &Client, path: &str) -> tungstenite::handshake::client::Re
     request
 }
 
-async fn websocket(person: &Client, path: &str) -> Wire {
+pub async fn websocket(person: &Client, path: &str) -> Wire {
     let (socket, response) = tokio_tungstenite::connect_async(ws_request(person, path))
         .await
         .unwrap();
@@ -119,8 +124,9 @@ async fn open_sse(person: &Client, path: &str) -> (reqwest::Response, String) {
     (response, endpoint)
 }
 
-async fn sse(person: &Client, path: &str) -> Wire {
+pub async fn sse(person: &Client, path: &str) -> Wire {
     let (response, endpoint) = open_sse(person, path).await;
+    let endpoint = resolved(person, path, &endpoint);
     let live = Live::reading(response);
     let receive =
         futures_util::stream::unfold(
@@ -136,6 +142,14 @@ async fn sse(person: &Client, path: &str) -> Wire {
         send: Box::new(send),
         receive: Box::pin(receive),
     }
+}
+
+/// The path that a reference names, read relative to the URL of its stream (RFC 3986 section 5).
+fn resolved(person: &Client, path: &str, reference: &str) -> String {
+    let stream = Url::parse(&person.url(path)).unwrap();
+    let endpoint = stream.join(reference).unwrap();
+    assert_eq!(endpoint.origin(), stream.origin());
+    format!("{}?{}", endpoint.path(), endpoint.query().unwrap())
 }
 
 async fn stdio(stage: &Stage, person: &Client) -> Wire {
@@ -300,7 +314,9 @@ async fn every_wire_asks_for_the_key_and_the_right_person() {
         .unwrap();
     assert_eq!(sse.status(), 401);
 
-    let (_stream, endpoint) = open_sse(&stage.learner, &format!("{path}sse")).await;
+    let path = format!("{path}sse");
+    let (_stream, endpoint) = open_sse(&stage.learner, &path).await;
+    let endpoint = resolved(&stage.learner, &path, &endpoint);
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
     for other in [&stage.admin, &stranger] {
         let posted = other
@@ -318,4 +334,54 @@ async fn every_wire_asks_for_the_key_and_the_right_person() {
         .await
         .unwrap();
     assert_eq!(posted.status(), 401);
+}
+
+#[tokio::test]
+async fn the_endpoint_of_a_pair_is_found_behind_any_proxy() {
+    let stage = Stage::start().await;
+    let (learner, base) = (&stage.learner, &stage.gateway.base);
+    for end in ["sse", "sse/"] {
+        let path = format!("{}{end}", stage.mentor_path());
+        let (response, reference) = open_sse(learner, &path).await;
+        let mut live = Live::reading(response);
+        for prefix in ["", "/gateway", "/a/b"] {
+            // As the client sees the stream; the proxy takes the prefix away.
+            let stream = Url::parse(&format!("{base}{prefix}{path}")).unwrap();
+            let endpoint = stream.join(&reference).unwrap();
+            let asked = endpoint.as_str().strip_prefix(base.as_str()).unwrap();
+            let asked = asked.strip_prefix(prefix).unwrap();
+            let ping = json!({ "jsonrpc": "2.0", "id": prefix, "method": "ping" });
+            let posted = learner.request(Method::POST, asked).json(&ping);
+            assert_eq!(posted.send().await.unwrap().status(), 202, "{asked}");
+            assert_eq!(live.message().await["id"], prefix, "{end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_is_taken_in_the_one_revision_that_has_them() {
+    let (stage, _upstream) = Stage::of(Behaviour::sessions()).await;
+    let path = stage.mentor_path();
+    let ping = |id: u64| json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+    for (name, mut wire) in [
+        (
+            "websocket",
+            websocket(&stage.learner, &format!("{path}ws")).await,
+        ),
+        ("sse", sse(&stage.learner, &format!("{path}sse")).await),
+    ] {
+        wire.shake_hands_as("2025-03-26").await;
+        wire.send(json!([ping(1), { "jsonrpc": "2.0", "method": "notifications/x" }, 7, ping(2)]))
+            .await;
+        let mut ids =
+            [wire.next().await, wire.next().await, wire.next().await].map(|m| m["id"].clone());
+        ids.sort_by_key(Value::to_string);
+        assert_eq!(ids, [json!(1), json!(2), Value::Null], "{name}");
+
+        wire.shake_hands_as("2025-06-18").await;
+        wire.send(json!([ping(3)])).await;
+        let refused = wire.next().await;
+        let text = "Invalid Request: batches are not supported";
+        assert_eq!(refused["error"]["message"], text, "{name}");
+    }
 }

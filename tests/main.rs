@@ -64,6 +64,7 @@ mod mail_letters;
 mod mentor_settings;
 mod master_keys;
 mod isolation;
+mod list_changes;
 mod mcp_endpoint;
 mod mcp_messages;
 mod mentor_tools;

@@ -1,12 +1,14 @@
 //! The MCP endpoints themselves: who gets in, by which verb, and whose session it is.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use upstream_fixtures::{Behaviour, Upstream, plain_tool};
 
 use crate::harness::{
-    Client, Gateway, LEGACY, MODERN, Mcp, Reply, Stage, VERSIONS, eventually, rpc_error as error,
-    send, server_path,
+    Client, Gateway, LEGACY, Live, MODERN, Mcp, Reply, Stage, VERSIONS, eventually,
+    rpc_error as error, send, server_path,
 };
 
 fn echo_only() -> Behaviour {
@@ -50,18 +52,24 @@ async fn a_session_client_gets_the_revision_it_asks_for_or_the_newest() {
         assert_eq!(client.handshake["protocolVersion"], *version);
         assert_eq!(*client.request("ping", json!({})).await.result(), json!({}));
     }
-    for unknown in ["2026-07-28", "2023-01-01", "latest"] {
+    for unknown in ["2026-07-28", "2023-01-01", "latest", "2027-01-01"] {
         let message = json!({
             "jsonrpc": "2.0", "id": 1, "method": "initialize",
             "params": { "protocolVersion": unknown, "capabilities": {}, "clientInfo": { "name": "x", "version": "1" } },
         });
         let client = Mcp::modern(&stage.learner, stage.mentor_path());
-        let request = client
-            .bare(Method::POST)
-            .header("accept", "application/json, text/event-stream")
-            .json(&message);
-        let reply = Reply::of(request).await;
-        assert_eq!(reply.result()["protocolVersion"], LEGACY, "{unknown}");
+        for header in [None, Some(unknown), Some("2025-06-18")] {
+            let mut request = client
+                .bare(Method::POST)
+                .header("accept", "application/json, text/event-stream")
+                .json(&message);
+            if let Some(header) = header {
+                request = request.header("mcp-protocol-version", header);
+            }
+            let reply = Reply::of(request).await;
+            let agreed = &reply.result()["protocolVersion"];
+            assert_eq!(agreed, LEGACY, "{unknown}, {header:?}");
+        }
     }
 }
 
@@ -117,36 +125,62 @@ async fn a_deleted_session_is_gone_and_its_stream_ends() {
 }
 
 #[tokio::test]
-async fn a_session_has_one_stream_at_a_time() {
-    let stage = Stage::start().await;
+async fn the_newest_stream_of_a_session_takes_over() {
+    let (stage, upstream) = Stage::of(Behaviour::sessions()).await;
     let session = stage.legacy().await;
-    let second = || {
+    session.tool_names().await;
+    let taken_up = || async {
         let request = session
             .bare(Method::GET)
-            .header("accept", "text/event-stream");
-        send(request.header("mcp-session-id", session.session_id()))
+            .header("accept", "text/event-stream")
+            .header("mcp-session-id", session.session_id());
+        Live::of(request.header("last-event-id", "0-0")).await
     };
-    let first = session.listen().await;
-    assert_eq!(
-        second().await.brief(),
-        (
-            409,
-            error(
-                Value::Null,
-                -32600,
-                "Conflict: this session has a stream already"
-            )
-            .to_string()
-        )
-    );
-    drop(first);
-    eventually("the stream's release", async || {
-        let request = session
-            .bare(Method::GET)
-            .header("accept", "text/event-stream");
-        let request = request.header("mcp-session-id", session.session_id());
-        let response = request.send().await.unwrap();
-        (response.status() == 200).then_some(())
+    // The client's side of the first is broken, and nobody has told the gateway.
+    let mut first = session.listen().await;
+    let mut second = session.listen().await;
+    assert_eq!(first.next().await, None, "it ends in good order");
+    let mut third = taken_up().await;
+    assert_eq!(second.next().await, None);
+    upstream.add_tool(plain_tool("new", "Was not there."));
+    let heard = third.message().await;
+    assert_eq!(heard["method"], "notifications/tools/list_changed");
+    // What was sent into a stream that nobody read is sent again.
+    assert_eq!(taken_up().await.message().await, heard);
+}
+
+/// Longer than a session may be idle.
+const LONG: Duration = Duration::from_secs(31 * 60);
+
+#[tokio::test]
+async fn a_session_lives_as_long_as_its_stream_and_not_longer_than_its_client() {
+    let (stage, _upstream) = Stage::of(Behaviour::sessions()).await;
+    let (reading, silent) = (stage.legacy().await, stage.legacy().await);
+    let counted = async || {
+        let counter = reading.call("up__counter", json!({})).await;
+        counter.structured()["count"].clone()
+    };
+    assert_eq!(counted().await, 1);
+    let mut stream = reading.listen().await;
+    for calls in 2..4 {
+        stage.gateway.advance(LONG);
+        assert_eq!(
+            counted().await,
+            calls,
+            "with all that the server keeps in it"
+        );
+    }
+    let gone = silent.request_as(3.into(), "ping", json!({})).await;
+    let never_was = error(3.into(), -32600, "Session not found");
+    assert_eq!(gone.brief(), (404, never_was.clone()));
+
+    let newer = reading.listen().await;
+    assert_eq!(stream.next().await, None);
+    drop(newer);
+    eventually("the end of the session", async || {
+        stage.gateway.advance(LONG);
+        let gone = reading.request_as(3.into(), "ping", json!({})).await;
+        (gone.brief() == (404, never_was.clone())).then_some(())
     })
     .await;
 }
@@ -328,7 +362,7 @@ async fn other_verbs_are_not_allowed() {
 }
 
 #[tokio::test]
-async fn a_session_client_shows_its_session_and_keeps_to_its_revision() {
+async fn a_session_client_shows_its_session_and_a_revision_that_we_know() {
     let stage = Stage::start().await;
     let session = stage.legacy().await;
     let ping = session.message(Some(5.into()), "ping", json!({}));
@@ -350,9 +384,10 @@ async fn a_session_client_shows_its_session_and_keeps_to_its_revision() {
     assert_eq!(refused.brief(), (400, error(5.into(), -32600, text)));
     let refused = ask(vec![id(), id()]).await;
     assert_eq!(refused.brief(), (400, error(5.into(), -32600, text)));
-    let refused = ask(vec![id(), version("2025-06-18")]).await;
-    let text = "MCP-Protocol-Version does not match the session's 2025-11-25";
-    assert_eq!(refused.brief(), (400, error(5.into(), -32600, text)));
+    // The revision of a session was agreed; a header that names another one changes nothing.
+    for known in &VERSIONS[1..] {
+        assert_eq!(ask(vec![id(), version(known)]).await.status, 200, "{known}");
+    }
     let refused = ask(vec![id(), version("1999-01-01")]).await;
     assert_eq!(
         (refused.status, &refused.error()["code"]),

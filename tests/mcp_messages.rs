@@ -70,8 +70,16 @@ async fn the_client_must_take_both_kinds_of_answer_and_send_json() {
         post("*/*", "Application/JSON; charset=utf-8").await.status,
         200
     );
-    let packed = client.post(&json!({})).header("content-encoding", "gzip");
-    assert_eq!(send(packed).await.status, 415);
+    let message = client.message(Some(1.into()), "tools/list", json!({}));
+    for (coding, status) in [
+        ("identity", 200),
+        ("Identity, identity", 200),
+        ("gzip", 415),
+        ("identity, br", 415),
+    ] {
+        let packed = client.post(&message).header("content-encoding", coding);
+        assert_eq!(send(packed).await.status, status, "{coding}");
+    }
 }
 
 #[tokio::test]
@@ -470,15 +478,15 @@ async fn a_notification_is_accepted_without_a_word() {
 }
 
 #[tokio::test]
-async fn a_response_that_nobody_waits_for_is_refused() {
+async fn a_response_that_comes_late_or_twice_is_taken_and_dropped() {
     let stage = Stage::start().await;
     let legacy = stage.legacy().await;
-    let refused = legacy.respond(&json!(1), json!({})).await;
-    let text = "nothing waits for this response";
-    assert_eq!(
-        refused.brief(),
-        (400, error(1.into(), -32600, text).to_string())
-    );
+    for id in [json!(77), json!("x")] {
+        for _ in 0..2 {
+            let taken = legacy.respond(&id, json!({})).await;
+            assert_eq!(taken.brief(), (202, String::new()));
+        }
+    }
     let refused = stage.modern().respond(&json!(1), json!({})).await;
     let text = "a stateless client sends no responses";
     assert_eq!(
@@ -501,4 +509,76 @@ async fn only_a_severity_is_a_log_level() {
             (200, error(5.into(), -32602, text))
         );
     }
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_message_by_message_in_the_one_revision_that_has_them() {
+    let (stage, upstream) = Stage::of(Behaviour::sessions()).await;
+    let at = async |version| {
+        Mcp::legacy_as(&stage.learner, stage.mentor_path(), version, json!({})).await
+    };
+    let session = at("2025-03-26").await;
+    let call = json!({ "name": "up__echo", "arguments": { "text": "hi" } });
+    let ping = json!({ "jsonrpc": "2.0", "id": "p", "method": "ping" });
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    let late = json!({ "jsonrpc": "2.0", "id": 9, "result": {} });
+    let batch = json!([
+        { "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call },
+        initialized,
+        ping,
+        late,
+        { "jsonrpc": "2.0", "id": 2, "method": "initialize", "params": {} },
+        ["nested"],
+    ]);
+    let answers = Reply::of(session.post(&batch)).await;
+    assert_eq!(answers.status, 200);
+    let answer = |id: Value| {
+        answers
+            .messages
+            .iter()
+            .find(|m| m["id"] == id)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(answers.messages.len(), 4);
+    assert_eq!(answer(1.into())["result"]["content"][0]["text"], "hi");
+    assert_eq!(answer("p".into())["result"], json!({}));
+    let text = "initialize is no part of a batch";
+    assert_eq!(answer(2.into()), error(2.into(), -32600, text));
+    let text = "Invalid Request: batches are not supported";
+    assert_eq!(answer(Value::Null), error(Value::Null, -32600, text));
+    assert_eq!(upstream.calls_of("tools/call"), 1);
+
+    let silent = Reply::of(session.post(&json!([initialized, late]))).await;
+    assert_eq!((silent.status, silent.messages.len()), (202, 0));
+    let text = "Invalid Request";
+    let empty = Reply::of(session.post(&json!([]))).await;
+    assert_eq!(empty.brief(), (400, error(Value::Null, -32600, text)));
+    let text = "Invalid Request: a batch has at most 100 messages";
+    let large = Reply::of(session.post(&vec![ping.clone(); 101].into())).await;
+    assert_eq!(large.brief(), (400, error(Value::Null, -32600, text)));
+
+    let text = "Invalid Request: batches are not supported";
+    for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {
+        let refused = Reply::of(at(version).await.post(&json!([ping]))).await;
+        let expected = error(Value::Null, -32600, text);
+        assert_eq!(refused.brief(), (400, expected), "{version}");
+    }
+    let refused = Reply::of(stage.modern().post(&json!([ping]))).await;
+    assert_eq!(refused.brief(), (400, error(Value::Null, -32600, text)));
+}
+
+#[tokio::test]
+async fn a_resource_that_is_not_there_has_the_code_of_the_revision() {
+    let (stage, _upstream) = Stage::of(echo_only()).await;
+    let uri = json!({ "uri": "nowhere://x" });
+    for version in &VERSIONS[1..] {
+        let client = Mcp::legacy_as(&stage.learner, stage.mentor_path(), version, json!({})).await;
+        let refused = client.request("resources/read", uri.clone()).await;
+        let expected =
+            json!({ "code": -32002, "message": "Unknown resource: nowhere://x", "data": uri });
+        assert_eq!(*refused.error(), expected, "{version}");
+    }
+    let refused = stage.modern().request("resources/read", uri).await;
+    assert_eq!(refused.error()["code"], -32602);
 }

@@ -300,3 +300,38 @@ async fn sessions_of_a_record_that_lived_for_a_moment_end_with_it() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_client_with_a_session_is_told_that_its_server_has_forgotten_it() {
+    for (slug, behaviour) in every_upstream() {
+        let (stage, upstream) = Stage::of(behaviour).await;
+        let keeps_sessions =
+            !["stateless", "stateless-streaming", "websocket-modern"].contains(&slug);
+        let (legacy, modern) = (stage.legacy().await, stage.modern());
+        let told = async |client: &Mcp| {
+            let reply = client.call("up__echo", json!({ "text": "x" })).await;
+            reply.result()["_meta"]["mentor-gateway/session"].clone()
+        };
+        for client in [&legacy, &modern] {
+            assert_eq!(told(client).await, Value::Null, "{slug}");
+        }
+        upstream.forget_sessions();
+        let expected = json!({
+            "server": "Up", "state": "new",
+            "message": "Up has begun a new session; what it kept from earlier calls is gone.",
+        });
+        let first = told(&legacy).await;
+        assert_eq!(
+            first,
+            if keeps_sessions {
+                expected
+            } else {
+                Value::Null
+            },
+            "{slug}"
+        );
+        for client in [&legacy, &modern] {
+            assert_eq!(told(client).await, Value::Null, "once: {slug}");
+        }
+    }
+}

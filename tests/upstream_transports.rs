@@ -477,6 +477,38 @@ async fn declared_parameters_travel_as_headers_to_stateless_http_upstreams() {
 }
 
 #[tokio::test]
+async fn every_line_of_a_mirrored_parameter_agrees_with_the_body() {
+    let (stage, upstream) = Stage::of(Behaviour::stateless()).await;
+    let client = stage.modern();
+    client.tool_names().await;
+    let arguments = json!({ "region": "eu", "dry_run": true, "placement": { "shard": 42 } });
+    let params = json!({ "name": "up__header_params", "arguments": arguments });
+    let message = client.message(Some(1.into()), "tools/call", params);
+    for (lines, status) in [
+        (&["eu"][..], 200),
+        (&["eu", "eu"], 200),
+        (&["eu", "us"], 400),
+        (&["us", "eu"], 400),
+        (&["eu", "eu", "\u{fc}"], 400),
+        (&[], 400),
+    ] {
+        let mut request = client
+            .post(&message)
+            .header("mcp-param-dry-run", "true")
+            .header("mcp-param-shard", "42");
+        for line in lines {
+            request = request.header("mcp-param-region", *line);
+        }
+        let reply = crate::harness::Reply::of(request).await;
+        assert_eq!(reply.status, status, "{lines:?}");
+        if status == 400 {
+            assert_eq!(reply.error()["code"], -32020, "{lines:?}");
+        }
+    }
+    assert_eq!(upstream.calls_of("tools/call"), 2);
+}
+
+#[tokio::test]
 async fn an_upstream_hears_what_the_caller_says_and_none_of_its_headers() {
     let world = World::start().await;
     for cell in world.cells() {

@@ -50,6 +50,8 @@ struct Sent {
     version: Version,
     /// The first event of a stream, if it was awaited.
     first: Option<Result<Event, CallFailure>>,
+    /// Whether the client's session had another one there before.
+    began_anew: bool,
 }
 
 impl Call<'_> {
@@ -121,6 +123,8 @@ impl Call<'_> {
             },
             server: self.member.server.name.clone(),
             server_id: self.member.server.id.0,
+            cell: open.cell.clone(),
+            began_anew: false,
             record,
             tasks: tasks::may_come(self.request)
                 .then(|| Owner::new(self.request, self.member.server.id.0)),
@@ -146,6 +150,7 @@ impl Call<'_> {
             Err(failure) => return self.failed(back, (open, &renewed), failure),
         };
         back.crossing.upstream = sent.version;
+        back.began_anew = sent.began_anew;
         let resend = self.resend(open, &back);
         Ok(match sent.reply {
             Reply::Answer(answer) => match (&answer.message.result, &resend) {
@@ -381,9 +386,9 @@ impl Call<'_> {
             .session(&lane, &open.credential, &self.request.client)
             .await;
         let session = session.map_err(|failure| (failure, false))?;
-        if let Some(client_session) = &self.request.session {
-            client_session.uses(&open.upstream, &open.credential);
-        }
+        let client_session = self.request.session.as_ref();
+        let at = (&open.upstream, &open.credential);
+        let began_anew = client_session.is_some_and(|client| client.uses(at, &lane, &session));
         let out = Outgoing {
             method: self.method(),
             id,
@@ -398,6 +403,7 @@ impl Call<'_> {
             reply,
             version,
             first: None,
+            began_anew,
         })
         .map_err(|failure| (failure, !session.is_open()))
     }
@@ -433,14 +439,12 @@ impl Call<'_> {
         for parameter in &*item.param_headers {
             let name = parameter.header.as_str();
             let expected = parameter.value_in(arguments);
-            let shown = shown
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| value.as_str());
-            let agrees = match (&expected, shown) {
-                (None, None) => true,
-                (Some(expected), Some(shown)) => same_value(expected, shown),
-                (None, Some(_)) | (Some(_), None) => false,
+            let mut lines = shown.iter().filter(|(known, _)| known == name).peekable();
+            let agrees = match &expected {
+                None => lines.peek().is_none(),
+                Some(expected) => {
+                    lines.peek().is_some() && lines.all(|(_, line)| same_value(expected, line))
+                }
             };
             if !agrees {
                 return Err(RpcError::header_mismatch(format!(

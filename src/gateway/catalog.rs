@@ -2,7 +2,7 @@
 //! so a dead or hanging upstream never slows one.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use crate::credentials::Outbound;
 use crate::mcp::raw::value_at;
 use crate::registry::server::ServerId;
 use crate::tasks::Tasks;
-use crate::upstream::{CallFailure, Change, Upstream, Upstreams};
+use crate::upstream::{CallFailure, Upstream, Upstreams};
 
 /// Catalogs held at once, and how long an unused one is.
 const CELLS_MAX: u64 = 20_000;
@@ -31,8 +31,8 @@ const LOOK_SPACING: Duration = Duration::from_secs(1);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long a client may keep what a server of our own offers, in ms.
 const FIXED_TTL_MS: u64 = 60_000;
-/// Announced changes that a slow listener may be behind.
-const CHANGES_MAX: usize = 1024;
+/// Looks that a slow listener may be behind.
+const LOOKS_MAX: usize = 1024;
 
 /// The newest version of any snapshot in the process: lists are remembered under these numbers alone, so no
 /// two catalogs may share one.
@@ -221,8 +221,32 @@ pub struct Cell {
     due: RwLock<Option<Instant>>,
     /// The lists whose change was announced since the last look, a bit for each of [`CAPABILITIES`].
     announced: AtomicU8,
+    /// Since when a change is known that no look has seen, if a call of somebody who uses the catalog brought it.
+    stale_since: Mutex<Option<Instant>>,
     looks: watch::Sender<u64>,
-    changes: broadcast::Sender<Change>,
+    looked: broadcast::Sender<Looked>,
+}
+
+/// A look at a catalog that may have changed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked {
+    /// The address of the cell: whoever compares holds it.
+    cell: usize,
+    announced: u8,
+}
+
+impl Looked {
+    /// Whether it was a look at this catalog.
+    pub fn is_of(&self, cell: &Arc<Cell>) -> bool {
+        self.cell == Arc::as_ptr(cell) as usize
+    }
+
+    /// What the server itself said to have changed, whether anything of it can be seen or not.
+    pub fn said(self) -> impl Iterator<Item = &'static str> {
+        CAPABILITIES
+            .into_iter()
+            .filter(move |capability| self.announced & bit_of(capability) != 0)
+    }
 }
 
 /// Every catalog in use.
@@ -230,7 +254,7 @@ pub struct Cell {
 pub struct Catalogs {
     cells: Cache<(ServerId, usize, [u8; 16]), Arc<Cell>>,
     tasks: Tasks,
-    changes: broadcast::Sender<Change>,
+    looked: broadcast::Sender<Looked>,
 }
 
 impl Catalogs {
@@ -240,11 +264,11 @@ impl Catalogs {
             .max_capacity(CELLS_MAX)
             .time_to_idle(CELL_IDLE)
             .build();
-        let (changes, _) = broadcast::channel(CHANGES_MAX);
+        let (looked, _) = broadcast::channel(LOOKS_MAX);
         let catalogs = Self {
             cells,
             tasks: tasks.clone(),
-            changes,
+            looked,
         };
         let listener = catalogs.clone();
         let stop = tasks.stop.clone();
@@ -285,8 +309,9 @@ impl Catalogs {
                     is_refreshing: AtomicBool::new(false),
                     due: RwLock::new(None),
                     announced: AtomicU8::new(0),
+                    stale_since: Mutex::default(),
                     looks: watch::channel(0).0,
-                    changes: self.changes.clone(),
+                    looked: self.looked.clone(),
                 })
             })
             .await;
@@ -307,17 +332,17 @@ impl Catalogs {
         let _ = tokio::time::timeout(patience, looks.changed()).await;
     }
 
-    /// Lists whose content changed, after the new content can be read.
-    pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+    /// Looks that may have changed what is offered, after the new content can be read.
+    pub fn looks(&self) -> broadcast::Receiver<Looked> {
+        self.looked.subscribe()
     }
 
-    /// Says that every list of a server may have changed, for some of its people.
-    pub fn announce_all(&self, server: ServerId) {
-        for list in CAPABILITIES {
-            // Nobody listening is no failure.
-            let _ = self.changes.send(Change { server, list });
-        }
+    /// A call said that a list changed: whoever asks for it next waits, a little, for what is seen now.
+    pub fn changed_by_call(&self, cell: &Arc<Cell>, list: &str) {
+        let mut since = cell.stale_since();
+        since.get_or_insert_with(Instant::now);
+        drop(since);
+        self.mark_stale(Some(cell.upstream.id), bit_of(list));
     }
 
     fn mark_stale(&self, server: Option<ServerId>, lists: u8) {
@@ -357,6 +382,27 @@ impl Cell {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn stale_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.stale_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a call has brought a change that no look has seen.
+    pub fn is_stale(&self) -> bool {
+        self.stale_since().is_some()
+    }
+
+    /// Waits until what calls said to have changed was looked at, at most for `patience` from when it was said.
+    pub async fn settled(&self, patience: Duration) {
+        let mut looks = self.looks.subscribe();
+        let since = *self.stale_since();
+        if let Some(since) = since {
+            let seen = looks.wait_for(|_| !self.is_stale());
+            let _ = tokio::time::timeout_at(since + patience, seen).await;
+        }
     }
 
     /// What was seen last, or will be seen by the first look if that ends within `patience` from when the
@@ -399,6 +445,7 @@ impl Cell {
 
     async fn look(&self) {
         let announced = self.announced.swap(0, Ordering::AcqRel);
+        let begun = Instant::now();
         let credential = self
             .credential
             .read()
@@ -444,8 +491,16 @@ impl Cell {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = next.clone();
         *self.due.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + wait);
+        self.stale_since().take_if(|since| *since <= begun);
         self.looks.send_modify(|looks| *looks += 1);
-        self.announce(&before, &next, announced);
+        if next.version != before.version || next.failure.is_none() && announced != 0 {
+            let looked = Looked {
+                cell: std::ptr::from_ref(self) as usize,
+                announced: if before.version == 0 { 0 } else { announced },
+            };
+            // Nobody listening is no failure.
+            let _ = self.looked.send(looked);
+        }
     }
 
     fn log_failure(&self, failure: &CallFailure) {
@@ -468,30 +523,10 @@ impl Cell {
             );
         }
     }
-
-    /// Passes on what changed, and what the upstream says has changed even if nothing of it can be seen.
-    fn announce(&self, before: &Snapshot, next: &Snapshot, announced: u8) {
-        if before.version == 0 {
-            return;
-        }
-        for capability in CAPABILITIES {
-            let mut lists = List::ALL
-                .into_iter()
-                .filter(|list| list.capability() == capability);
-            let has_changed = lists.any(|list| !same_items(before.list(list), next.list(list)));
-            if has_changed || announced & bit_of(capability) != 0 {
-                // Nobody listening is no failure.
-                let _ = self.changes.send(Change {
-                    server: self.upstream.id,
-                    list: capability,
-                });
-            }
-        }
-    }
 }
 
 /// What announces changes.
-const CAPABILITIES: [&str; 3] = ["tools", "prompts", "resources"];
+pub const CAPABILITIES: [&str; 3] = ["tools", "prompts", "resources"];
 
 fn bit_of(capability: &str) -> u8 {
     CAPABILITIES

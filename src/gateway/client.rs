@@ -2,8 +2,9 @@
 //! not exist (design.md D2).
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::Target;
+use super::listen::Known;
 use super::parked::is_undeclared;
 use super::streams::Streams;
 use super::watch::WATCHED_MAX;
@@ -20,7 +22,7 @@ use crate::clock::{Clock, random_hex};
 use crate::credentials::Outbound;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
-use crate::upstream::{Ask, Client, Inbox, Lane, Unread, Unsolicited, Upstream};
+use crate::upstream::{Ask, Client, Inbox, Lane, Session, Unread, Unsolicited, Upstream};
 
 /// Sessions open at once.
 const SESSIONS_MAX: u64 = 100_000;
@@ -30,6 +32,15 @@ const SESSION_IDLE: Duration = Duration::from_secs(30 * 60);
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Longest wait for a client's answer to an upstream's request.
 const ASK_DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// An upstream where a client's session has one of its own.
+#[derive(Debug)]
+struct Used {
+    upstream: Arc<Upstream>,
+    credential: Outbound,
+    session: Weak<Session>,
+    lane: Lane,
+}
 
 /// A client's session.
 #[derive(Debug)]
@@ -43,14 +54,18 @@ pub struct ClientSession {
     owner: (i64, i64),
     target: Target,
     client: Mutex<Client>,
-    unsolicited: Mutex<Option<Unread>>,
+    unsolicited: Mutex<Unread>,
+    /// Ends the stream that reads them, for a newer one.
+    reader: Mutex<CancellationToken>,
     asked: Mutex<HashMap<u64, oneshot::Sender<Message>>>,
     next_ask: AtomicU64,
     calls: Mutex<HashMap<Bytes, CancellationToken>>,
-    upstreams: Mutex<Vec<(Arc<Upstream>, Outbound)>>,
+    upstreams: Mutex<Vec<Used>>,
     watches: Mutex<HashMap<(i64, String), CancellationToken>>,
     /// Its streams, kept for a while for a client that comes back.
     pub streams: Streams,
+    /// What it was last told of the lists.
+    pub known: Known,
     /// Cancelled when the session ends.
     pub closed: CancellationToken,
     clock: Clock,
@@ -70,13 +85,15 @@ impl ClientSession {
             owner: (caller.tenant.id.0, caller.user.id.0),
             target,
             client: Mutex::new(client),
-            unsolicited: Mutex::new(Some(unsolicited)),
+            unsolicited: Mutex::new(unsolicited),
+            reader: Mutex::default(),
             asked: Mutex::default(),
             next_ask: AtomicU64::new(1),
             calls: Mutex::default(),
             upstreams: Mutex::default(),
             watches: Mutex::default(),
             streams: Streams::default(),
+            known: Known::default(),
             closed: CancellationToken::new(),
             clock: clock.clone(),
             used_at_ms: AtomicU64::new(now_ms(clock)),
@@ -93,13 +110,18 @@ impl ClientSession {
     fn is_idle(&self) -> bool {
         let used_at = Duration::from_millis(self.used_at_ms.load(Ordering::Relaxed));
         self.clock.uptime().saturating_sub(used_at) >= SESSION_IDLE
-            && lock(&self.unsolicited).is_some()
+            && !self.inbox.is_read()
             && lock(&self.calls).is_empty()
     }
 
     /// Whether this caller may use it at this endpoint.
     pub fn belongs_to(&self, caller: &Caller, target: &Target) -> bool {
         self.owner == (caller.tenant.id.0, caller.user.id.0) && self.target == *target
+    }
+
+    /// Whether its revision has batches.
+    pub fn takes_batches(&self) -> bool {
+        self.version == Version::V2025_03_26
     }
 
     /// The client as it described itself.
@@ -112,20 +134,17 @@ impl ClientSession {
         lock(&self.client).log_level = Some(level);
     }
 
-    /// The messages that belong to no call, for the one stream that may read them; `None` if one does.
-    pub fn take_unsolicited(&self) -> Option<Unread> {
-        let taken = lock(&self.unsolicited).take();
-        if taken.is_some() {
-            self.inbox.set_read(true);
+    /// Reads the messages that belong to no call. The newest reader takes over, whatever became of the one before it:
+    /// a connection may hang half open for long.
+    pub fn read(self: &Arc<Self>) -> Reader {
+        let mut reader = lock(&self.reader);
+        reader.cancel();
+        *reader = self.closed.child_token();
+        self.inbox.set_read(true);
+        Reader {
+            session: self.clone(),
+            is_over: reader.clone(),
         }
-        taken
-    }
-
-    /// Gives the reading end back when its stream has ended.
-    pub fn give_back_unsolicited(&self, receiver: Unread) {
-        self.inbox.set_read(false);
-        self.touch();
-        *lock(&self.unsolicited) = Some(receiver);
     }
 
     /// Asks the client something: returns the request to send and where the response arrives.
@@ -204,15 +223,34 @@ impl ClientSession {
         }
     }
 
-    /// Notes an upstream where this session has a session of its own.
-    pub fn uses(&self, upstream: &Arc<Upstream>, credential: &Outbound) {
-        let mut used = lock(&self.upstreams);
-        let known = |(u, c): &(Arc<Upstream>, Outbound)| {
-            Arc::ptr_eq(u, upstream) && c.fingerprint == credential.fingerprint
+    /// Notes an upstream where this session has a session of its own. Returns whether it had another one there before,
+    /// with whatever the server kept in it.
+    pub fn uses(
+        &self,
+        (upstream, credential): (&Arc<Upstream>, &Outbound),
+        lane: &Lane,
+        session: &Arc<Session>,
+    ) -> bool {
+        let mut all = lock(&self.upstreams);
+        let known = |used: &&mut Used| {
+            Arc::ptr_eq(&used.upstream, upstream)
+                && used.credential.fingerprint == credential.fingerprint
         };
-        if !used.iter().any(known) {
-            used.push((upstream.clone(), credential.clone()));
+        if let Some(used) = all.iter_mut().find(known) {
+            let is_other = !std::ptr::eq(used.session.as_ptr(), Arc::as_ptr(session));
+            if is_other {
+                used.session = Arc::downgrade(session);
+            }
+            return is_other && !session.version().is_modern();
         }
+        let is_other = all.iter().any(|used| used.upstream.id == upstream.id);
+        all.push(Used {
+            upstream: upstream.clone(),
+            credential: credential.clone(),
+            session: Arc::downgrade(session),
+            lane: lane.clone(),
+        });
+        is_other && !session.version().is_modern()
     }
 
     /// Ends a watch of a resource, and notes a new one if it is wanted: returns what will end that.
@@ -253,9 +291,12 @@ impl ClientSession {
 
     /// Passes a notification of the client on to every upstream session of this session.
     pub async fn notify_upstreams(&self, message: &Message) {
-        let used = lock(&self.upstreams).clone();
+        let upstreams: Vec<_> = {
+            let used = lock(&self.upstreams);
+            used.iter().map(|used| used.upstream.clone()).collect()
+        };
         let method = message.method.as_deref().unwrap_or_default();
-        for (upstream, _) in used {
+        for upstream in upstreams {
             upstream
                 .notify_sessions(&self.id, method, message.params_or_empty())
                 .await;
@@ -263,17 +304,47 @@ impl ClientSession {
     }
 
     /// Ends the session and those it has upstream.
-    pub async fn close(&self, mentor: i64) {
+    pub async fn close(&self) {
         self.closed.cancel();
         let used = std::mem::take(&mut *lock(&self.upstreams));
-        let lane = Lane {
-            principal: self.owner.1,
-            mentor,
-            session: Some(self.id.clone()),
-            inbox: None,
-        };
-        for (upstream, credential) in used {
+        for Used {
+            upstream,
+            credential,
+            lane,
+            ..
+        } in used
+        {
             upstream.end_session(&lane, &credential).await;
+        }
+    }
+}
+
+/// The one stream that reads what belongs to no call of a session.
+#[derive(Debug)]
+pub struct Reader {
+    session: Arc<ClientSession>,
+    /// Cancelled when a newer stream has taken over, and when the session ends.
+    pub is_over: CancellationToken,
+}
+
+impl Reader {
+    /// The next message; `None` once it reads no more. May be dropped and asked again.
+    pub async fn next(&mut self) -> Option<Unsolicited> {
+        let next = poll_fn(|context| lock(&self.session.unsolicited).poll_next(context));
+        tokio::select! {
+            biased;
+            () = self.is_over.cancelled() => None,
+            message = next => message,
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let _newest = lock(&self.session.reader);
+        if !self.is_over.is_cancelled() {
+            self.session.inbox.set_read(false);
+            self.session.touch();
         }
     }
 }
@@ -345,6 +416,7 @@ impl ClientSessions {
         for (id, session) in &self.0 {
             if session.is_idle() {
                 self.0.invalidate(&*id).await;
+                session.close().await;
             }
         }
     }
@@ -362,11 +434,8 @@ impl ClientSessions {
         target: &Target,
     ) -> Option<Arc<ClientSession>> {
         let session = self.0.get(id).await?;
-        if session.is_idle() {
-            self.0.invalidate(id).await;
-            return None;
-        }
-        if !session.belongs_to(caller, target) {
+        // One that is over is ended by the sweep.
+        if session.is_idle() || !session.belongs_to(caller, target) {
             return None;
         }
         session.touch();

@@ -90,13 +90,11 @@ async fn describe(
     let member = view.only()?;
     let open = member.open()?;
     gateway.audit.admit()?;
-    let session = open
-        .upstream
-        .session(&view.lane(request), &open.credential, &request.client)
-        .await;
+    let (at, lane) = ((&open.upstream, &open.credential), view.lane(request));
+    let session = at.0.session(&lane, at.1, &request.client).await;
     let session = session.map_err(|failure| failure.into_error(&member.server.name))?;
     if let Some(client_session) = &request.session {
-        client_session.uses(&open.upstream, &open.credential);
+        client_session.uses(at, &lane, &session);
     }
     Ok(of_server(&session, request.version))
 }

@@ -1,18 +1,24 @@
 //! `subscriptions/listen`, and the list changes that a session's own stream carries.
+//! Compares what a view offers with what it offered: who changed it, and in which process, is not asked.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use super::catalog::CAPABILITIES;
+use super::catalog::{List, Looked};
+use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
 use super::view::View;
-use super::{Gateway, Outcome, Request};
+use super::{Gateway, Outcome, Request, Target};
+use crate::auth::Caller;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, message, meta};
-use crate::registry::server::ServerId;
-use crate::upstream::Change;
 
 /// The lists whose changes can be listened to: the capability and the member of the filter.
 const FILTERS: [(&str, &str); 3] = [
@@ -20,56 +26,206 @@ const FILTERS: [(&str, &str); 3] = [
     ("prompts", "promptsListChanged"),
     ("resources", "resourcesListChanged"),
 ];
+/// How often a view is read again while somebody listens: another process may have changed it.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Views read at once for those who listen; the others wait their turn, and calls wait for none of them.
+pub(super) const LOOKS_MAX: usize = 8;
+/// A server is heard in several of our sessions. What it says again within this time, and nothing of which can be
+/// seen, is an echo.
+const ECHO: Duration = Duration::from_secs(5);
+
+/// What a view offered when somebody was last told of it. Kept with a session, so that a stream that is opened after
+/// a broken one tells what changed between them.
+#[derive(Debug, Clone, Default)]
+pub struct Known(Arc<Mutex<Option<Offer>>>);
+
+type Offer = [Arc<Listing>; 4];
+
+impl Known {
+    /// Takes what is offered now, and returns the capabilities whose lists are others than before. Of the first offer
+    /// nothing is new.
+    fn replace(&self, now: Offer) -> Vec<&'static str> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.replace(now.clone());
+        let differs = |list: List| {
+            let before = before.as_ref().map(|before| &before[list as usize]);
+            before.is_some_and(|before| !before.shows_the_same(&now[list as usize]))
+        };
+        CAPABILITIES
+            .into_iter()
+            .filter(|capability| {
+                let mut lists = List::ALL
+                    .into_iter()
+                    .filter(|l| l.capability() == *capability);
+                lists.any(differs)
+            })
+            .collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.is_none()
+    }
+}
 
 /// A stream of list changes behind one endpoint.
 #[derive(Debug)]
 pub struct Listening {
-    changes: broadcast::Receiver<Change>,
-    servers: HashSet<ServerId>,
+    gateway: Arc<Gateway>,
+    caller: Arc<Caller>,
+    target: Target,
+    /// What servers offered when they were last asked.
+    looks: broadcast::Receiver<Looked>,
+    /// Changes that this process made.
+    changes: watch::Receiver<u64>,
+    view: Arc<View>,
+    known: Known,
     /// The capabilities that are listened to.
     wanted: Vec<&'static str>,
+    /// Said by a server itself since the last comparison.
+    said: Vec<&'static str>,
     /// Waiting to be sent.
-    ready: Vec<&'static str>,
+    ready: VecDeque<&'static str>,
+    /// When each capability was announced last.
+    announced: Vec<(&'static str, Instant)>,
+    due: Due,
+    next_look: Instant,
+}
+
+/// What is to be done before anybody can be told anything. Outlives a `next` that was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Nothing,
+    /// To compare the lists.
+    Lists,
+    /// To read the view again first.
+    View,
 }
 
 impl Listening {
-    /// Changes of everything behind a view.
-    pub fn to(gateway: &Gateway, view: &View, wanted: Vec<&'static str>) -> Self {
-        let servers = view.members.iter().map(|member| member.server.id).collect();
-        Self {
-            changes: gateway.catalogs.changes(),
-            servers,
-            wanted,
-            ready: Vec::new(),
+    /// Changes of everything behind a target for this caller, from what is known on.
+    ///
+    /// # Errors
+    /// As [`Gateway::view`].
+    pub async fn open(
+        gateway: &Arc<Gateway>,
+        (caller, target): (&Arc<Caller>, &Target),
+        wanted: &[&'static str],
+        known: Known,
+    ) -> crate::error::Result<Self> {
+        // Before the view is read: what comes between would be missed.
+        let (looks, changes) = (gateway.catalogs.looks(), gateway.views.changes());
+        let view = gateway.view(caller, target).await?;
+        let is_first = known.is_empty();
+        let is_settled = view.members.iter().all(|member| !member.is_pending());
+        if is_first && is_settled {
+            known.replace(List::ALL.map(|list| lists::listing(&view, list)));
         }
-    }
-
-    /// Changes of every list.
-    pub fn to_all(gateway: &Gateway, view: &View) -> Self {
-        Self::to(
-            gateway,
+        let due = match (is_first, is_settled) {
+            (true, true) => Due::Nothing,
+            (true, false) => Due::Lists,
+            (false, _) => Due::View,
+        };
+        Ok(Self {
+            gateway: gateway.clone(),
+            caller: caller.clone(),
+            target: target.clone(),
+            looks,
+            changes,
             view,
-            FILTERS.iter().map(|(capability, _)| *capability).collect(),
-        )
+            due,
+            known,
+            wanted: wanted.to_vec(),
+            said: Vec::new(),
+            ready: VecDeque::new(),
+            announced: Vec::new(),
+            next_look: Instant::now() + LOOK_EVERY,
+        })
     }
 
-    /// The capability whose list changed next; `None` when the gateway stops.
+    /// Whether a mentor's servers are listened to.
+    pub fn is_union(&self) -> bool {
+        self.view.mentor.is_some()
+    }
+
+    /// The capability whose list changed next; `None` when the gateway stops. May be dropped and asked again.
     pub async fn next(&mut self) -> Option<&'static str> {
+        if self.wanted.is_empty() {
+            return std::future::pending().await;
+        }
         loop {
-            if let Some(capability) = self.ready.pop() {
+            if let Some(capability) = self.ready.pop_front() {
                 return Some(capability);
             }
-            match self.changes.recv().await {
-                Ok(change) if self.servers.contains(&change.server) => {
-                    self.ready
-                        .extend(self.wanted.iter().find(|wanted| **wanted == change.list));
+            if self.due > Due::Nothing {
+                self.compare().await;
+                continue;
+            }
+            tokio::select! {
+                looked = self.looks.recv() => match looked {
+                    Ok(looked) => self.heard(&looked),
+                    // What was missed may have been anything.
+                    Err(RecvError::Lagged(_)) => self.due = Due::Lists,
+                    Err(RecvError::Closed) => return None,
+                },
+                changed = self.changes.changed() => {
+                    changed.ok()?;
+                    self.due = Due::View;
                 }
-                Ok(_) => {}
-                // What was missed may have been anything.
-                Err(broadcast::error::RecvError::Lagged(_)) => self.ready.clone_from(&self.wanted),
-                Err(broadcast::error::RecvError::Closed) => return None,
+                () = tokio::time::sleep_until(self.next_look) => self.due = Due::View,
             }
         }
+    }
+
+    fn heard(&mut self, looked: &Looked) {
+        let mut opens = self.view.members.iter().filter_map(|member| member.ready());
+        if opens.any(|open| looked.is_of(&open.cell)) {
+            self.due = self.due.max(Due::Lists);
+            self.said.extend(looked.said());
+        }
+    }
+
+    /// Compares what is offered now with what is known.
+    async fn compare(&mut self) {
+        if self.due == Due::View {
+            let turn = self.gateway.listening.acquire().await;
+            let read = self.gateway.fresh_view(&self.caller, &self.target).await;
+            drop(turn);
+            match read {
+                Ok(view) => self.view = view,
+                // Who may listen no more is told by another; a database that fails is asked again.
+                Err(error) => {
+                    tracing::debug!(error = %error.chain(), "a view that is listened to cannot be read")
+                }
+            }
+            self.next_look = Instant::now() + LOOK_EVERY;
+        }
+        // A list would have waited for it too: nobody has seen one without it.
+        lists::settle(&self.view, FIRST_LOOK_PATIENCE).await;
+        let offer = List::ALL.map(|list| lists::listing(&self.view, list));
+        let now = Instant::now();
+        let changed = self.known.replace(offer);
+        let said = std::mem::take(&mut self.said);
+        self.due = Due::Nothing;
+        for capability in self.wanted_of(&changed, &said, now) {
+            self.announced.retain(|(known, _)| *known != capability);
+            self.announced.push((capability, now));
+            self.ready.push_back(capability);
+        }
+    }
+
+    fn wanted_of(&self, changed: &[&str], said: &[&str], now: Instant) -> Vec<&'static str> {
+        let is_echo = |capability: &str| {
+            let last = self
+                .announced
+                .iter()
+                .find(|(known, _)| *known == capability);
+            last.is_some_and(|(_, at)| now.duration_since(*at) < ECHO)
+        };
+        let is_new = |capability: &&&'static str| {
+            changed.contains(*capability) || said.contains(*capability) && !is_echo(capability)
+        };
+        self.wanted.iter().filter(is_new).copied().collect()
     }
 }
 
@@ -100,12 +256,14 @@ pub(super) struct Watched {
 }
 
 /// Opens a subscription: an acknowledgement, then what was asked for, until the client closes the stream.
-pub(super) fn open(
+///
+/// # Errors
+/// As [`Gateway::view`].
+pub(super) async fn open(
     gateway: &Arc<Gateway>,
     (request, message): (&Request, &Message),
-    view: &View,
     (filter, watched): (&RawObject<'_>, Watched),
-) -> Outcome {
+) -> crate::error::Result<Outcome> {
     let id = message.id.clone().unwrap_or_default();
     let mut granted = RawObject::default();
     let mut wanted = Vec::new();
@@ -129,15 +287,16 @@ pub(super) fn open(
         &params.to_json(),
     );
     tracing::debug!(request.id = &*request.request_id, "subscription opened");
-    Outcome::Listen(Box::new(Subscription {
-        listening: Listening::to(gateway, view, wanted),
+    let of = (&request.caller, &request.target);
+    Ok(Outcome::Listen(Box::new(Subscription {
+        listening: Listening::open(gateway, of, &wanted, Known::default()).await?,
         watched,
         id,
         first: Some(first.into()),
         stop: gateway.tasks.stop.clone(),
         cancelled: request.cancelled.clone(),
         is_over: false,
-    }))
+    })))
 }
 
 fn subscription_meta(id: &[u8]) -> Vec<u8> {

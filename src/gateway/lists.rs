@@ -103,6 +103,13 @@ impl Listing {
         })
     }
 
+    /// Whether a client that has the one list has the other. Those of one content are mostly one.
+    pub fn shows_the_same(&self, other: &Self) -> bool {
+        let mut pairs = self.entries.iter().zip(&other.entries);
+        std::ptr::eq(self, other)
+            || self.entries.len() == other.entries.len() && pairs.all(|(a, b)| a.json == b.json)
+    }
+
     /// Everything in it.
     pub fn all(&self) -> impl Iterator<Item = (&str, Found<'_>)> {
         self.entries.iter().map(|entry| {
@@ -296,11 +303,21 @@ fn array(entries: &[Entry], version: Version) -> Vec<u8> {
     out
 }
 
-/// Waits, a little, for the first look at each server that was never looked at.
+/// Waits, a little, for the first look at each server that was never looked at, and for a look at what a call of the
+/// caller has changed.
 pub async fn first_looks(view: &View) {
-    let waiting = view.members.iter().filter_map(|member| member.ready());
-    let waiting = waiting.filter(|open| open.cell.snapshot().state() == "pending");
-    join_all(waiting.map(|open| open.cell.first_snapshot(FIRST_LIST_PATIENCE))).await;
+    settle(view, FIRST_LIST_PATIENCE).await;
+}
+
+/// The same with another patience for the first look.
+pub async fn settle(view: &View, patience: Duration) {
+    let new = view.members.iter().filter(|member| member.is_pending());
+    let new = new.filter_map(Member::ready);
+    let opens = view.members.iter().filter_map(Member::ready);
+    let stale = opens.filter(|open| open.cell.is_stale());
+    let settled = join_all(stale.map(|open| open.cell.settled(FIRST_LOOK_PATIENCE)));
+    let first = join_all(new.map(|open| open.cell.first_snapshot(patience)));
+    tokio::join!(first, settled);
 }
 
 /// The result of a list request.

@@ -55,6 +55,7 @@ use own::OwnServers;
 use parked::ParkedCalls;
 use relay::Relay;
 use sign_in::{SignIn, SignIns};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use view::{View, Views};
 
@@ -89,6 +90,8 @@ pub struct Gateway {
     pub(crate) own: OwnServers,
     base_url: String,
     views: Views,
+    /// Turns to read views for those who listen.
+    listening: Semaphore,
 }
 
 /// One request of an MCP client, with everything that is known about who sent it.
@@ -158,6 +161,7 @@ impl Gateway {
             own: OwnServers::new(native),
             base_url,
             views,
+            listening: Semaphore::new(listen::LOOKS_MAX),
         }
     }
 
@@ -223,12 +227,20 @@ impl Gateway {
         self.views.renew(self, caller, target).await
     }
 
-    /// Lets whoever waits for this person's sign-in go on, and clients read the lists of the server again.
+    /// Lets whoever waits for this person's sign-in go on, and clients read the lists again.
     pub fn signed_in(&self, tenant: TenantId, user: UserId, server: Option<ServerId>) {
+        tracing::debug!(
+            server.id = server.map(|server| server.0),
+            "a person signed in"
+        );
+        self.changed();
         self.sign_ins.wake(tenant, user);
-        if let Some(server) = server {
-            self.catalogs.announce_all(server);
-        }
+    }
+
+    /// Something that decides who may use which server was changed in this process: a record, an attachment, a
+    /// connection, a grant. It is felt here at once, and told to those who listen.
+    pub fn changed(&self) {
+        self.views.forget();
     }
 }
 

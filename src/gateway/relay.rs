@@ -8,17 +8,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::bond::Bond;
+use super::catalog::Cell;
 use super::mend;
 use super::parked::{self, Parked};
 use super::rounds::{Resend, Round, is_input_required};
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
-use super::{Gateway, Request};
+use super::{Gateway, Request, Target};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::{Message, RawObject, message};
-use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply};
+use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply, changed_list};
+
+/// The `_meta` key under which a client of a session revision finds that a server has forgotten its session.
+pub const SESSION_META: &str = "mentor-gateway/session";
 
 /// What the audit row of a call needs; written once, when dropped.
 #[derive(Debug)]
@@ -67,6 +71,10 @@ pub struct Back {
     pub(super) crossing: Crossing,
     pub(super) server: String,
     pub(super) server_id: i64,
+    /// What the server has for this caller.
+    pub(super) cell: Arc<Cell>,
+    /// Whether the server has forgotten what it kept for the client's session.
+    pub(super) began_anew: bool,
     pub(super) record: Record,
     /// Whose tasks may be in the answer, if any may.
     pub(super) tasks: Option<Owner>,
@@ -89,6 +97,11 @@ impl Back {
             {
                 Some(bound) => bound.into(),
                 None => self.result(result),
+            };
+            let shown = if self.began_anew {
+                self.tell_of_loss(&shown).into()
+            } else {
+                shown
             };
             let untouched =
                 matches!(shown, Cow::Borrowed(_)) && message.id.as_ref() == Some(&self.id);
@@ -119,6 +132,22 @@ impl Back {
                 Cow::Owned(crossed)
             }
         }
+    }
+
+    /// A result that says that the server's session is a new one.
+    fn tell_of_loss(&self, result: &[u8]) -> Vec<u8> {
+        let Ok(mut object) = RawObject::parse(result) else {
+            return result.to_vec();
+        };
+        let own = object.get("_meta").unwrap_or(b"{}").to_vec();
+        let mut metadata = RawObject::parse(&own).unwrap_or_default();
+        let told = serde_json::json!({
+            "server": self.server, "state": "new",
+            "message": format!("{} has begun a new session; what it kept from earlier calls is gone.", self.server),
+        });
+        metadata.set(SESSION_META, told.to_string().into_bytes());
+        object.set("_meta", metadata.to_json());
+        object.to_json()
     }
 
     /// The error response for a call that brought no answer.
@@ -219,6 +248,11 @@ impl Relay {
         match event {
             Ok(Event::Notification(message)) => {
                 let method = message.method.as_deref().unwrap_or_default();
+                if let Some(list) = changed_list(method)
+                    && self.announces_itself(list)
+                {
+                    return None;
+                }
                 let owner = self.back.tasks.as_ref();
                 let bound = owner.and_then(|owner| {
                     tasks::leave_notification(
@@ -238,6 +272,16 @@ impl Relay {
                 Some(self.back.failure(failure).0)
             }
         }
+    }
+
+    /// A server says within a call that one of its lists changed: it is read again, and whoever asks for it waits for
+    /// that. A union announces its own change where its clients listen, if this one does.
+    fn announces_itself(&self, list: &str) -> bool {
+        let gateway = &self.back.gateway;
+        gateway.catalogs.changed_by_call(&self.back.cell, list);
+        let session = self.request.session.as_ref();
+        let is_heard = session.is_none_or(|session| session.inbox.is_read());
+        matches!(self.request.target, Target::Mentor(_)) && is_heard
     }
 
     /// A session client is asked on its stream; for a stateless one the call is parked.

@@ -1,8 +1,11 @@
 //! What a caller may use behind a target: the servers, each with its resolved credential.
-//! Loaded from the database and believed for one second, so that a change is felt everywhere within two.
+//! Loaded from the database and believed for one second, so that a change is felt everywhere within two, and where it
+//! was made at once.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use super::catalog::{Cell, Snapshot};
 use super::names::Prefix;
@@ -197,6 +200,12 @@ impl Member {
         }
     }
 
+    /// Whether it can be called and was never looked at.
+    pub fn is_pending(&self) -> bool {
+        let open = self.ready();
+        open.is_some_and(|open| open.cell.snapshot().state() == "pending")
+    }
+
     /// What it offers, as far as is known, if it can be called.
     pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
         match &self.access {
@@ -233,13 +242,19 @@ impl View {
     }
 }
 
-/// The views that are believed.
+/// The views that are believed: for a time, and until this process changes what they are made of.
 #[derive(Debug)]
-pub(super) struct Views(Cached<(TenantId, i64, Target), Arc<View>>);
+pub(super) struct Views {
+    read: Cached<(TenantId, i64, Target), Arc<View>>,
+    changes: watch::Sender<u64>,
+}
 
 impl Views {
     pub(super) fn new(clock: Clock) -> Self {
-        Self(Cached::new(VIEWS_MAX, VIEW_TTL, clock))
+        Self {
+            read: Cached::new(VIEWS_MAX, VIEW_TTL, clock),
+            changes: watch::channel(0).0,
+        }
     }
 
     pub(super) async fn get(
@@ -250,7 +265,7 @@ impl Views {
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
         let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
-        self.0.get(&key, load).await
+        self.read.get(&key, load).await
     }
 
     pub(super) async fn renew(
@@ -261,7 +276,18 @@ impl Views {
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
         let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
-        self.0.renew(&key, load).await
+        self.read.renew(&key, load).await
+    }
+
+    /// Believes no view any more: something that they are made of was changed here.
+    pub(super) fn forget(&self) {
+        self.read.forget_all();
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// Counts the changes that this process made.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

@@ -31,6 +31,15 @@ use crate::tenant::user;
 /// Longest wait for the whole body of a request.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Words of the paths whose changes decide who may use which server. A path that is missing here is felt a second later.
+const DECIDING: [&str; 5] = [
+    "/mcp-server",
+    "/mentors/",
+    "/{name}/",
+    "/connected-services/",
+    "/integration-credential/",
+];
+
 /// What is answered to a key is for its holder only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -136,7 +145,12 @@ async fn answer(app: Arc<App>, route: &'static Route, request: Request) -> Resul
             caller.require_general_key()?;
             let refusal = refusal(&incoming, &caller, route);
             let log = incoming.app.audit.clone();
+            let app = incoming.app.clone();
             let answer = closed(incoming, caller, (route, handler), (&parts, body)).await;
+            if route.method != Method::GET && DECIDING.iter().any(|word| route.path.contains(word))
+            {
+                app.gateway.changed();
+            }
             if let (Err(Error::Forbidden(_)), Some(entry)) = (&answer, refusal) {
                 log.push(entry);
             }

@@ -16,6 +16,8 @@ pub const METHOD_NOT_FOUND: i64 = -32601;
 pub const INVALID_PARAMS: i64 = -32602;
 /// The server's own fault.
 pub const INTERNAL_ERROR: i64 = -32603;
+/// No resource has this URI (the revisions with sessions; 2026-07-28 says -32602).
+pub const RESOURCE_NOT_FOUND: i64 = -32002;
 /// HTTP headers and body disagree (2026-07-28, streamable HTTP, server validation).
 pub const HEADER_MISMATCH: i64 = -32020;
 /// The client did not declare a capability that the call needs (2026-07-28).
@@ -75,6 +77,15 @@ impl RpcError {
             .with_status(404)
     }
 
+    /// What a revision says of a URI that no resource has.
+    pub fn unknown_resource(uri: &str, version: Version) -> Self {
+        Self::new(
+            resource_not_found(version),
+            format!("Unknown resource: {uri}"),
+        )
+        .with_data(json!({ "uri": uri }))
+    }
+
     /// -32022 with HTTP 400 and the revisions that we do speak.
     pub fn unsupported_version(requested: &str) -> Self {
         let supported: Vec<&str> = Version::ALL
@@ -96,11 +107,20 @@ impl RpcError {
     }
 }
 
+/// The code for a resource that is not there.
+pub fn resource_not_found(version: Version) -> i64 {
+    if version.is_modern() {
+        INVALID_PARAMS
+    } else {
+        RESOURCE_NOT_FOUND
+    }
+}
+
 impl From<ParseError> for RpcError {
     fn from(error: ParseError) -> Self {
         let code = match error {
             ParseError::NotJson => PARSE_ERROR,
-            ParseError::NotAMessage | ParseError::Batch => INVALID_REQUEST,
+            ParseError::NotAMessage | ParseError::Batch | ParseError::LargeBatch => INVALID_REQUEST,
         };
         Self::new(code, error.to_string()).with_status(400)
     }

@@ -10,6 +10,8 @@ use super::raw::slice_of;
 
 /// Longest id, in bytes of JSON.
 pub const ID_BYTES_MAX: usize = 256;
+/// Messages of one batch, in the one revision that has batches.
+pub const BATCH_MESSAGES_MAX: usize = 100;
 /// Longest method name, in bytes.
 const METHOD_BYTES_MAX: usize = 256;
 
@@ -53,6 +55,9 @@ pub enum ParseError {
     /// An array: batches ended with 2025-06-18. -32600.
     #[error("Invalid Request: batches are not supported")]
     Batch,
+    /// An array of more messages than are taken at once. -32600.
+    #[error("Invalid Request: a batch has at most {BATCH_MESSAGES_MAX} messages")]
+    LargeBatch,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +123,23 @@ impl Message {
             error: part(envelope.error),
             whole,
         })
+    }
+
+    /// Reads a batch (2025-03-26): its messages, or why one is none.
+    ///
+    /// # Errors
+    /// If it is no array of one to a hundred values.
+    pub fn batch(whole: &Bytes) -> Result<Vec<Result<Self, ParseError>>, ParseError> {
+        let parts: Vec<&RawValue> =
+            serde_json::from_slice(whole).map_err(|_| ParseError::NotAMessage)?;
+        match parts.len() {
+            0 => Err(ParseError::NotAMessage),
+            1..=BATCH_MESSAGES_MAX => Ok(parts
+                .into_iter()
+                .map(|part| Self::parse(slice_of(whole, part)))
+                .collect()),
+            _ => Err(ParseError::LargeBatch),
+        }
     }
 
     /// What the message is.

@@ -10,7 +10,7 @@ use super::progress::Step;
 use super::resource::COMPLETIONS_MAX;
 use super::server::{Request, Server};
 use super::tool::{Access, ToolEntry};
-use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError};
+use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError, resource_not_found};
 use crate::mcp::{LOG_LEVELS, Message, Version, message, meta};
 
 /// How long a client may keep a list or a description, in ms: they change with a new release only.
@@ -141,7 +141,13 @@ impl Server {
             .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.uri must be a string"))?;
         let reply = self.read(request, uri).await;
         *allowance = reply.allowance;
-        let held = reply.outcome.map_err(|failure| error_of(&failure))?;
+        let held = reply.outcome.map_err(|failure| RpcError {
+            code: match (failure.status, request.version) {
+                (404, Some(version)) => resource_not_found(version),
+                _ => error_of(&failure).code,
+            },
+            ..error_of(&failure)
+        })?;
         let contents =
             json!([{ "uri": uri, "mimeType": "application/json", "text": pretty(&held) }]);
         let mut result = complete(request, json!({ "contents": contents }));

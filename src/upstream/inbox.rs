@@ -1,7 +1,9 @@
 //! What a session upstream says that belongs to no call: where it goes.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
@@ -35,7 +37,13 @@ pub struct Unread(mpsc::Receiver<Box<Unsolicited>>);
 impl Unread {
     /// The next item; `None` once no session can put one in any more. May be dropped and asked again.
     pub async fn recv(&mut self) -> Option<Unsolicited> {
-        self.0.recv().await.map(|item| *item)
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same for whoever shares it: the last who asked is woken.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Unsolicited>> {
+        let next = self.0.poll_recv(context);
+        next.map(|item| item.map(|item| *item))
     }
 }
 
@@ -52,6 +60,11 @@ impl Inbox {
         )
     }
 
+    /// Whether somebody reads.
+    pub fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Acquire)
+    }
+
     /// Says whether somebody reads. Until then notifications wait, but a request cannot.
     pub fn set_read(&self, is_read: bool) {
         self.is_read.store(is_read, Ordering::Release);
@@ -60,7 +73,6 @@ impl Inbox {
     /// Puts a message in. `false` if it cannot be taken.
     pub fn put(&self, item: Unsolicited) -> bool {
         let can_wait = matches!(item, Unsolicited::Notification(_));
-        (can_wait || self.is_read.load(Ordering::Acquire))
-            && self.queue.try_send(Box::new(item)).is_ok()
+        (can_wait || self.is_read()) && self.queue.try_send(Box::new(item)).is_ok()
     }
 }

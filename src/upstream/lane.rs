@@ -2,8 +2,9 @@
 //! A session is found by its lane and credential together, never by one of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use moka::Expiry;
 use moka::future::Cache;
 
 use super::inbox::Inbox;
@@ -43,10 +44,50 @@ pub(super) struct SessionKey {
     pub(super) lane: Lane,
 }
 
+/// Longest time that a session is kept for a client's session that does not use it. It ends with that session, which
+/// may be read for hours: what the server keeps in it is to be there still.
+const CLIENT_SESSION_IDLE: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an unused session is kept: by whom it belongs to.
+struct Idle(Duration);
+
+impl Idle {
+    fn of(&self, key: &SessionKey) -> Option<Duration> {
+        let belongs_to_client = key.lane.session.is_some();
+        Some(if belongs_to_client {
+            CLIENT_SESSION_IDLE
+        } else {
+            self.0
+        })
+    }
+}
+
+impl Expiry<SessionKey, Arc<Session>> for Idle {
+    fn expire_after_create(
+        &self,
+        key: &SessionKey,
+        _: &Arc<Session>,
+        _: Instant,
+    ) -> Option<Duration> {
+        self.of(key)
+    }
+
+    fn expire_after_read(
+        &self,
+        key: &SessionKey,
+        _: &Arc<Session>,
+        _: Instant,
+        _: Option<Duration>,
+        _: Instant,
+    ) -> Option<Duration> {
+        self.of(key)
+    }
+}
+
 pub(super) fn cache(entries_max: u64, idle: Duration) -> Cache<SessionKey, Arc<Session>> {
     Cache::builder()
         .max_capacity(entries_max)
-        .time_to_idle(idle)
+        .expire_after(Idle(idle))
         .async_eviction_listener(|_, session: Arc<Session>, _| {
             Box::pin(async move { session.close().await })
         })

@@ -30,7 +30,7 @@ pub use failure::CallFailure;
 pub use inbox::{Inbox, Unread, Unsolicited};
 pub use lane::Lane;
 pub use outgoing::{Client, Outgoing};
-pub use session::Session;
+pub use session::{Session, changed_list};
 
 use crate::credentials::Outbound;
 use crate::egress::{Destination, Egress, Limits};

@@ -461,7 +461,7 @@ impl Session {
 }
 
 /// The list whose change a notification announces.
-pub(super) fn changed_list(method: &str) -> Option<&'static str> {
+pub fn changed_list(method: &str) -> Option<&'static str> {
     match method {
         "notifications/tools/list_changed" => Some("tools"),
         "notifications/prompts/list_changed" => Some("prompts"),

@@ -120,9 +120,14 @@ impl App {
             .cloned()
     }
 
+    /// Changes the tools and tells nobody.
+    pub(crate) fn change_tools_silently(&self, change: impl FnOnce(&mut Vec<Value>)) {
+        change(&mut self.changing().tools);
+    }
+
     /// Changes the tools and tells everybody who listens.
     pub(crate) fn change_tools(&self, change: impl FnOnce(&mut Vec<Value>)) {
-        change(&mut self.changing().tools);
+        self.change_tools_silently(change);
         self.announce("notifications/tools/list_changed", &Value::Null);
     }
 

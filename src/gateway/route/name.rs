@@ -51,7 +51,10 @@ impl<'a> Origin<'a> {
     /// The listing; where a name is missing from it, after the first look at each server.
     async fn listing(&self, list: List, exposed: &str) -> Arc<Listing> {
         let listing = lists::listing(self.view, list);
-        if listing.find(exposed).is_some() || !self.view.members.iter().any(never_read) {
+        let may_have_more = |member: &Member| {
+            never_read(member) || member.ready().is_some_and(|open| open.cell.is_stale())
+        };
+        if listing.find(exposed).is_some() || !self.view.members.iter().any(may_have_more) {
             return listing;
         }
         lists::first_looks(self.view).await;
@@ -90,11 +93,7 @@ impl<'a> Origin<'a> {
         });
         match (with_resources.next(), with_resources.next()) {
             (Some(only), None) => Ok((only, uri.to_owned())),
-            _ => Err(
-                RpcError::new(INVALID_PARAMS, format!("Unknown resource: {uri}"))
-                    .with_data(serde_json::json!({ "uri": uri }))
-                    .into(),
-            ),
+            _ => Err(RpcError::unknown_resource(uri, self.request.version).into()),
         }
     }
 

@@ -87,11 +87,7 @@ impl Origin<'_> {
             updates,
             stop,
         };
-        Ok(listen::open(
-            self.gateway,
-            (self.request, self.message),
-            self.view,
-            (&filter, watched),
-        ))
+        let asked = (self.request, self.message);
+        Ok(listen::open(self.gateway, asked, (&filter, watched)).await?)
     }
 }

@@ -43,5 +43,6 @@ pub(super) async fn adopt(
     connection::bind_grant(&mut tx, person, &server, grant, now).await?;
     prompt::close(&mut tx, person, server.id).await?;
     tx.commit().await?;
+    gateway.changed();
     Ok(true)
 }

@@ -46,7 +46,8 @@ pub(super) async fn read(
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Error::UnsupportedMediaType(media_type.to_owned()));
     }
-    if let Some(encoding) = headers.get(CONTENT_ENCODING) {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    if let Some(encoding) = encodings.find(|encoding| !is_identity(encoding)) {
         return Err(Error::UnsupportedMediaType(format!(
             "content-encoding {encoding:?}"
         )));
@@ -60,6 +61,14 @@ pub(super) async fn read(
         Ok(Err(_)) => Err(Error::Malformed("the body ended early".into())),
         Err(_) => Err(Error::Malformed("the body did not come in time".into())),
     }
+}
+
+/// Whether a coding leaves a body as it is (RFC 9110 section 8.4.1).
+fn is_identity(encoding: &HeaderValue) -> bool {
+    let codings = encoding.to_str().unwrap_or("?").split(',').map(str::trim);
+    codings
+        .filter(|coding| !coding.is_empty())
+        .all(|coding| coding.eq_ignore_ascii_case("identity"))
 }
 
 fn is_too_large(error: &axum::Error) -> bool {

@@ -13,8 +13,8 @@ use crate::upstream::Client;
 pub(super) enum Opening {
     /// A stateless request with its own metadata.
     Modern(Client),
-    /// A request of a revision with sessions; the header's revision, if there is one.
-    Legacy(Option<Version>),
+    /// A request of a revision with sessions.
+    Legacy,
 }
 
 /// Decides by the request's `_meta` and header.
@@ -35,7 +35,9 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
         .and_then(|h| h.parse().ok())
         .is_some_and(Version::is_modern);
     match (in_body, header) {
-        (None, None) => Ok(Opening::Legacy(None)),
+        (None, None) => Ok(Opening::Legacy),
+        // The revision is agreed in the body, whatever a client of a later one writes into its headers.
+        (None, Some(_)) if is_handshake(message) => Ok(Opening::Legacy),
         (None, Some(_)) if header_is_modern && message.method.is_none() => Err(RpcError::new(
             crate::mcp::error::INVALID_REQUEST,
             "a stateless client sends no responses",
@@ -46,8 +48,8 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
             Ok(Opening::Modern(Client::gateway()))
         }
         (None, Some(_)) if header_is_modern => Err(missing(meta::PROTOCOL_VERSION)),
-        (None, Some(header)) => match header.parse() {
-            Ok(version) => Ok(Opening::Legacy(Some(version))),
+        (None, Some(header)) => match header.parse::<Version>() {
+            Ok(_) => Ok(Opening::Legacy),
             Err(()) => Err(RpcError::unsupported_version(header)),
         },
         (Some(_), None) => Err(RpcError::header_mismatch(
@@ -65,13 +67,17 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
     }
 }
 
+fn is_handshake(message: &Message) -> bool {
+    message.method.as_deref() == Some("initialize") && message.id.is_some()
+}
+
 /// Decides by the body alone, on a connection where messages have no headers.
 pub(super) fn opening_of_body(message: &Message) -> Result<Opening, RpcError> {
     let Some(metadata) = metadata(message) else {
-        return Ok(Opening::Legacy(None));
+        return Ok(Opening::Legacy);
     };
     let Some(asked) = metadata.get_str(meta::PROTOCOL_VERSION) else {
-        return Ok(Opening::Legacy(None));
+        return Ok(Opening::Legacy);
     };
     match asked.parse::<Version>() {
         Ok(version) if version.is_modern() => client_in(message, &metadata).map(Opening::Modern),

@@ -12,7 +12,10 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio_stream::StreamExt;
 
+use crate::gateway::Outcome;
 use crate::gateway::streams::{Position, Reader};
+use crate::mcp::error::RpcError;
+use crate::mcp::message;
 
 /// A comment goes out after this much silence, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -42,6 +45,37 @@ impl Messages for Box<crate::gateway::listen::Subscription> {
 impl Messages for crate::native::Telling {
     async fn next(&mut self) -> Option<Bytes> {
         crate::native::Telling::next(self).await
+    }
+}
+
+/// Everything that becomes of a request, message by message.
+pub(super) struct Said(Option<Outcome>);
+
+impl Said {
+    pub(super) fn of(outcome: Outcome) -> Self {
+        Self(Some(outcome))
+    }
+
+    /// Nothing but an error.
+    pub(super) fn error(id: Option<&Bytes>, error: &RpcError) -> Self {
+        let id = id.map_or(&b"null"[..], |id| &id[..]);
+        let text = message::error(id, &error.to_json());
+        Self::of(Outcome::Answer(text.into(), error.status))
+    }
+}
+
+impl Messages for Said {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.0.as_mut()? {
+            Outcome::Answer(text, _) => {
+                let text = std::mem::take(text);
+                self.0 = None;
+                (!text.is_empty()).then_some(text)
+            }
+            Outcome::Stream(relay) => relay.next().await,
+            Outcome::Told(telling) => telling.next().await,
+            Outcome::Listen(subscription) => subscription.next().await,
+        }
     }
 }
 

@@ -76,9 +76,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/mcp/mentors/{mentor}", any(mentor))
         .route("/mcp/mentors/{mentor}/", any(mentor))
         .route("/mcp/mentors/{mentor}/{transport}", any(mentor_over))
+        .route("/mcp/mentors/{mentor}/{transport}/", any(mentor_over))
         .route("/mcp/servers/{server}", any(server))
         .route("/mcp/servers/{server}/", any(server))
         .route("/mcp/servers/{server}/{transport}", any(server_over))
+        .route("/mcp/servers/{server}/{transport}/", any(server_over))
         .with_state(Mcp {
             app,
             peers: Peers::default(),

@@ -45,6 +45,7 @@ pub(super) fn routes() -> Router<Mcp> {
             .route(&format!("/mcp/{name}"), any(whole))
             .route(&format!("/mcp/{name}/"), any(whole))
             .route(&format!("/mcp/{name}/{{transport}}"), any(over))
+            .route(&format!("/mcp/{name}/{{transport}}/"), any(over))
             .route(&format!("/mcp/{name}/tools/{{tool}}"), post(tool))
             .route(&format!("/mcp/{name}/tools/{{tool}}/"), post(tool));
     }

@@ -12,18 +12,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::dispatch::base_url;
 use super::era::{self, Opening};
-use super::events::Messages;
+use super::events::{Messages as _, Said};
 use super::streamable::client_of;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::clock::random_hex;
 use crate::gateway::chats;
 use crate::gateway::client::ClientSession;
-use crate::gateway::listen::{Listening, list_changed};
+use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
 use crate::gateway::{Outcome, Request, Target};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
-use crate::mcp::{Message, RawObject, Version, message};
+use crate::mcp::{Message, ParseError, RawObject, Version, message};
 use crate::upstream::{Client, Unsolicited};
 
 /// Messages that wait to be written; a client that does not read for longer is let go.
@@ -86,9 +86,28 @@ impl Peer {
             && self.target == *target
     }
 
-    /// Takes one message of the client. Requests are answered while the next message is read.
+    /// Takes what the client sends: a message, or several in the one revision that has batches.
     pub(super) async fn receive(self: &Arc<Self>, text: Bytes) {
-        let message = match Message::parse(text) {
+        let takes_batches = || {
+            self.session()
+                .is_some_and(|session| session.takes_batches())
+        };
+        match Message::parse(text.clone()) {
+            Err(ParseError::Batch) if takes_batches() => match Message::batch(&text) {
+                Ok(messages) => {
+                    for message in messages {
+                        self.take(message).await;
+                    }
+                }
+                Err(error) => self.refuse(None, &error.into()).await,
+            },
+            message => self.take(message).await,
+        }
+    }
+
+    /// Takes one message. Requests are answered while the next message is read.
+    async fn take(self: &Arc<Self>, message: Result<Message, ParseError>) {
+        let message = match message {
             Ok(message) => message,
             Err(error) => return self.refuse(None, &error.into()).await,
         };
@@ -142,7 +161,7 @@ impl Peer {
                 self.modern(client, message).await;
                 Ok(())
             }
-            Ok(Opening::Legacy(_)) => self.legacy(message).await,
+            Ok(Opening::Legacy) => self.legacy(message).await,
             Err(error) => Err(error),
         };
         if let Err(error) = answered {
@@ -180,7 +199,7 @@ impl Peer {
         let outcome = self.handle(request, message).await;
         let old = lock(&self.session).replace(session.clone());
         if let Some(old) = old {
-            old.closed.cancel();
+            self.app.tasks.spawn(async move { old.close().await });
         }
         self.write_outcome(outcome).await;
         let peer = self.clone();
@@ -192,23 +211,22 @@ impl Peer {
 
     /// Writes what upstreams say outside of calls, and changes of lists.
     async fn pump(self: Arc<Self>, session: Arc<ClientSession>) {
-        let Some(mut unsolicited) = session.take_unsolicited() else {
+        let mut unsolicited = session.read();
+        let of = (&self.caller, &self.target);
+        let listening =
+            Listening::open(&self.app.gateway, of, &CAPABILITIES, session.known.clone());
+        let Ok(mut changes) = listening.await else {
             return;
         };
-        let Ok(view) = self.app.gateway.view(&self.caller, &self.target).await else {
-            return;
-        };
-        let is_union = view.mentor.is_some();
-        let mut changes = Listening::to_all(&self.app.gateway, &view);
+        let is_union = changes.is_union();
         loop {
             let text = tokio::select! {
                 () = self.closed.cancelled() => return,
-                () = session.closed.cancelled() => return,
                 changed = changes.next(), if is_union => match changed {
                     Some(capability) => list_changed(capability, None),
                     None => return,
                 },
-                item = unsolicited.recv() => match item {
+                item = unsolicited.next() => match item {
                     Some(Unsolicited::Notification(message)) if is_union && super::is_list_change(&message) => continue,
                     Some(Unsolicited::Notification(message)) => message.whole,
                     Some(Unsolicited::Ask(ask)) => match session.forward(ask, &self.app.tasks) {
@@ -256,17 +274,8 @@ impl Peer {
     }
 
     async fn write_outcome(&self, outcome: Outcome) {
-        match outcome {
-            Outcome::Answer(text, _) if text.is_empty() => {}
-            Outcome::Answer(text, _) => self.write(text).await,
-            Outcome::Stream(relay) => self.write_all(relay).await,
-            Outcome::Told(telling) => self.write_all(telling).await,
-            Outcome::Listen(subscription) => self.write_all(subscription).await,
-        }
-    }
-
-    async fn write_all(&self, mut messages: impl Messages) {
-        while let Some(text) = messages.next().await {
+        let mut said = Said::of(outcome);
+        while let Some(text) = said.next().await {
             self.write(text).await;
         }
     }
@@ -288,11 +297,7 @@ impl Peer {
         self.closed.cancel();
         let session = lock(&self.session).take();
         if let Some(session) = session {
-            let mentor = match self.app.gateway.view(&self.caller, &self.target).await {
-                Ok(view) => view.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
-                Err(_) => 0,
-            };
-            session.close(mentor).await;
+            session.close().await;
         }
     }
 }

@@ -38,7 +38,8 @@ impl Default for Peers {
     }
 }
 
-/// Opens the stream. Its first event names where to POST, on this origin.
+/// Opens the stream. Its first event names where to POST, relative to the URL that was asked for: what stands before
+/// our paths is known to the proxy alone that puts it there.
 pub(super) async fn open(
     app: Arc<App>,
     peers: &Peers,
@@ -46,12 +47,9 @@ pub(super) async fn open(
     parts: &Parts,
 ) -> Response {
     let (peer, to_write) = Peer::new(app, caller, target, &parts.headers);
-    let path = parts
-        .uri
-        .path()
-        .trim_end_matches('/')
-        .trim_end_matches("/sse");
-    let endpoint = format!("{path}/messages?sessionId={}", peer.id);
+    let is_below = parts.uri.path().ends_with('/');
+    let above = if is_below { "../" } else { "" };
+    let endpoint = format!("{above}messages?sessionId={}", peer.id);
     peers.0.insert(peer.id.clone(), peer.clone()).await;
     events::with_endpoint(
         &endpoint,

@@ -6,24 +6,25 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::header::{ACCEPT, ALLOW};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::era::{self, Opening};
-use super::events::{self, Messages};
+use super::events::{self, Messages, Said};
 use super::{Asked, body};
 use crate::app::App;
 use crate::error::Error;
 use crate::gateway::chats;
-use crate::gateway::client::ClientSession;
-use crate::gateway::listen::{Listening, list_changed};
+use crate::gateway::client::{ClientSession, Reader};
+use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
 use crate::gateway::streams::{Position, Stream};
 use crate::gateway::{Outcome, Request, Target};
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
-use crate::mcp::{Message, RawObject, Version, headers};
-use crate::upstream::{Client, Unread, Unsolicited};
+use crate::mcp::{Message, ParseError, RawObject, Version, headers};
+use crate::upstream::{Client, Unsolicited};
 
 /// Answers one HTTP request that has passed the checks.
 pub(super) async fn answer(asked: Asked, content: Body) -> Response {
@@ -72,11 +73,14 @@ impl Asked {
         let text = body::read(&self.parts.headers, content, body::bytes_max(&self.target))
             .await
             .map_err(|error| RpcError::from(&error))?;
-        let message = Message::parse(text)?;
+        let message = match Message::parse(text.clone()) {
+            Err(ParseError::Batch) => return self.batch(&text).await,
+            parsed => parsed?,
+        };
         let id = message.id.clone();
         let answered = match era::opening(&self.parts.headers, &message) {
             Ok(Opening::Modern(client)) => Ok(self.modern(client, message).await),
-            Ok(Opening::Legacy(version)) => self.legacy(version, message).await,
+            Ok(Opening::Legacy) => self.legacy(message).await,
             Err(error) => Err(error),
         };
         Ok(answered.unwrap_or_else(|error| body::refuse(id.as_ref(), &error)))
@@ -114,22 +118,12 @@ impl Asked {
         }
     }
 
-    async fn legacy(
-        self,
-        version: Option<Version>,
-        message: Message,
-    ) -> Result<Response, RpcError> {
+    async fn legacy(self, message: Message) -> Result<Response, RpcError> {
         if message.method.as_deref() == Some("initialize") && message.kind() == Kind::Request {
             return self.initialize(message).await;
         }
+        // The session's revision was agreed: a header that names another one that we know changes nothing.
         let session = self.session().await?;
-        if version.is_some_and(|version| version != session.version) {
-            let text = format!(
-                "MCP-Protocol-Version does not match the session's {}",
-                session.version
-            );
-            return Err(RpcError::new(INVALID_REQUEST, text).with_status(400));
-        }
         match message.kind() {
             Kind::Request => {
                 let request =
@@ -147,12 +141,76 @@ impl Asked {
                 self.app.gateway.notified(&session, &message).await;
                 Ok(body::empty(StatusCode::ACCEPTED))
             }
-            Kind::Response if session.respond(message) => Ok(body::empty(StatusCode::ACCEPTED)),
-            Kind::Response => Err(RpcError::new(
-                INVALID_REQUEST,
-                "nothing waits for this response",
-            )
-            .with_status(400)),
+            Kind::Response => {
+                take_response(&session, message);
+                Ok(body::empty(StatusCode::ACCEPTED))
+            }
+        }
+    }
+
+    /// A batch, which servers must take in the one revision that has them (2025-03-26, base protocol): the answers
+    /// come as events of one stream, each as soon as it is there.
+    async fn batch(self, text: &Bytes) -> Result<Response, RpcError> {
+        let has_session = self.parts.headers.contains_key(headers::SESSION_ID);
+        let session = if has_session {
+            Some(self.session().await?).filter(|session| session.takes_batches())
+        } else {
+            None
+        };
+        let session = session.ok_or(ParseError::Batch)?;
+        let mut asked = Vec::new();
+        for message in Message::batch(text)? {
+            match message {
+                Ok(message) if message.kind() == Kind::Notification => {
+                    self.app.gateway.notified(&session, &message).await;
+                }
+                Ok(message) if message.kind() == Kind::Response => take_response(&session, message),
+                message => asked.push(message),
+            }
+        }
+        if asked.is_empty() {
+            return Ok(body::empty(StatusCode::ACCEPTED));
+        }
+        let stream = session.streams.begin();
+        let reader = stream.read_after(0);
+        let app = self.app.clone();
+        app.tasks.spawn(async move {
+            let answering = asked.into_iter();
+            let answering = answering.map(|message| self.answer_into(&session, message, &stream));
+            tokio::select! {
+                _ = join_all(answering) => {}
+                () = stream.abandoned() => {}
+            }
+            stream.finish();
+        });
+        Ok(events::numbered(reader, false))
+    }
+
+    /// Answers one message of a batch.
+    async fn answer_into(
+        &self,
+        session: &Arc<ClientSession>,
+        message: Result<Message, ParseError>,
+        stream: &Stream,
+    ) {
+        let mut said = match message {
+            Ok(message) if message.method.as_deref() == Some("initialize") => {
+                let error = RpcError::new(INVALID_REQUEST, "initialize is no part of a batch");
+                Said::error(message.id.as_ref(), &error)
+            }
+            Ok(message) => {
+                let request =
+                    self.request(session.version, session.client(), Some(session.clone()));
+                Said::of(
+                    super::handle(&self.app, &self.base_url, request, message)
+                        .await
+                        .outcome,
+                )
+            }
+            Err(error) => Said::error(None, &error.into()),
+        };
+        while let Some(text) = said.next().await {
+            stream.push(text);
         }
     }
 
@@ -215,20 +273,13 @@ impl Asked {
             }
             return Ok(events::numbered(stream.read_after(position.message), false));
         }
-        let Some(unsolicited) = session.take_unsolicited() else {
-            return Err(RpcError::new(
-                INVALID_REQUEST,
-                "Conflict: this session has a stream already",
-            )
-            .with_status(409));
-        };
-        let changes = self.changes().await?;
+        let changes = self.changes(&session).await?;
         let own = session.streams.own();
         let replay = last.map_or_else(Vec::new, |position| own.kept_after(position.message));
         Ok(events::own_stream(SessionStream {
+            unsolicited: session.read(),
             app: self.app,
             session,
-            unsolicited: Some(unsolicited),
             changes,
             own,
             replay: replay.into(),
@@ -236,23 +287,19 @@ impl Asked {
     }
 
     /// Changes of lists, which only a union announces by itself.
-    async fn changes(&self) -> Result<Option<Listening>, RpcError> {
+    async fn changes(&self, session: &ClientSession) -> Result<Option<Listening>, RpcError> {
         if let Target::Native(_) = self.target {
             return Ok(None);
         }
-        let view = self.app.gateway.view(&self.caller, &self.target).await?;
-        let is_union = view.mentor.is_some();
-        Ok(is_union.then(|| Listening::to_all(&self.app.gateway, &view)))
+        let (of, known) = ((&self.caller, &self.target), session.known.clone());
+        let listening = Listening::open(&self.app.gateway, of, &CAPABILITIES, known).await?;
+        Ok(listening.is_union().then_some(listening))
     }
 
     async fn delete(self) -> Result<Response, RpcError> {
         let session = self.session().await?;
         self.app.sessions.remove(&session.id).await;
-        let mentor = match self.app.gateway.view(&self.caller, &self.target).await {
-            Ok(view) => view.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
-            Err(_) => 0,
-        };
-        session.close(mentor).await;
+        session.close().await;
         Ok(body::empty(StatusCode::NO_CONTENT))
     }
 }
@@ -326,6 +373,13 @@ fn resumable(app: &App, session: &Arc<ClientSession>, mut messages: impl Message
     events::numbered(reader, session.version >= Version::V2025_11_25)
 }
 
+/// One that nothing waits for comes late or again, and is no fault of its client's.
+fn take_response(session: &ClientSession, response: Message) {
+    if !session.respond(response) {
+        tracing::debug!("dropped a response to no request");
+    }
+}
+
 fn lost_events() -> RpcError {
     RpcError::new(
         INVALID_REQUEST,
@@ -355,7 +409,7 @@ fn respond(outcome: Outcome) -> Response {
 struct SessionStream {
     app: Arc<App>,
     session: Arc<ClientSession>,
-    unsolicited: Option<Unread>,
+    unsolicited: Reader,
     /// For the union of several servers; a single server announces its own changes.
     changes: Option<Listening>,
     /// Keeps what was sent for a client that comes back.
@@ -379,12 +433,11 @@ impl events::Numbered for SessionStream {
 
 impl SessionStream {
     async fn next_text(&mut self) -> Option<Bytes> {
-        let unsolicited = self.unsolicited.as_mut()?;
         loop {
             let item = tokio::select! {
-                () = self.session.closed.cancelled() => return None,
+                biased;
                 () = self.app.tasks.stop.cancelled() => return None,
-                item = unsolicited.recv() => item?,
+                item = self.unsolicited.next() => item?,
                 changed = changed(self.changes.as_mut()) => return Some(list_changed(changed?, None)),
             };
             match item {
@@ -406,14 +459,6 @@ async fn changed(listening: Option<&mut Listening>) -> Option<&'static str> {
     match listening {
         Some(listening) => listening.next().await,
         None => std::future::pending().await,
-    }
-}
-
-impl Drop for SessionStream {
-    fn drop(&mut self) {
-        if let Some(unsolicited) = self.unsolicited.take() {
-            self.session.give_back_unsolicited(unsolicited);
-        }
     }
 }
 

@@ -184,6 +184,7 @@ pub(super) async fn disconnect(visit: &Visit, id: i64, body: Body) -> Result<Ans
     entry.request_id = visit.request_id.as_str().to_owned();
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
+    visit.app.gateway.changed();
     // The provider may be slow or gone; the person is disconnected all the same.
     let flow = visit.app.flow.clone();
     visit

@@ -27,7 +27,7 @@ pub(crate) async fn call(call: &Call) -> Outcome {
         "header_params" => Ok(plain::header_params(call).into()),
         "fail" => Ok(plain::fail().into()),
         "fail_rpc" => Err(plain::fail_rpc()),
-        "add_tool" => Ok(plain::add_tool(call).into()),
+        "add_tool" => Ok(plain::add_tool(call).await.into()),
         "toggle_tool" => Ok(plain::toggle_tool(call).into()),
         "touch_resource" => Ok(plain::touch_resource(call).into()),
         "slow" => Ok(timed::slow(call).await.into()),

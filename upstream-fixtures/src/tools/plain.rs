@@ -79,18 +79,26 @@ pub(super) fn fail_rpc() -> RpcError {
     RpcError::new(FAIL_CODE, "this tool always refuses").with(data)
 }
 
-pub(super) fn add_tool(call: &Call) -> Value {
+/// Tells everybody who listens; with `within` nobody but the caller, on the stream of the call.
+pub(super) async fn add_tool(call: &Call) -> Value {
     let name = call.arguments()["name"]
         .as_str()
         .unwrap_or("added")
         .to_owned();
-    call.app.change_tools(|tools| {
+    let add = |tools: &mut Vec<Value>| {
         tools.retain(|tool| tool["name"] != name);
         tools.push(plain_tool(
             &name,
             "Was added by add_tool; echoes its arguments.",
         ));
-    });
+    };
+    if call.arguments()["within"] == true {
+        call.app.change_tools_silently(add);
+        call.notify("notifications/tools/list_changed", &json!({}))
+            .await;
+    } else {
+        call.app.change_tools(add);
+    }
     text(format!("added {name}"))
 }
 
