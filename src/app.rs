@@ -25,7 +25,7 @@ use crate::rate_limit::{self, Limiter};
 use crate::registry::keys::{self, KeysError};
 use crate::registry::server::built_in::{self, BuiltIn};
 use crate::secret::Vault;
-use crate::storage::{Db, StorageError};
+use crate::storage::{Db, Probe, StorageError};
 use crate::tasks::Tasks;
 use crate::upstream::Upstreams;
 
@@ -37,6 +37,8 @@ pub struct App {
     pub clock: Clock,
     /// The database.
     pub db: Db,
+    /// Whether the database works, for readiness.
+    pub probe: Probe,
     /// The master keys.
     pub vault: Arc<Vault>,
     /// From keys to callers.
@@ -174,6 +176,7 @@ impl App {
         Ok(Arc::new(Self {
             config,
             clock,
+            probe: Probe::new(db.clone()),
             db,
             vault,
             auth,

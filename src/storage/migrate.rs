@@ -29,6 +29,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (19, include_str!("../../migrations/0019_contents.sql")),
     (20, include_str!("../../migrations/0020_addresses.sql")),
     (21, include_str!("../../migrations/0021_clients.sql")),
+    (22, include_str!("../../migrations/0022_probes.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".
@@ -38,6 +39,13 @@ const LOCK_KEY: i64 = 0x006d_6777;
 pub(super) async fn run(db: &Db) -> Result<(), StorageError> {
     let mut tx = db.write().await?;
     if let Tx::Postgres(_) = tx {
+        // Another process may migrate just now, and a change of a large table takes its time.
+        for unbound in [
+            "SET LOCAL lock_timeout = 0",
+            "SET LOCAL statement_timeout = 0",
+        ] {
+            sql!(&mut tx, execute, unbound)?;
+        }
         sql!(
             &mut tx,
             execute,

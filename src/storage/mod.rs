@@ -1,28 +1,21 @@
 //! The database: SQLite by default, PostgreSQL by URL, one SQL text for both.
 //! The only module that knows there are two; it holds no rule of any noun.
 
+mod connect;
+mod fault;
 mod migrate;
 mod page;
+mod probe;
 mod words;
 
 use std::path::Path;
-use std::str::FromStr;
-use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
+pub use connect::{POSTGRES_CONNECTIONS_MAX, SQLITE_READERS_MAX};
 pub use page::{Page, PageRequest, like};
+pub use probe::Probe;
 pub(crate) use words::words;
-
-/// Longest wait for a free connection of the pool.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest wait of SQLite for its write lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections that read from SQLite at once; writes go through one.
-const SQLITE_READERS_MAX: u32 = 4;
-/// Connections to PostgreSQL.
-const POSTGRES_CONNECTIONS_MAX: u32 = 16;
 
 /// A database failure, with nothing said about which database.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +23,15 @@ pub enum StorageError {
     /// The database answered with an error, or not at all.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+    /// PostgreSQL does not take us at the start.
+    #[error("the database at {server} cannot be reached")]
+    CannotConnect {
+        /// Host and port, or the socket.
+        server: String,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
     /// The URL is neither `sqlite:` nor `postgres://`.
     #[error("the database URL must start with `sqlite:` or `postgres://`")]
     BadUrl,
@@ -46,20 +48,21 @@ impl StorageError {
         matches!(self, Self::Database(sqlx::Error::Database(e)) if e.is_unique_violation())
     }
 
-    fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::Database(
-                sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)
-            )
-        )
+    /// Whether the same may work later: the database is away, full, locked or slow.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Database(error) if fault::passes(error))
+    }
+
+    /// Whether a value was refused, so that the same is refused again however often it is tried.
+    pub fn is_of_values(&self) -> bool {
+        matches!(self, Self::Database(error) if fault::is_of_values(error))
     }
 }
 
 impl From<StorageError> for crate::error::Error {
     fn from(error: StorageError) -> Self {
-        if error.is_unreachable() {
-            tracing::error!(error = %Self::internal(error).chain(), "database unreachable");
+        if error.passes() {
+            tracing::error!(error = %Self::internal(error).chain(), "the database cannot be used for now");
             return Self::Unavailable("database");
         }
         Self::internal(error)
@@ -103,34 +106,6 @@ impl Db {
     /// The default database inside a data directory.
     pub fn default_url(data_dir: &Path) -> String {
         format!("sqlite:{}", data_dir.join("gateway.db").display())
-    }
-
-    async fn connect(url: &str) -> Result<Self, StorageError> {
-        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = sqlx::postgres::PgPoolOptions::new()
-                .max_connections(POSTGRES_CONNECTIONS_MAX)
-                .acquire_timeout(ACQUIRE_TIMEOUT);
-            return Ok(Self::Postgres(options.connect(url).await?));
-        }
-        if !url.starts_with("sqlite:") {
-            return Err(StorageError::BadUrl);
-        }
-        let options = SqliteConnectOptions::from_str(url)?
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
-        let pool = |max| {
-            SqlitePoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-        };
-        let write = pool(1).connect_with(options.clone()).await?;
-        let read = pool(SQLITE_READERS_MAX)
-            .connect_with(options.read_only(false))
-            .await?;
-        Ok(Self::Sqlite { read, write })
     }
 
     /// Starts a transaction that only reads.

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("egress", "error"),
     ("metrics", ""),
     ("secret", "clock"),
-    ("storage", "error"),
+    ("storage", "clock error"),
     ("files", "egress error secret"),
     ("config", "files secret storage"),
     ("mcp", "error"),
