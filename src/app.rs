@@ -282,9 +282,16 @@ fn audit_of(
     tasks: &Tasks,
 ) -> AuditLog {
     let (audit, writer) = AuditLog::new(db.clone(), metrics.clone());
-    tasks.spawn(writer.run(tasks.late()));
-    let (days, stop) = (config.audit_days, tasks.stop.clone());
-    tasks.spawn(retention::run(db.clone(), clock.clone(), days, stop));
+    let (writer, late) = (Arc::new(tokio::sync::Mutex::new(writer)), tasks.late());
+    tasks.supervise("audit", move || {
+        let (writer, late) = (writer.clone(), late.clone());
+        async move { writer.lock().await.run(late).await }
+    });
+    let (db, clock, stop) = (db.clone(), clock.clone(), tasks.stop.clone());
+    let days = config.audit_days;
+    tasks.supervise("audit_retention", move || {
+        retention::run(db.clone(), clock.clone(), days, stop.clone())
+    });
     audit
 }
 

@@ -29,13 +29,18 @@ struct Answer {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
-    method: String,
+    method: &'static str,
     outcome: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Method {
-    method: String,
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Task {
+    task: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,11 +109,9 @@ impl Metrics {
     }
 
     /// Counts a call that ended: its MCP method, and what came of it in the audit's words.
-    pub fn called(&self, method: &str, outcome: &str, took: Duration) {
-        let (method, outcome) = (method.to_owned(), outcome.to_owned());
-        let duration = Method {
-            method: method.clone(),
-        };
+    pub fn called(&self, method: &'static str, outcome: &str, took: Duration) {
+        let outcome = outcome.to_owned();
+        let duration = Method { method };
         self.0
             .durations
             .get_or_create(&duration)
@@ -116,17 +119,31 @@ impl Metrics {
         self.0.calls.get_or_create(&Call { method, outcome }).inc();
     }
 
-    /// All of it as OpenMetrics text, with how many of what is held there are now, by state.
+    /// All of it as OpenMetrics text, with how many of what is held there are now, by state, and how often which task
+    /// panicked.
     ///
     /// # Errors
     /// None that a text in memory can have.
-    pub fn text(&self, held: Vec<Held>) -> Result<String, std::fmt::Error> {
+    pub fn text(
+        &self,
+        held: Vec<Held>,
+        panics: Vec<(&'static str, u64)>,
+    ) -> Result<String, std::fmt::Error> {
+        let panicked: Family<Task, Counter> = Family::default();
+        for (task, count) in panics {
+            panicked.get_or_create(&Task { task }).inc_by(count);
+        }
         let counts: Family<Holding, Gauge> = Family::default();
         for (what, state, count) in held {
             counts.get_or_create(&Holding { what, state }).set(count);
         }
         let mut now = Registry::with_prefix(PREFIX);
         now.register("held", "What waits, is done or has failed", counts);
+        now.register(
+            "task_panics",
+            "Panics of background tasks and requests",
+            panicked,
+        );
         let mut text = String::new();
         encode_registry(&mut text, &self.0.registry)?;
         encode_registry(&mut text, &now)?;

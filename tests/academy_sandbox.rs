@@ -117,7 +117,7 @@ async fn the_sandbox_begins_anew_at_midnight_and_live_data_stays() {
     academy.gateway.advance(Duration::from_secs(14 * 3600 - 1));
     let mut tx = academy.write().await;
     let now = academy.gateway.app.clock.now();
-    assert!(!sandbox::reset_one(&mut tx, now).await.unwrap());
+    assert_eq!(sandbox::overdue(&mut tx, now).await.unwrap(), []);
     drop(tx);
     assert_eq!(cohorts(&academy, &tester).await, changed);
 
@@ -155,7 +155,9 @@ async fn of_two_processes_that_reset_at_once_one_does() {
         .plus(Duration::from_secs(86_400));
     let reset = async || {
         let mut tx = academy.write().await;
-        while sandbox::reset_one(&mut tx, tomorrow).await.unwrap() {}
+        for realm in sandbox::overdue(&mut tx, tomorrow).await.unwrap() {
+            sandbox::reset(&mut tx, realm, tomorrow).await.unwrap();
+        }
         tx.commit().await.unwrap();
     };
     tokio::join!(reset(), reset(), reset());

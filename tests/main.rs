@@ -44,6 +44,7 @@ mod every_example;
 mod every_refusal;
 mod every_route;
 mod every_tool;
+mod faults;
 mod files;
 mod hostile_upstreams;
 mod http_surface;

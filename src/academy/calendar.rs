@@ -52,7 +52,11 @@ fn text(plain: &str) -> String {
         .replace('\\', "\\\\")
         .replace(';', "\\;")
         .replace(',', "\\,");
-    escaped.replace("\r\n", "\\n").replace(['\n', '\r'], "\\n")
+    let in_one = escaped
+        .replace("\r\n", "\\n")
+        .replace(['\n', '\r', '\u{2028}', '\u{2029}'], "\\n");
+    // Of the others a reader may take some for the end of a line (RFC 5545, 3.1: TEXT has no control characters).
+    in_one.replace(char::is_control, " ")
 }
 
 fn folded(line: &str) -> String {

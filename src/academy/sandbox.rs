@@ -26,12 +26,6 @@ const ADMINS: [&str; 4] = [
 ];
 
 #[derive(Debug, FromRow)]
-struct Old {
-    id: RealmId,
-    tenant_id: TenantId,
-}
-
-#[derive(Debug, FromRow)]
 struct Profile {
     id: String,
     user_id: UserId,
@@ -77,38 +71,45 @@ pub async fn open(tx: &mut Tx, user: &User, now: UnixMs) -> Result<()> {
     Ok(())
 }
 
-/// Puts one sandbox that is of an earlier day back to the sample data, and says whether there was one. Users keep
-/// their profiles. Several processes may do it at once: the second one finds nothing.
+/// The sandboxes that are of an earlier day.
 ///
 /// # Errors
-/// If the database fails; then the sandbox is as it was.
-pub async fn reset_one(tx: &mut Tx, now: UnixMs) -> Result<bool> {
+/// If the database fails.
+pub async fn overdue(tx: &mut Tx, now: UnixMs) -> Result<Vec<RealmId>> {
     let day_ms = i64::try_from(DAY.as_millis()).unwrap_or(i64::MAX);
     let midnight = UnixMs(now.0.div_euclid(day_ms) * day_ms);
     let old = sql!(
         tx,
-        fetch_optional as Old,
-        "SELECT id, tenant_id FROM academy_realms WHERE environment = 'test' AND created_at < $1 ORDER BY id LIMIT 1",
+        fetch_all as (RealmId,),
+        "SELECT id FROM academy_realms WHERE environment = 'test' AND created_at < $1 ORDER BY id",
         midnight
     )?;
-    let Some(old) = old else { return Ok(false) };
+    Ok(old.into_iter().map(|(id,)| id).collect())
+}
+
+/// Puts a sandbox back to the sample data, and says whether it was still there. Users keep their profiles. Several
+/// processes may do it at once: the second one finds nothing.
+///
+/// # Errors
+/// If the database fails; then the sandbox is as it was.
+pub async fn reset(tx: &mut Tx, realm: RealmId, now: UnixMs) -> Result<bool> {
     let profiles = sql!(
         tx,
         fetch_all as Profile,
         "SELECT id, user_id FROM academy_people WHERE realm_id = $1 AND user_id IS NOT NULL",
-        old.id
+        realm
     )?;
-    let gone = sql!(
+    let tenant = sql!(
         tx,
-        execute,
-        "DELETE FROM academy_realms WHERE id = $1 AND environment = 'test'",
-        old.id
+        scalar_optional as TenantId,
+        "DELETE FROM academy_realms WHERE id = $1 AND environment = 'test' RETURNING tenant_id",
+        realm
     )?;
-    // Another process was faster; there may be one more to reset.
-    if gone == 0 {
-        return Ok(true);
-    }
-    let realm = make(tx, old.tenant_id, now).await?;
+    // Another process was faster.
+    let Some(tenant) = tenant else {
+        return Ok(false);
+    };
+    let realm = make(tx, tenant, now).await?;
     for profile in profiles {
         person::bind(tx, realm, &profile.id, profile.user_id).await?;
     }

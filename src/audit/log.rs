@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Entry, record_many};
 use crate::error::{Error, Result};
+use crate::mcp::method;
 use crate::metrics::Metrics;
-use crate::storage::Db;
+use crate::storage::{Db, StorageError};
 
 /// Entries that wait for the writer at most; a full queue refuses calls.
 const QUEUE_ENTRIES_MAX: usize = 8192;
@@ -93,7 +94,7 @@ impl AuditLog {
 
 impl Writer {
     /// Writes groups until cancelled, then what is left.
-    pub async fn run(mut self, stop: CancellationToken) {
+    pub async fn run(&mut self, stop: CancellationToken) {
         let mut group = Vec::with_capacity(GROUP_ENTRIES_MAX);
         loop {
             tokio::select! {
@@ -139,6 +140,7 @@ impl Writer {
                         count(&self.metrics, &entry);
                     }
                 }
+                Err(error) if is_of_values(&error) => self.write_each(group).await,
                 Err(error) => {
                     self.failing.store(true, Ordering::Release);
                     tracing::error!(error = %error.chain(), "audit entries cannot be written");
@@ -151,6 +153,25 @@ impl Writer {
         }
     }
 
+    /// Writes a group in which there is an entry that the database does not take, and puts that one aside: it would hold
+    /// up all the others for ever.
+    async fn write_each(&self, group: &mut Vec<Entry>) {
+        let mut left = Vec::new();
+        for entry in group.drain(..) {
+            match self.try_write(std::slice::from_ref(&entry)).await {
+                Ok(()) => count(&self.metrics, &entry),
+                Err(error) if is_of_values(&error) => {
+                    tracing::error!(
+                        request.id = entry.request_id, action = entry.action, error = %error.chain(),
+                        "an audit entry was put aside: the database does not take it"
+                    );
+                }
+                Err(_) => left.push(entry),
+            }
+        }
+        *group = left;
+    }
+
     async fn try_write(&self, group: &[Entry]) -> Result<()> {
         let mut tx = self.db.write().await?;
         record_many(&mut tx, group).await?;
@@ -158,10 +179,19 @@ impl Writer {
     }
 }
 
-/// Calls are named after their MCP method, which has a slash; what REST does has a dot.
+/// Whether the database refused something in an entry, and will again.
+fn is_of_values(error: &Error) -> bool {
+    let Error::Internal(source) = error else {
+        return false;
+    };
+    let of_storage = source.downcast_ref::<StorageError>();
+    of_storage.is_some_and(StorageError::is_of_values)
+}
+
+/// Calls are named after their MCP method; what REST does is counted as an answer.
 fn count(metrics: &Metrics, entry: &Entry) {
-    if entry.action.contains('/') {
+    if let Some(method) = method::known(&entry.action) {
         let micros = u64::try_from(entry.duration_us).unwrap_or_default();
-        metrics.called(&entry.action, &entry.outcome, Duration::from_micros(micros));
+        metrics.called(method, &entry.outcome, Duration::from_micros(micros));
     }
 }

@@ -106,15 +106,12 @@ pub async fn mark_unused(tx: &mut Tx, now: UnixMs) -> Result<Vec<Content>> {
     )?)
 }
 
-/// Removes contents from their places. One that is gone is removed already.
+/// Removes a content from its place. One that is gone is removed already.
 ///
 /// # Errors
-/// `Unavailable` if one cannot be removed now.
-pub async fn remove(files: &Files, marked: &[Content]) -> Result<()> {
-    for content in marked {
-        files.delete(&content.place).await?;
-    }
-    Ok(())
+/// `Unavailable` if it cannot be removed now.
+pub async fn remove(files: &Files, marked: &Content) -> Result<()> {
+    files.delete(&marked.place).await
 }
 
 /// Forgets contents that were removed from their places.

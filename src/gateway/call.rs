@@ -22,7 +22,7 @@ use crate::clock::Stopwatch;
 use crate::credentials::resolve::Step;
 use crate::error::UpstreamFailureKind;
 use crate::mcp::error::RpcError;
-use crate::mcp::{Message, RawObject, Version, meta};
+use crate::mcp::{Message, RawObject, Version, meta, method};
 use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
 
 /// How long the first event is awaited before the client gets a stream instead of a whole answer.
@@ -64,7 +64,8 @@ impl Call<'_> {
     }
 
     fn entry(&self, gateway: &Gateway) -> Entry {
-        let mut entry = Entry::by(&self.request.caller, self.method(), gateway.clock.now());
+        let action = method::known(self.method()).unwrap_or(method::OTHER);
+        let mut entry = Entry::by(&self.request.caller, action, gateway.clock.now());
         entry.mentor = self
             .view
             .mentor

@@ -271,24 +271,26 @@ impl Catalogs {
             looked,
         };
         let listener = catalogs.clone();
-        let stop = tasks.stop.clone();
-        tasks.spawn(async move {
-            let mut announced = upstreams.changes();
-            loop {
-                let change = tokio::select! {
-                    () = stop.cancelled() => return,
-                    change = announced.recv() => change,
-                };
-                match change {
-                    Ok(change) => listener.mark_stale(Some(change.server), bit_of(change.list)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {
-                        listener.mark_stale(None, u8::MAX)
-                    }
-                    Err(broadcast::error::RecvError::Closed) => return,
-                }
-            }
+        tasks.supervise("list_changes", move || {
+            listener.clone().hear_upstreams(upstreams.clone())
         });
         catalogs
+    }
+
+    /// Marks as stale what upstreams announce to have changed, until the gateway stops.
+    async fn hear_upstreams(self, upstreams: Upstreams) {
+        let mut announced = upstreams.changes();
+        loop {
+            let change = tokio::select! {
+                () = self.tasks.stop.cancelled() => return,
+                change = announced.recv() => change,
+            };
+            match change {
+                Ok(change) => self.mark_stale(Some(change.server), bit_of(change.list)),
+                Err(broadcast::error::RecvError::Lagged(_)) => self.mark_stale(None, u8::MAX),
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
     }
 
     /// The catalog of an upstream for a credential; a look begins if one is due.

@@ -167,7 +167,9 @@ impl Gateway {
 
     /// Starts what runs beside the requests.
     pub fn begin(self: &Arc<Self>) {
-        self.tasks.spawn(sweep::run(self.clone()));
+        let gateway = self.clone();
+        self.tasks
+            .supervise("server_sweep", move || sweep::run(gateway.clone()));
         self.refresher.begin();
     }
 

@@ -35,7 +35,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         Ok(Err(error)) => tracing::warn!(error = %error.chain(), "what is held cannot be counted"),
         Err(_) => tracing::warn!("counting what is held took too long"),
     }
-    match app.metrics.text(held) {
+    match app.metrics.text(held, app.tasks.panics()) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

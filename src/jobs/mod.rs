@@ -10,6 +10,7 @@ mod send_webhooks;
 
 pub use remove_files::remove_unused;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -37,14 +38,27 @@ pub struct Parts {
     pub tasks: Tasks,
 }
 
-/// Starts every job; each runs until it is done for good or the gateway stops. Without a `sender` mails stay in the outbox.
+/// How a job is started.
+type Job = fn(Parts) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Starts every job; each runs until it is done for good or the gateway stops, and again if it panics. Without a `sender` mails stay in the outbox.
 pub fn start(parts: &Parts, sender: Option<Sender>) {
+    let tasks = &parts.tasks;
     if let Some(sender) = sender {
-        parts.tasks.spawn(send_mail::run(parts.clone(), sender));
+        let of_mail = parts.clone();
+        tasks.supervise("send_mail", move || {
+            send_mail::run(of_mail.clone(), sender.clone())
+        });
     }
-    parts.tasks.spawn(index_pages::run(parts.clone()));
-    parts.tasks.spawn(reset_sandbox::run(parts.clone()));
-    parts.tasks.spawn(send_webhooks::run(parts.clone()));
-    parts.tasks.spawn(clear_up::run(parts.clone()));
-    parts.tasks.spawn(remove_files::run(parts.clone()));
+    let jobs: [(&str, Job); 5] = [
+        ("index_pages", |parts| Box::pin(index_pages::run(parts))),
+        ("reset_sandbox", |parts| Box::pin(reset_sandbox::run(parts))),
+        ("send_webhooks", |parts| Box::pin(send_webhooks::run(parts))),
+        ("clear_up", |parts| Box::pin(clear_up::run(parts))),
+        ("remove_files", |parts| Box::pin(remove_files::run(parts))),
+    ];
+    for (name, run) in jobs {
+        let parts = parts.clone();
+        tasks.supervise(name, move || run(parts.clone()));
+    }
 }

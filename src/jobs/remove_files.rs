@@ -31,10 +31,20 @@ pub async fn remove_unused(parts: &Parts) -> Result<()> {
         let mut tx = parts.db.write().await?;
         let marked = content::mark_unused(&mut tx, parts.clock.now()).await?;
         tx.commit().await?;
-        content::remove(&parts.files, &marked).await?;
+        let (mut removed, mut failure) = (Vec::new(), None);
+        for content in &marked {
+            // One that stays where it is keeps no other from being removed.
+            match content::remove(&parts.files, content).await {
+                Ok(()) => removed.push(content.clone()),
+                Err(error) => failure = Some(error),
+            }
+        }
         let mut tx = parts.db.write().await?;
-        content::forget(&mut tx, &marked).await?;
+        content::forget(&mut tx, &removed).await?;
         tx.commit().await?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
         if (marked.len() as i64) < BATCH_CONTENTS {
             return Ok(());
         }

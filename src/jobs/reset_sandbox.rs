@@ -1,22 +1,30 @@
 //! Puts every sandbox back to the sample data at 00:00 UTC.
-//! Never touches live data, and is harmless if several processes do it.
+//! Never touches live data, is harmless if several processes do it, and lets no sandbox hold up another.
 
 use std::time::Duration;
 
 use super::Parts;
-use crate::academy::sandbox;
-use crate::error::Error;
+use crate::academy::{RealmId, sandbox};
+use crate::error::{Error, Result};
 
 /// How often it is looked whether a day is over.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(parts: Parts) {
     loop {
-        match reset_one(&parts).await {
-            // There may be another one.
-            Ok(true) => continue,
-            Ok(false) => {}
-            Err(error) => tracing::error!(error = %error.chain(), "a sandbox was not reset"),
+        match overdue(&parts).await {
+            Ok(old) => {
+                for realm in old {
+                    let resetting = reset(&parts, realm);
+                    let reset = parts.tasks.unharmed("reset_sandbox", resetting).await;
+                    if let Some(Err(error)) = reset {
+                        tracing::error!(error = %error.chain(), "a sandbox was not reset");
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = %error.chain(), "sandboxes could not be looked for");
+            }
         }
         tokio::select! {
             () = parts.tasks.stop.cancelled() => return,
@@ -25,15 +33,19 @@ pub(super) async fn run(parts: Parts) {
     }
 }
 
-async fn reset_one(parts: &Parts) -> Result<bool, Error> {
-    let now = parts.clock.now();
+async fn overdue(parts: &Parts) -> Result<Vec<RealmId>> {
+    let mut tx = parts.db.read().await?;
+    let old = sandbox::overdue(&mut tx, parts.clock.now()).await;
+    old.map_err(Error::internal)
+}
+
+async fn reset(parts: &Parts, realm: RealmId) -> Result<()> {
     let mut tx = parts.db.write().await?;
-    let was_one = sandbox::reset_one(&mut tx, now)
-        .await
-        .map_err(Error::internal)?;
+    let was_there = sandbox::reset(&mut tx, realm, parts.clock.now()).await;
+    let was_there = was_there.map_err(Error::internal)?;
     tx.commit().await?;
-    if was_one {
+    if was_there {
         tracing::info!("a sandbox was reset");
     }
-    Ok(was_one)
+    Ok(())
 }

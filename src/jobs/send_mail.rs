@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Parts;
 use crate::error::{Error, Result};
-use crate::mail::{self, Due, Sender, Session};
+use crate::mail::{self, Due, Outcome, Sender, Session};
 
 /// How often due mails are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,7 +50,14 @@ async fn claim(parts: &Parts) -> Result<Vec<Due>> {
 async fn send(parts: &Parts, sender: &Sender, batch: &[Due]) {
     let mut session = Session::default();
     for due in batch {
-        let outcome = sender.send(&mut session, due, parts.clock.now()).await;
+        let sending = sender.send(&mut session, due, parts.clock.now());
+        let sent = parts.tasks.unharmed("send_mail", sending).await;
+        let outcome = sent.unwrap_or_else(|| {
+            // Whatever was said to the mail server before, nothing more is said in that conversation.
+            session = Session::default();
+            tracing::error!(mail = due.id.0, "a mail was given up: it cannot be sent");
+            Outcome::Refused("this mail cannot be sent".to_owned())
+        });
         let settled = async {
             let mut tx = parts.db.write().await?;
             mail::settle(&mut tx, due, &outcome, parts.clock.now()).await?;

@@ -59,11 +59,15 @@ async fn claim(parts: &Parts, places: usize) -> Result<Vec<Due>> {
 }
 
 async fn send(parts: &Parts, due: Due) {
-    let attempt = webhook::deliver(&parts.egress, &due, parts.clock.now()).await;
-    let result = if attempt.is_delivered {
-        Ok(attempt.result.as_str())
-    } else {
-        Err(attempt.result.as_str())
+    let delivering = webhook::deliver(&parts.egress, &due, parts.clock.now());
+    let attempt = parts.tasks.unharmed("send_webhooks", delivering).await;
+    let result = match &attempt {
+        Some(attempt) if attempt.is_delivered => Ok(attempt.result.as_str()),
+        Some(attempt) => Err(attempt.result.as_str()),
+        None => {
+            tracing::error!(delivery = due.id.0, "a delivery cannot be made");
+            Err("this delivery cannot be made")
+        }
     };
     let settled = async {
         let mut tx = parts.db.write().await?;

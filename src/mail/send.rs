@@ -98,7 +98,7 @@ impl Sender {
             egress,
             server,
             user: user_of(&url),
-            from: from.parse().map_err(BadSettings::From)?,
+            from: one_line(from).parse().map_err(BadSettings::From)?,
         })
     }
 
@@ -163,7 +163,8 @@ impl Sender {
         now: UnixMs,
     ) -> Result<Message, Box<dyn std::error::Error + Send + Sync>> {
         let address: Address = due.address.parse()?;
-        let name = (!due.name.is_empty()).then(|| due.name.clone());
+        let name = one_line(&due.name);
+        let name = Some(name).filter(|name| !name.trim().is_empty());
         let host = self.from.email.domain();
         let at = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
         let mut builder = Message::builder()

@@ -5,6 +5,7 @@ pub mod error;
 pub mod headers;
 pub mod message;
 pub mod meta;
+pub mod method;
 pub mod raw;
 pub mod version;
 

@@ -165,7 +165,9 @@ impl Refresher {
     /// Starts the background job that refreshes ahead of expiry.
     pub fn begin(&self) {
         let refresher = self.clone();
-        self.parts.tasks.spawn(sweep::run(refresher));
+        self.parts
+            .tasks
+            .supervise("grant_sweep", move || sweep::run(refresher.clone()));
     }
 
     /// Refreshes a grant if it is due, together with everybody who asks the same meanwhile. Whoever stops waiting
