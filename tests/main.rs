@@ -79,6 +79,7 @@ mod registry_servers;
 mod secrets_in_sight;
 mod session_tokens;
 mod sign_in;
+mod stdio;
 mod upstream_lists;
 mod upstream_sessions;
 mod upstream_transports;

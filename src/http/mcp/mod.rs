@@ -29,6 +29,7 @@ use crate::auth::Caller;
 use crate::gateway::{Outcome, Request as Asking, Target};
 use crate::mcp::Message;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
+pub(crate) use body::BODY_BYTES_MAX;
 pub(super) use checks::host_and_origin;
 use sse::Peers;
 

@@ -50,6 +50,8 @@ pub(super) struct Peer {
     /// Calls of the stateless era, which on such a connection are cancelled by notification.
     calls: Mutex<HashMap<Bytes, CancellationToken>>,
     in_flight: Semaphore,
+    /// Cancelled when no `initialize` is under way: what comes after one waits for its session.
+    opened: Mutex<CancellationToken>,
     /// Cancelled when the connection is over.
     pub(super) closed: CancellationToken,
 }
@@ -64,6 +66,8 @@ impl Peer {
     ) -> (Arc<Self>, mpsc::Receiver<Bytes>) {
         let (out, to_write) = mpsc::channel(OUT_MESSAGES_MAX);
         let closed = app.tasks.stop.child_token();
+        let opened = CancellationToken::new();
+        opened.cancel();
         let peer = Self {
             id: random_hex::<32>(),
             base_url: base_url(&app, headers).into(),
@@ -75,6 +79,7 @@ impl Peer {
             session: Mutex::default(),
             calls: Mutex::default(),
             in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            opened: Mutex::new(opened),
             closed,
         };
         (Arc::new(peer), to_write)
@@ -111,24 +116,46 @@ impl Peer {
             Ok(message) => message,
             Err(error) => return self.refuse(None, &error.into()).await,
         };
-        match message.kind() {
-            Kind::Request => {
-                let peer = self.clone();
-                self.app.tasks.spawn(async move {
-                    let closed = peer.closed.clone();
-                    tokio::select! {
-                        () = closed.cancelled() => {}
-                        () = peer.answer(message) => {}
+        let opened = lock(&self.opened).clone();
+        let is_request = message.kind() == Kind::Request;
+        if !is_request && opened.is_cancelled() {
+            return self.hear(message).await;
+        }
+        let is_opening = is_request && message.method.as_deref() == Some("initialize");
+        let opening = is_opening.then(|| {
+            let opening = CancellationToken::new();
+            *lock(&self.opened) = opening.clone();
+            // However it ends, whoever waits for it goes on.
+            opening.drop_guard()
+        });
+        let peer = self.clone();
+        self.app.tasks.spawn(async move {
+            let _opening = opening;
+            let closed = peer.closed.clone();
+            let taking = async {
+                match is_request {
+                    true => peer.answer(message, opened).await,
+                    false => {
+                        opened.cancelled().await;
+                        peer.hear(message).await;
                     }
-                });
-            }
-            Kind::Notification => self.notified(&message).await,
-            Kind::Response => {
-                let session = self.session();
-                if !session.is_some_and(|session| session.respond(message)) {
-                    tracing::debug!("dropped a response to no request");
                 }
+            };
+            tokio::select! {
+                () = closed.cancelled() => {}
+                () = taking => {}
             }
+        });
+    }
+
+    /// Takes what has no answer.
+    async fn hear(&self, message: Message) {
+        if message.kind() == Kind::Notification {
+            return self.notified(&message).await;
+        }
+        let session = self.session();
+        if !session.is_some_and(|session| session.respond(message)) {
+            tracing::debug!("dropped a response to no request");
         }
     }
 
@@ -147,7 +174,7 @@ impl Peer {
         }
     }
 
-    async fn answer(self: Arc<Self>, message: Message) {
+    async fn answer(self: &Arc<Self>, message: Message, opened: CancellationToken) {
         let id = message.id.clone();
         let Ok(_permit) = self.in_flight.try_acquire() else {
             let error = RpcError::new(
@@ -161,7 +188,10 @@ impl Peer {
                 self.modern(client, message).await;
                 Ok(())
             }
-            Ok(Opening::Legacy) => self.legacy(message).await,
+            Ok(Opening::Legacy) => {
+                opened.cancelled().await;
+                self.legacy(message).await
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = answered {

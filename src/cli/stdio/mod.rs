@@ -1,20 +1,22 @@
 //! `stdio`: an MCP server on standard input and output that speaks to a running gateway.
 
-use std::str::FromStr;
-use std::time::Duration;
+mod bridge;
+mod lines;
+mod link;
+mod said;
 
-use futures_util::{SinkExt, StreamExt};
+use std::str::FromStr;
+
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::BufReader;
 
 use super::Failure;
-use crate::egress::{Egress, Limits, Message as Frame, Policy};
+use crate::egress::{Egress, Policy};
 use crate::native;
 use crate::secret::Secret;
-
-/// Longest wait for the gateway to accept the connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use bridge::Bridge;
+use link::Gate;
 
 /// Serve MCP on stdio for a client that starts programs, such as Claude Desktop
 #[derive(Debug, clap::Args)]
@@ -86,47 +88,17 @@ impl Stdio {
             .parse()
             .map_err(|_| Failure::used_wrongly("the key is not a header value"))?;
         headers.insert(AUTHORIZATION, value);
-        let limits = Limits {
-            headers: CONNECT_TIMEOUT,
-            idle: CONNECT_TIMEOUT,
+        let gate = Gate {
+            egress,
+            destination,
+            headers,
         };
-        let socket = egress
-            .websocket(&destination, headers, &limits)
-            .await
-            .map_err(|failure| {
-                Failure::new(failure).with_hint(
-                    "is the gateway running at ACADEMY_BASE_URL, and is the key one of its own?",
-                )
-            })?;
-        let (mut sink, mut stream) = socket.split();
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        let mut out = tokio::io::stdout();
-        loop {
-            tokio::select! {
-                line = lines.next_line() => match line? {
-                    Some(line) if line.trim().is_empty() => {}
-                    Some(line) => sink.send(Frame::text(line)).await.map_err(|_| closed())?,
-                    None => {
-                        // The client has gone; the gateway ends what it began.
-                        let _ = sink.send(Frame::Close(None)).await;
-                        return Ok(());
-                    }
-                },
-                frame = stream.next() => match frame {
-                    Some(Ok(Frame::Text(text))) => {
-                        let mut line = text.replace(['\n', '\r'], " ");
-                        line.push('\n');
-                        out.write_all(line.as_bytes()).await?;
-                        out.flush().await?;
-                    }
-                    Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Binary(_) | Frame::Frame(_))) => {}
-                    Some(Ok(Frame::Close(_)) | Err(_)) | None => return Err(closed()),
-                },
-            }
-        }
+        let link = gate.connect().await.map_err(|failure| {
+            Failure::new(failure).with_hint(
+                "is the gateway running at ACADEMY_BASE_URL, and is the key one of its own?",
+            )
+        })?;
+        let ends = (BufReader::new(tokio::io::stdin()), tokio::io::stdout());
+        Bridge::new(gate, ends).run(link).await
     }
-}
-
-fn closed() -> Failure {
-    Failure::new("the gateway closed the connection")
 }
