@@ -35,7 +35,7 @@ pub(super) async fn run(gateway: Arc<Gateway>) {
 
 /// What a look found: the mark of all records, and how many upstreams had been made before it. A record that came
 /// and went between two looks leaves the mark as it was, but not the number.
-type Look = ((i64, i64), u64);
+type Look = ((i64, i64, i64), u64);
 
 /// Looks whether any record changed or any upstream was made at all, and only then at each.
 async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {

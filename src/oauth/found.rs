@@ -82,7 +82,7 @@ async fn supersede(
     sql!(
         tx,
         execute,
-        "UPDATE servers SET oauth_service_id = $3 WHERE tenant_id = $1 AND oauth_service_id IN (
+        "UPDATE servers SET oauth_service_id = $3, version = version + 1 WHERE tenant_id = $1 AND oauth_service_id IN (
              SELECT o.id FROM oauth_services o JOIN oauth_providers p ON p.id = o.provider_id
              WHERE p.tenant_id = $1 AND o.server_url = $2 AND o.id <> $3)",
         tenant,

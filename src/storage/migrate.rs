@@ -30,6 +30,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (20, include_str!("../../migrations/0020_addresses.sql")),
     (21, include_str!("../../migrations/0021_clients.sql")),
     (22, include_str!("../../migrations/0022_probes.sql")),
+    (23, include_str!("../../migrations/0023_versions.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -46,7 +46,7 @@ pub async fn store(
              VALUES ($1, '', $2, $3, $4, $5, $6, '', '', $7, $8, TRUE, TRUE, FALSE, $9, $9, $10, $10)
              ON CONFLICT (native) WHERE native <> ''
              DO UPDATE SET name = excluded.name, description = excluded.description, url = excluded.url,
-                 origin = excluded.origin",
+                 origin = excluded.origin, version = servers.version + 1",
             owner.id,
             server.title,
             server.description,

@@ -123,15 +123,16 @@ pub async fn attached_to(tx: &mut Tx, tenant: TenantId, mentor: MentorId) -> Res
     )?)
 }
 
-/// How many records there are, and when one was last changed: differs after every change.
+/// How many records there are, the number of the newest, and how often any of them was changed: differs after every
+/// change, whatever the clock of whoever made it says.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn mark_of_all(tx: &mut Tx) -> Result<(i64, i64)> {
+pub async fn mark_of_all(tx: &mut Tx) -> Result<(i64, i64, i64)> {
     Ok(sql!(
         tx,
-        fetch_one as (i64, i64),
-        "SELECT COUNT(*), COALESCE(MAX(updated_at), 0) FROM servers"
+        fetch_one as (i64, i64, i64),
+        "SELECT COUNT(*), COALESCE(MAX(id), 0), CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM servers"
     )?)
 }
 

@@ -161,7 +161,7 @@ async fn store(
         "UPDATE servers SET mentor_id = $2, owner = $3, name = $4, description = $5, url = $6, origin = $7,
              transport = $8, credentials_sealed = $9, extra_headers_sealed = $10, auth_type = $11,
              auth_scope = $12, is_featured = $13, is_enabled = $14, clean_output = $15,
-             tool_prefix = COALESCE($16, tool_prefix), updated_at = $17, oauth_service_id = $18
+             tool_prefix = COALESCE($16, tool_prefix), updated_at = $17, oauth_service_id = $18, version = version + 1
          WHERE id = $1",
         id,
         draft.mentor,
