@@ -23,7 +23,7 @@ use crate::storage::Db;
 use crate::tenant::TenantId;
 
 /// How long a grant stays taken without a sign of life of whoever took it.
-pub(super) const LEASE: Duration = Duration::from_secs(20);
+pub(super) const LEASE: Duration = Duration::from_secs(14);
 /// First and longest pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
