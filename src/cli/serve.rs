@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, say};
 use crate::app::{App, StartError};
@@ -15,12 +16,14 @@ use crate::http::{self, connections};
 /// Run the service
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  mentor-gateway serve --addr 0.0.0.0:8600 --public-url https://gateway.example \\\n    --database-url postgres://gateway@db/gateway\n\nCtrl-C or SIGTERM stops taking requests and waits for those under way."
+    after_help = "Example:\n  mentor-gateway serve --addr 0.0.0.0:8600 --public-url https://gateway.example \\\n    --database-url postgres://gateway@db/gateway\n\nCtrl-C or SIGTERM stops taking requests and waits for those under way. SIGHUP changes nothing."
 )]
 pub(super) struct Serve {}
 
 impl Serve {
     pub(super) async fn run(self, config: Config) -> Result<(), Failure> {
+        // From here on: a start may take a while.
+        let _hang_ups = signal(SignalKind::hangup());
         config.make_data_dir()?;
         let listener = bind(config.addr).await?;
         let app = App::start(config, Clock::default()).await?;
@@ -78,9 +81,8 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Fa
 }
 
 async fn asked_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
     let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        match signal(SignalKind::terminate()) {
             Ok(mut signal) => signal.recv().await,
             Err(error) => {
                 tracing::error!(%error, "SIGTERM cannot be caught");
@@ -89,7 +91,22 @@ async fn asked_to_stop() {
         }
     };
     tokio::select! {
-        _ = interrupted => {}
+        _ = tokio::signal::ctrl_c() => {}
         _ = terminated => {}
+        () = hang_ups() => {}
     }
+}
+
+/// Goes on when a terminal is closed, or whoever rotates logs or reloads services asks for it: there is nothing that is
+/// read again. Once this was begun SIGHUP ends the process no more.
+async fn hang_ups() {
+    match signal(SignalKind::hangup()) {
+        Ok(mut signal) => {
+            while signal.recv().await.is_some() {
+                tracing::info!("SIGHUP: goes on; settings are read at the start alone");
+            }
+        }
+        Err(error) => tracing::error!(%error, "SIGHUP cannot be caught"),
+    }
+    std::future::pending().await
 }
