@@ -10,7 +10,8 @@
 //! * [`error`]: why a request failed, in product words; no status code, no JSON.
 //! * [`clock`]: now and random bytes, passed in; a test sets the time.
 //! * [`cache`]: what is read once, by one of those who ask, and believed for a while.
-//! * [`tasks`]: background work that shutdown waits for.
+//! * [`descriptors`]: how many file descriptors there are, and whose they are.
+//! * [`tasks`]: background work that shutdown waits for, and that is started again when it panics.
 //! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
 //! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
@@ -129,6 +130,7 @@
 pub mod error;
 pub mod clock;
 pub mod cache;
+pub mod descriptors;
 pub mod tasks;
 pub mod egress;
 pub mod metrics;

@@ -24,6 +24,7 @@ use super::policy::{ADDRESSES_MAX, Place, Policy};
 use super::refused::Reason;
 use super::resolver::Resolver;
 use super::wire::Wire;
+use crate::descriptors::{self, Shares};
 
 /// Longest wait for the resolver.
 pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
 /// Longest wait for a connection: resolving, dialling every address and TLS together.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Most outgoing connections, idle ones included.
+/// Most outgoing connections, idle ones included, if the descriptors suffice.
 pub const CONNECTIONS_MAX: usize = 4096;
 
 /// A connection, with or without TLS.
@@ -45,12 +46,21 @@ pub(super) struct Connector {
     tls: Arc<ClientConfig>,
 }
 
+/// How many of the process's file descriptors go out.
+fn share() -> usize {
+    let needed = Shares {
+        clients: 0,
+        upstreams: CONNECTIONS_MAX,
+    };
+    Shares::of(descriptors::limit(), needed).upstreams
+}
+
 impl Connector {
     pub(super) fn new(policy: Arc<Policy>, resolver: Arc<dyn Resolver>, tls: ClientConfig) -> Self {
         let guard = Arc::new(Guard {
             policy,
             resolver,
-            free: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            free: Arc::new(Semaphore::new(share())),
         });
         let dial = Dial {
             guard: Arc::clone(&guard),

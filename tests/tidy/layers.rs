@@ -11,8 +11,9 @@ const MAY_USE: &[(&str, &str)] = &[
     ("error", ""),
     ("clock", ""),
     ("cache", "clock"),
+    ("descriptors", ""),
     ("tasks", ""),
-    ("egress", "error"),
+    ("egress", "descriptors error"),
     ("metrics", ""),
     ("secret", "clock"),
     ("storage", "clock error"),
@@ -38,7 +39,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("chat", "auth clock error gateway learner mcp model storage tasks tenant upstream"),
     ("jobs", "academy career clock egress error files mail oauth secret storage tasks webhook"),
     ("app", "audit auth chat clock config egress error files gateway jobs mail metrics model native oauth rate_limit registry secret storage tasks upstream"),
-    ("http", "academy app audit auth career chat clock config credentials egress error gateway learner mail mcp metrics native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
+    ("http", "academy app audit auth career chat clock config credentials descriptors egress error gateway learner mail mcp metrics native oauth rate_limit registry secret storage tasks tenant upstream webhook"),
     ("cli", "academy app audit auth career clock config credentials egress error files http learner mcp native oauth registry secret storage tasks tenant upstream"),
 ];
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,6 +19,13 @@ pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest wait for a client that does not read.
 pub(super) const WRITE_STALL: Duration = Duration::from_secs(30);
+/// How long a client of whose request not everything was read is still listened to, so that it gets to read the answer:
+/// a socket that is closed with bytes unread takes its last words back (RFC 9112, 9.6).
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that are read meanwhile, for nobody.
+const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Of these at once.
+const LINGER_PIECE_BYTES: usize = 8 * 1024;
 
 /// Nothing of the next request has come.
 const NOTHING_YET: u64 = u64::MAX;
@@ -31,14 +38,38 @@ pub(super) struct Pace {
     opened: Instant,
     /// Milliseconds from the opening to the first byte, or one of the two marks.
     head_began: AtomicU64,
+    /// Milliseconds from the opening to when the next request was first waited for.
+    awaited_since: AtomicU64,
+    /// Whether something of a request is left unread for good.
+    leaves_unread: AtomicBool,
 }
 
 impl Pace {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(0)
+    }
+
     fn read_something(&self) {
         if self.head_began.load(Ordering::Relaxed) == NOTHING_YET {
-            let now = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(0);
-            self.head_began.store(now, Ordering::Relaxed);
+            self.head_began.store(self.now_ms(), Ordering::Relaxed);
         }
+    }
+
+    pub(super) fn await_head(&self) {
+        self.awaited_since.store(self.now_ms(), Ordering::Relaxed);
+        self.head_began.store(NOTHING_YET, Ordering::Relaxed);
+    }
+
+    /// Since when nothing of a next request has come; `None` while there is one.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        let after = self.awaited_since.load(Ordering::Relaxed);
+        let waits = self.head_began.load(Ordering::Relaxed) == NOTHING_YET;
+        waits.then(|| self.opened + Duration::from_millis(after))
+    }
+
+    /// What the client sends from here on is read by nobody.
+    pub(super) fn leave_unread(&self) {
+        self.leaves_unread.store(true, Ordering::Relaxed);
     }
 
     fn head_began(&self) -> Option<Instant> {
@@ -54,6 +85,8 @@ pub(super) struct Paced<S> {
     stream: S,
     pace: Arc<Pace>,
     stalled: Option<Pin<Box<tokio::time::Sleep>>>,
+    lingering: Option<Pin<Box<tokio::time::Sleep>>>,
+    lingered_bytes: usize,
 }
 
 impl<S> Paced<S> {
@@ -61,11 +94,15 @@ impl<S> Paced<S> {
         let pace = Arc::new(Pace {
             opened: Instant::now(),
             head_began: AtomicU64::new(NOT_AWAITED),
+            awaited_since: AtomicU64::new(0),
+            leaves_unread: AtomicBool::new(false),
         });
         let paced = Self {
             stream,
             pace: pace.clone(),
             stalled: None,
+            lingering: None,
+            lingered_bytes: 0,
         };
         (paced, pace)
     }
@@ -90,6 +127,27 @@ impl<S> Paced<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Paced<S> {
+    /// Reads what still comes until the client has closed its side, or it was long enough.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = self
+            .lingering
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if over.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        let mut piece = [0; LINGER_PIECE_BYTES];
+        while self.lingered_bytes < LINGER_BYTES_MAX {
+            let mut into = ReadBuf::new(&mut piece);
+            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut into)) {
+                Ok(()) if !into.filled().is_empty() => self.lingered_bytes += into.filled().len(),
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -105,7 +163,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -134,8 +192,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.bounded(cx, shut)
+        if self.lingering.is_none() {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.bounded(cx, shut))?;
+        }
+        if self.pace.leaves_unread.load(Ordering::Relaxed) {
+            ready!(self.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -154,7 +218,7 @@ impl HeadTimer {
 
 impl Timer for HeadTimer {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Sleep>> {
-        self.pace.head_began.store(NOTHING_YET, Ordering::Relaxed);
+        self.pace.await_head();
         Box::pin(HeadWait {
             pace: self.pace.clone(),
             sleep: Box::pin(tokio::time::sleep(IDLE_TIMEOUT)),
