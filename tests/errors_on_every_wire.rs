@@ -143,7 +143,7 @@ fn every_error_has_its_frame_in_a_chat() {
     TooLarge              {"error":"The request body is larger than 9 bytes.","status_code":413}
     UnsupportedMediaType  {"error":"Unsupported media type \"text/xml\".","status_code":415}
     Conflict              {"error":"Tenant \"acme\" exists already.","status_code":409}
-    RateLimited           {"error":"Rate limited; retry after 7 s.","status_code":429}
+    RateLimited           {"error":"Rate limited; retry after 7 s.","status_code":429,"retry_after":7}
     NoConnection          {"error":"No connection to server \"Drive\": sign in first.","status_code":400}
     SignIn no one         {"error":"No credentials found","status_code":400}
     SignIn state          {"error":"Invalid state","status_code":400}
@@ -155,8 +155,8 @@ fn every_error_has_its_frame_in_a_chat() {
     SignIn request        {"error":"The provider cannot be asked","status_code":400}
     Upstream timeout      {"error":"Server \"Drive\" did not answer in time.","status_code":504}
     Upstream unreachable  {"error":"Server \"Drive\" cannot be reached.","status_code":502}
-    Upstream breaker      {"error":"Server \"Drive\" failed repeatedly and is not called for a while.","status_code":503}
-    Unavailable           {"error":"Temporarily unavailable.","status_code":503}
+    Upstream breaker      {"error":"Server \"Drive\" failed repeatedly and is not called for a while.","status_code":503,"retry_after":5}
+    Unavailable           {"error":"Temporarily unavailable.","status_code":503,"retry_after":5}
     Internal              {"error":"Internal server error.","status_code":500}
     "#);
 }

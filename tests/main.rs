@@ -61,6 +61,7 @@ mod oauth_refresh;
 mod oauth_renewal;
 mod oauth_tokens;
 mod mail;
+mod manners;
 mod mail_letters;
 mod mentor_settings;
 mod master_keys;

@@ -103,6 +103,11 @@ impl Cli {
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .init();
+        std::panic::set_hook(Box::new(|panic| {
+            // Who caught it says what becomes of it.
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(place, panic = panic.payload_as_str(), "a panic");
+        }));
         let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
         match self.command {
             Command::Demo(command) => command.run(config).await,

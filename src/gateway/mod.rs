@@ -178,7 +178,7 @@ impl Gateway {
         let watch = Stopwatch::start();
         match route::dispatch(self, &request, &message, watch).await {
             Ok(outcome) => outcome,
-            Err(error) => refusal(message.id.as_ref(), &error, request.version),
+            Err(error) => refusal(&message, &error, &request),
         }
     }
 
@@ -292,10 +292,12 @@ impl From<Error> for Refusal {
     }
 }
 
-fn refusal(id: Option<&Bytes>, refusal: &Refusal, version: Version) -> Outcome {
+fn refusal(message: &Message, refusal: &Refusal, request: &Request) -> Outcome {
     let (error, status) = match refusal {
         // To a session client 404 says that its session is gone.
-        Refusal::Rpc(error) if error.status == 404 && !version.is_modern() => (error.clone(), 200),
+        Refusal::Rpc(error) if error.status == 404 && !request.version.is_modern() => {
+            (error.clone(), 200)
+        }
         Refusal::Rpc(error) => (error.clone(), error.status),
         Refusal::SignIn(needed) => {
             let error = RpcError::from(&needed.error());
@@ -303,15 +305,15 @@ fn refusal(id: Option<&Bytes>, refusal: &Refusal, version: Version) -> Outcome {
             (error, status)
         }
         Refusal::Product(error) => {
-            if let Error::Internal(_) = error {
-                tracing::error!(error = %error.chain(), "an MCP request failed");
-            }
             let error = RpcError::from(error);
+            if let Some(fault) = &error.fault {
+                tracing::error!(request.id = %request.request_id, error = fault.0, "an MCP request failed");
+            }
             let status = error.status;
             (error, status)
         }
     };
-    let id = id.map_or(&b"null"[..], |id| &id[..]);
+    let id = message.id.as_deref().unwrap_or(b"null");
     Outcome::Answer(
         crate::mcp::message::error(id, &error.to_json()).into(),
         status,

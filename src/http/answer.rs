@@ -13,6 +13,25 @@ use crate::error::{Error, Result};
 /// The media type of every JSON answer; both published clients look for it.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// Why an answer is a fault of ours: goes with it to where it is logged under the request's id, and no further.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    /// The whole chain of causes.
+    pub(super) error: String,
+    /// The route of the table, if it is one.
+    pub(super) route: &'static str,
+}
+
+impl Fault {
+    /// A fault of a request that is of no route of the table.
+    pub(super) fn new(error: impl Into<String>) -> Self {
+        Self {
+            error: error.into(),
+            route: "",
+        }
+    }
+}
+
 /// A successful answer.
 #[derive(Debug)]
 pub struct Answer {

@@ -13,7 +13,7 @@ use http::header::{ALLOW, CACHE_CONTROL, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::answer::Answer;
+use super::answer::{Answer, Fault};
 use super::caller::{authenticate, peer_address};
 use super::drf;
 use super::drf::fields::Fields;
@@ -114,16 +114,13 @@ fn other_method(method: &Method, allow: HeaderValue) -> Response {
 
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response {
     let words = words_of(request.extensions());
-    let id = RequestId::of(request.extensions());
     let mut response = match answer(app, route, request).await {
         Ok(answer) => answer.into_response(),
-        Err(error) => {
-            if let Error::Internal(_) = &error {
-                tracing::error!(request.id = %id, route = route.path, error = %error.chain(), "a request failed");
-            }
-            drf::error::answer(&error, words)
-        }
+        Err(error) => drf::error::answer(&error, words),
     };
+    if let Some(fault) = response.extensions_mut().get_mut::<Fault>() {
+        fault.route = route.path;
+    }
     if route.access != Access::Public {
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     }

@@ -17,6 +17,7 @@ pub mod drf;
 pub mod endpoint;
 pub mod mcp;
 mod health;
+mod host;
 mod mails;
 pub mod metrics;
 mod oauth;
@@ -27,6 +28,7 @@ pub mod rate_limit;
 mod registry;
 pub mod request_id;
 pub mod routes;
+mod surface;
 mod tenant;
 mod webhooks;
 
@@ -42,7 +44,8 @@ use crate::app::App;
 /// Everything that the gateway answers over HTTP.
 pub fn router(app: Arc<App>) -> Router {
     // The path is brought to its canonical spelling before it is routed, so the table has one line per route.
-    let metrics = app.metrics.clone();
+    let watch = (app.metrics.clone(), app.tasks.clone());
+    let door = host::Door::new(&app.config);
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
         .merge(mcp::router(app.clone()))
@@ -51,5 +54,6 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(pages::router(app.clone()))
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
-        .layer(from_fn_with_state(metrics, request_id::assign))
+        .layer(from_fn_with_state(door, host::check))
+        .layer(from_fn_with_state(watch, request_id::assign))
 }

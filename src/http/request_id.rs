@@ -5,11 +5,15 @@ use std::fmt;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{HeaderName, HeaderValue};
-use http::{Extensions, HeaderMap};
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Extensions, HeaderMap, StatusCode};
 
+use super::answer::Fault;
+use super::drf::error::RETRY_AFTER_UNAVAILABLE_S;
+use super::surface::Surface;
 use crate::clock::random_uuid;
 use crate::metrics::Metrics;
+use crate::tasks::Tasks;
 
 /// The header, on requests and answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -51,12 +55,30 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Middleware: gives every request an id and every answer the header, and counts the answer.
-pub async fn assign(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+/// Middleware: gives every request an id and every answer the header, and counts the answer. Whatever happened, there is
+/// one, and it says when to come again if it is not for good.
+pub async fn assign(
+    State((metrics, tasks)): State<(Metrics, Tasks)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::random);
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).await;
+    let surface = Surface::of(&request);
+    let answered = tasks.unharmed("request", next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|| {
+        tracing::error!(request.id = %id, "a request was not answered: its handler panicked");
+        surface.refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
+    });
+    if let Some(fault) = response.extensions_mut().remove::<Fault>() {
+        let Fault { error, route } = fault;
+        tracing::error!(request.id = %id, route, error, "a request failed");
+    }
     response.headers_mut().insert(X_REQUEST_ID, id.0);
+    if matches!(response.status().as_u16(), 429 | 503) {
+        let retry_after = response.headers_mut().entry(RETRY_AFTER);
+        retry_after.or_insert(HeaderValue::from(RETRY_AFTER_UNAVAILABLE_S));
+    }
     metrics.answered(response.status().as_u16());
     response
 }

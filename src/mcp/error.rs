@@ -27,6 +27,11 @@ pub const UNSUPPORTED_VERSION: i64 = -32022;
 /// URL elicitation required (2025-11-25 only).
 pub const URL_ELICITATION_REQUIRED: i64 = -32042;
 
+/// The member of an error's data that says when to try again: on a wire without headers there is no other place.
+const RETRY_AFTER_S: &str = "retryAfterSeconds";
+/// When to try again while a part of ours does not answer.
+const UNAVAILABLE_S: u64 = 5;
+
 /// An error as it stands in a response, and the HTTP status that goes with it where the wire has one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RpcError {
@@ -38,7 +43,13 @@ pub struct RpcError {
     pub data: Option<Value>,
     /// The HTTP status of an answer that is nothing but this error.
     pub status: u16,
+    /// Why it is our own fault, for the log alone.
+    pub fault: Option<Box<Cause>>,
 }
+
+/// Why an error is our own fault: the whole chain of causes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause(pub String);
 
 impl RpcError {
     /// An error that HTTP carries with status 200, as every answered request.
@@ -48,6 +59,7 @@ impl RpcError {
             message: message.into(),
             data: None,
             status: 200,
+            fault: None,
         }
     }
 
@@ -95,6 +107,11 @@ impl RpcError {
         Self::new(UNSUPPORTED_VERSION, "Unsupported protocol version")
             .with_data(json!({ "supported": supported, "requested": requested }))
             .with_status(400)
+    }
+
+    /// Seconds after which the request may be tried again, if that is so.
+    pub fn retry_after_s(&self) -> Option<u64> {
+        self.data.as_ref()?.get(RETRY_AFTER_S)?.as_u64()
     }
 
     /// The error object as JSON.
@@ -147,7 +164,7 @@ impl From<&Error> for RpcError {
             }
             Error::RateLimited { retry_after_s } => Self::new(INVALID_REQUEST, error.to_string())
                 .with_status(429)
-                .with_data(json!({ "retryAfterSeconds": retry_after_s })),
+                .with_data(json!({ RETRY_AFTER_S: retry_after_s })),
             Error::NoConnection { server, .. } => Self::new(INTERNAL_ERROR, error.to_string())
                 .with_data(json!({ "kind": "no_connection", "server": server })),
             Error::SignIn(failure) => Self::new(INTERNAL_ERROR, error.to_string())
@@ -159,8 +176,13 @@ impl From<&Error> for RpcError {
                     "mayHaveExecuted": failure.may_have_executed,
                 }))
             }
-            Error::Unavailable(_) => Self::new(INTERNAL_ERROR, error.to_string()).with_status(503),
-            Error::Internal(_) => Self::new(INTERNAL_ERROR, "Internal error"),
+            Error::Unavailable(_) => Self::new(INTERNAL_ERROR, error.to_string())
+                .with_status(503)
+                .with_data(json!({ RETRY_AFTER_S: UNAVAILABLE_S })),
+            Error::Internal(_) => Self {
+                fault: Some(Box::new(Cause(error.chain()))),
+                ..Self::new(INTERNAL_ERROR, "Internal error").with_status(500)
+            },
         }
     }
 }

@@ -43,7 +43,11 @@ impl Server {
                 Answer {
                     text: message::error(id, &error.to_json()).into(),
                     // To a session client 404 says that its session is gone.
-                    status: if is_modern { error.status } else { 200 },
+                    status: if is_modern || error.status >= 500 {
+                        error.status
+                    } else {
+                        200
+                    },
                     allowance,
                 }
             }
@@ -205,7 +209,12 @@ pub fn error_of(failure: &Failure) -> RpcError {
     let message = failure.body["error"]["message"]
         .as_str()
         .unwrap_or_default();
-    RpcError::new(code, message).with_data(failure.body.clone())
+    let error = RpcError::new(code, message).with_data(failure.body.clone());
+    // A fault of ours is one on the wire too; what the caller did wrong is an answer.
+    match failure.status {
+        500.. => error.with_status(failure.status),
+        _ => error,
+    }
 }
 
 /// The token under which a client wants to hear how far a call is, if the tool tells it.

@@ -67,12 +67,7 @@ struct File {
 fn answer(made: Result<File>) -> Response {
     match made {
         Ok(file) => file.into_response(),
-        Err(error) => {
-            if let Error::Internal(_) = &error {
-                tracing::error!(error = %error.chain(), "a file of the academy could not be made");
-            }
-            drf::error::answer(&error, Words::default())
-        }
+        Err(error) => drf::error::answer(&error, Words::default()),
     }
 }
 

@@ -3,7 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::super::drf::error::{sentence, sign_in_status, upstream_status};
+use super::super::drf::error::{
+    RETRY_AFTER_UNAVAILABLE_S, sentence, sign_in_status, upstream_status,
+};
 use crate::error::Error;
 
 /// The frame of a refused or failed request.
@@ -46,7 +48,16 @@ pub fn frame(error: &Error) -> Value {
             )
         }
     };
-    json!({ "error": text, "status_code": status.as_u16() })
+    let mut frame = json!({ "error": text, "status_code": status.as_u16() });
+    // A frame has no headers.
+    let retry_after_s = match error {
+        Error::RateLimited { retry_after_s } => Some(*retry_after_s),
+        _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_AFTER_UNAVAILABLE_S),
+    };
+    if let Some(seconds) = retry_after_s {
+        frame["retry_after"] = seconds.into();
+    }
+    frame
 }
 
 /// The frame that ends a turn whose learner did not sign in (contract.md section 14).

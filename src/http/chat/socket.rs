@@ -12,7 +12,6 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::caller::peer_address;
-use super::super::mcp::checks;
 use super::asked::{FRAME_BYTES_MAX, Stop};
 use super::conversation::{Conversation, Told};
 use super::error;
@@ -50,9 +49,6 @@ where
 {
     let (mut parts, _) = request.into_parts();
     let config = &sockets.app.config;
-    if let Err(status) = checks::host_and_origin(config, &parts.uri, &parts.headers) {
-        return status.into_response();
-    }
     let peer = peer_address(&parts.extensions, &parts.headers, &config.trust_proxy);
     let upgrade = match WebSocketUpgrade::from_request_parts(&mut parts, &sockets).await {
         Ok(upgrade) => upgrade,

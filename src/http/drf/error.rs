@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Map, Value, json};
 
-use super::super::answer::JSON;
+use super::super::answer::{Fault, JSON};
 use super::super::path::Words;
 use crate::error::{Error, FieldErrors, SignInFailure, UpstreamFailureKind};
 
@@ -14,7 +14,7 @@ use crate::error::{Error, FieldErrors, SignInFailure, UpstreamFailureKind};
 pub(super) const PAGE: &str = "page";
 
 /// Seconds after which a client may try again when a part of ours does not answer.
-const RETRY_AFTER_UNAVAILABLE_S: u64 = 5;
+pub(in crate::http) const RETRY_AFTER_UNAVAILABLE_S: u64 = 5;
 
 /// The challenge of a 401.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Token realm=\"mentor-gateway\"");
@@ -69,7 +69,12 @@ pub fn answer(error: &Error, words: Words) -> Response {
             );
             response
         }
-        Error::Internal(_) => detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error."),
+        Error::Internal(_) => {
+            let text = "Internal server error.";
+            let mut response = detail(StatusCode::INTERNAL_SERVER_ERROR, text);
+            response.extensions_mut().insert(Fault::new(error.chain()));
+            response
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::super::answer::Fault;
 use crate::error::Error;
 use crate::gateway::Target;
 use crate::mcp::error::RpcError;
@@ -99,6 +100,18 @@ pub(super) fn refuse(id: Option<&Bytes>, error: &RpcError) -> Response {
             http::header::WWW_AUTHENTICATE,
             HeaderValue::from_static("Bearer realm=\"mentor-gateway\""),
         );
+    }
+    with_reason(response, error)
+}
+
+/// The same answer with when to come again, and what is to be logged.
+pub(super) fn with_reason(mut response: Response, error: &RpcError) -> Response {
+    if let Some(seconds) = error.retry_after_s() {
+        let headers = response.headers_mut();
+        headers.insert(http::header::RETRY_AFTER, seconds.into());
+    }
+    if let Some(fault) = &error.fault {
+        response.extensions_mut().insert(Fault::new(&fault.0));
     }
     response
 }

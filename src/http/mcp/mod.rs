@@ -1,8 +1,7 @@
 //! The MCP endpoints: which transport, which era, who calls; the rest is the gateway's.
-//! Every transport passes the same checks in the same order: host and origin, then the key.
+//! Every transport passes the same checks in the same order: host and origin in front of all surfaces, then the key.
 
 mod body;
-pub(super) mod checks;
 mod era;
 mod events;
 mod native;
@@ -28,9 +27,8 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::gateway::{Outcome, Request as Asking, Target};
 use crate::mcp::Message;
-use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use crate::mcp::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
 pub(crate) use body::BODY_BYTES_MAX;
-pub(super) use checks::host_and_origin;
 use sse::Peers;
 
 /// What every MCP handler needs.
@@ -158,10 +156,6 @@ impl Mcp {
 
     async fn check(&self, target: Target, parts: Parts) -> Result<Asked, RpcError> {
         let app = self.app.clone();
-        checks::host_and_origin(&app.config, &parts.uri, &parts.headers).map_err(|status| {
-            RpcError::new(INVALID_REQUEST, "Host or Origin is not allowed")
-                .with_status(status.as_u16())
-        })?;
         let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
         let request_id: Arc<str> = RequestId::of(&parts.extensions).as_str().into();
         let caller = authenticate(&app, &parts.headers, peer).await;
@@ -183,6 +177,17 @@ impl Mcp {
             base_url,
         })
     }
+}
+
+/// The refusal of a request of which nothing was read yet.
+pub(super) fn refusal(status: StatusCode, text: &str) -> Response {
+    let code = if status.is_server_error() {
+        INTERNAL_ERROR
+    } else {
+        INVALID_REQUEST
+    };
+    let error = RpcError::new(code, text).with_status(status.as_u16());
+    body::refuse(None, &error)
 }
 
 /// Whether a notification announces a changed list.

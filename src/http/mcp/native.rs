@@ -212,7 +212,10 @@ pub(super) fn failed(failure: &Failure) -> Response {
 /// What the checks refused: in the server's words where they are known, else as on any MCP endpoint.
 fn refused(error: &RpcError) -> Response {
     match &error.data {
-        Some(words) => body::json(words.to_string().into(), error.status),
+        Some(words) => {
+            let response = body::json(words.to_string().into(), error.status);
+            body::with_reason(response, error)
+        }
         None => body::refuse(None, error),
     }
 }

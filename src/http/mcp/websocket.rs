@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
 use tokio::sync::mpsc::Receiver;
+use tokio_tungstenite::tungstenite;
 
 use super::body::BODY_BYTES_MAX;
 use super::peer::Peer;
@@ -68,7 +69,14 @@ async fn run(socket: WebSocket, peer: Arc<Peer>, mut to_write: Receiver<Bytes>) 
                         let _ = sink.send(Frame::Close(Some(unsupported))).await;
                         return;
                     }
-                    Some(Ok(Frame::Close(_)) | Err(_)) | None => return,
+                    Some(Err(error)) => {
+                        if is_too_large(error) {
+                            let large = CloseFrame { code: close_code::SIZE, reason: "the message is too large".into() };
+                            let _ = sink.send(Frame::Close(Some(large))).await;
+                        }
+                        return;
+                    }
+                    Some(Ok(Frame::Close(_))) | None => return,
                 }
             }
             () = tokio::time::sleep(PING_EVERY) => {
@@ -79,4 +87,10 @@ async fn run(socket: WebSocket, peer: Arc<Peer>, mut to_write: Receiver<Bytes>) 
             }
         }
     }
+}
+
+fn is_too_large(error: axum::Error) -> bool {
+    let error = error.into_inner();
+    let error = error.downcast_ref::<tungstenite::Error>();
+    matches!(error, Some(tungstenite::Error::Capacity(_)))
 }

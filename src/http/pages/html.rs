@@ -11,6 +11,7 @@ use http::header::{
 
 use super::super::answer::Answer;
 use super::visit::Visit;
+use crate::auth::Browser;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// Forms go to ourselves alone; scripts are the files that we serve.
@@ -79,16 +80,21 @@ impl Page {
 
     /// The answer, for a visitor whose name stands at the top if it is known.
     pub(super) fn answer(self, visit: &Visit) -> Answer {
+        self.answer_to(visit.browser.as_ref())
+    }
+
+    /// The same for whoever it is, who may be nobody.
+    pub(super) fn answer_to(self, browser: Option<&Browser>) -> Answer {
         let referrer = match self.referrer {
             Referrer::Own => HeaderValue::from_static("same-origin"),
             Referrer::Nobody => HeaderValue::from_static("no-referrer"),
         };
-        with_headers(Answer::bytes(HTML, self.text(visit)), self.status)
+        with_headers(Answer::bytes(HTML, self.text(browser)), self.status)
             .with_header(REFERRER_POLICY, referrer)
     }
 
-    fn text(&self, visit: &Visit) -> String {
-        let who = visit.browser.as_ref().map_or_else(String::new, |browser| {
+    fn text(&self, browser: Option<&Browser>) -> String {
+        let who = browser.map_or_else(String::new, |browser| {
             let caller = &browser.caller;
             format!(
                 "<form method=\"post\" action=\"/sign-out/\"><span>{} at {}</span> \

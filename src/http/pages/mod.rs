@@ -19,6 +19,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 
 use super::answer::Answer;
@@ -27,6 +28,7 @@ use super::path::Words;
 use crate::app::App;
 use crate::error::{Error, Result};
 use destination::Destination;
+use html::{Page, Text};
 use visit::Visit;
 
 /// The files that pages refer to may be kept by browsers for a while.
@@ -63,6 +65,20 @@ fn file(media_type: HeaderValue, text: &'static str) -> Response {
         .with_header(CACHE_CONTROL, KEPT)
         .with_header(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
         .into_response()
+}
+
+/// A page for whoever it is, of whom nothing is known: what went wrong, in one sentence.
+pub(super) fn notice(status: StatusCode, text: &str) -> Answer {
+    const TITLE: &str = "This cannot be shown";
+    let body = format!(
+        "<section class=\"card\" role=\"alert\"><h1>{TITLE}</h1><p>{}</p></section>\n",
+        Text(text)
+    );
+    let page = Page {
+        status,
+        ..Page::new(TITLE, body)
+    };
+    page.answer_to(None)
 }
 
 /// What a page answers; what it refuses becomes a page too.

@@ -14,7 +14,6 @@ use super::super::caller::peer_address;
 use super::super::dispatch::{BODY_TIMEOUT, base_url};
 use super::super::drf;
 use super::super::drf::fields::{Fields, Raw};
-use super::super::mcp::host_and_origin;
 use super::super::request_id::RequestId;
 use super::cookie;
 use crate::app::App;
@@ -42,11 +41,9 @@ impl Visit {
     /// A visit, and the body that came with it.
     ///
     /// # Errors
-    /// `Forbidden` for a host that is not ours; `Unavailable` if it cannot be looked up whose browser it is.
+    /// `Unavailable` if it cannot be looked up whose browser it is.
     pub(super) async fn of(app: Arc<App>, request: Request) -> Result<(Self, Body)> {
         let (parts, body) = request.into_parts();
-        host_and_origin(&app.config, &parts.uri, &parts.headers)
-            .map_err(|_| Error::Forbidden("host or origin"))?;
         Ok((Self::new(app, &parts).await?, body))
     }
 
