@@ -130,6 +130,17 @@ async fn the_log_is_narrowed_by_every_filter_and_is_the_tenants_own() {
         ("since=2026-11-21T00:00:30Z", 1),
         ("until=2026-11-21T00:00:30%2B00:00", 1),
         ("page_size=1&page=2", 2),
+        ("since=2026-11-21", 2),
+        ("since=2026-11-22", 0),
+        ("until=2026-11-21", 2),
+        ("until=2026-11-20", 0),
+        ("since=2026-11-21&until=2026-11-21", 2),
+        (&format!("object=server:{id}"), 1),
+        ("object=server:0", 0),
+        ("tool=echo", 0),
+        ("actor=alice", 0),
+        ("step=platform", 0),
+        ("request_id=none", 0),
     ] {
         assert_eq!(
             admin.get(&format!("audit/?{query}")).await.expect(200)["count"],
@@ -147,6 +158,22 @@ async fn the_log_is_narrowed_by_every_filter_and_is_the_tenants_own() {
             "since": ["Enter a valid date/time with an offset, such as 2026-11-21T00:00:00Z."],
         })
     );
+    let row = admin.get("audit/?page_size=1").await.expect(200)["results"][0].clone();
+    let same = format!("audit/?request_id={}", row["request_id"].as_str().unwrap());
+    assert_eq!(admin.get(&same).await.expect(200)["results"], json!([row]));
+    // A filter that is not known would narrow nothing, without a word.
+    for path in ["audit/", "audit/export/", "mcp-servers/1/resolve/"] {
+        let asked = format!("{path}?from=yesterday&search=x&ordering=-at&user=alice");
+        assert_eq!(
+            admin.get(&asked).await.expect(400),
+            json!({
+                "from": ["This parameter is not known here."],
+                "search": ["This parameter is not known here."],
+                "ordering": ["This parameter is not known here."],
+            }),
+            "{path}"
+        );
+    }
     gateway.learner().await.get("audit/").await.expect(403);
 }
 

@@ -104,7 +104,7 @@ async fn the_first_is_used(auth_scope: &str) {
     assert_eq!(
         explained(&stage, server, "bob").await,
         (
-            "featured".into(),
+            "server".into(),
             vec![
                 "inactive".into(),
                 "inactive".into(),
@@ -189,7 +189,7 @@ async fn a_user_scope_never_falls_through_to_another_credential() {
 
     arrives(&bob, "Bearer of-bob").await;
     let refused = carol.call("up__whoami", json!({})).await;
-    let sentence = "Nobody has connected an account to Up yet; an administrator can.";
+    let sentence = "Up is connected for other people and not for you; an administrator can connect it for you.";
     assert_eq!(
         refused.error()["data"],
         json!({ "kind": "no_connection", "server": "Up" })

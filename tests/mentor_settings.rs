@@ -398,4 +398,21 @@ async fn the_tools_of_a_mentor_are_listed_in_the_spelling_that_was_set() {
             .expect(200),
         json!([category])
     );
+    // Both published SDKs ask at the person's level.
+    let learner = gateway.learner().await;
+    for person in [&admin, &learner] {
+        let tools = person.get("mentor-tools/").await.expect(200);
+        assert_eq!(tools, available);
+        let categories = person.get("tool-categories/").await.expect(200);
+        assert_eq!(categories, json!([category]));
+    }
+    assert_eq!(
+        learner.get("mentor-tools/?search=x").await.expect(200),
+        json!([])
+    );
+    learner
+        .on_path_of("acme", "carol")
+        .get("mentor-tools/")
+        .await
+        .expect(404);
 }

@@ -425,6 +425,71 @@ async fn the_service_of_a_server_goes_with_no_other_address() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_deleted_takes_what_was_granted_for_it_along() {
+    let world = World::start(Behaviour::stateless(), Switches::default()).await;
+    let service = world.find().await;
+    let fields = json!({
+        "auth_type": "oauth2", "auth_scope": "user", "oauth_service": service["id"],
+    });
+    let (admin, url) = (&world.stage.admin, world.upstream.url());
+    let register =
+        async |name: &str| crate::harness::register(admin, name, &url, fields.clone()).await;
+    let (first, second) = (register("First").await, register("Second").await);
+    world.stage.attach(&[first, second]).await;
+    let begun = world.begin(&service, &format!("?server={first}")).await;
+    world.finish(&begun).await;
+    let granted = async || {
+        let path = connected_services("bob", "");
+        let rows = world.stage.learner.get(&path).await.expect(200);
+        rows.as_array().unwrap().len()
+    };
+    // The other server has the same address: the grant is of use for it.
+    admin
+        .delete(&format!("mcp-servers/{first}/"))
+        .await
+        .expect(204);
+    assert_eq!(granted().await, 1);
+    let log = admin.get("audit/?action=server.delete").await.expect(200);
+    assert_eq!(log["results"][0]["detail"], "taken from 1 mentors");
+    admin
+        .delete(&format!("mcp-servers/{second}/"))
+        .await
+        .expect(204);
+    assert_eq!(granted().await, 0);
+    let log = admin
+        .get("audit/?action=connected_service.delete")
+        .await
+        .expect(200);
+    assert_eq!(log["results"][0]["detail"], "its server was deleted");
+}
+
+#[tokio::test]
+async fn a_server_that_moves_on_its_own_host_is_discovered_anew() {
+    let world = World::start(Behaviour::stateless(), Switches::default()).await;
+    let service = world.find().await;
+    let fields = json!({
+        "auth_type": "oauth2", "auth_scope": "user", "oauth_service": service["id"],
+    });
+    let (admin, url) = (&world.stage.admin, world.upstream.url());
+    let server = crate::harness::register(admin, "Up", &url, fields).await;
+    let path = format!("mcp-servers/{server}/");
+    let below = json!({ "url": format!("{url}/below") });
+    let kept = admin.patch(&path, below).await.expect(200);
+    assert_eq!(kept["oauth_service"], service["id"]);
+    let beside = format!("{url}2");
+    let named = json!({ "url": beside, "oauth_service": service["id"] });
+    assert_eq!(
+        admin.patch(&path, named).await.expect(400),
+        json!({"oauth_service": ["Selected service was discovered at another server's address."]})
+    );
+    let moved = admin
+        .patch(&path, json!({ "url": beside }))
+        .await
+        .expect(200);
+    assert_eq!(moved["oauth_service"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_server_that_names_no_service_leads_to_one_by_itself() {
     let world = World::start(Behaviour::stateless(), Switches::default()).await;
     let open = Upstream::start(Behaviour::stateless()).await.unwrap();

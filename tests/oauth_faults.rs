@@ -412,5 +412,5 @@ async fn prompt(stage: &Stage, server: i64) -> String {
     };
     let id = mentor_gateway::oauth::prompt::open(&mut tx, &new, app.clock.now()).await;
     tx.commit().await.unwrap();
-    format!("/connect/{}", id.unwrap())
+    format!("/connect/{}", id.unwrap().id)
 }

@@ -462,7 +462,7 @@ async fn another_tenants_connections_are_not_found() {
 }
 
 #[tokio::test]
-async fn a_connection_to_a_server_that_is_featured_no_more_can_only_be_deleted() {
+async fn a_connection_to_a_server_that_is_featured_no_more_can_be_switched_off_and_deleted_alone() {
     let world = world().await;
     let stranger = world.gateway.stranger().await;
     let foreign = format!("mcp-servers/{}/", world.foreign);
@@ -477,13 +477,27 @@ async fn a_connection_to_a_server_that_is_featured_no_more_can_only_be_deleted()
         .patch(&foreign, json!({"is_featured": false}))
         .await
         .expect(200);
-    let refused = world
+    for change in [
+        json!({"is_active": true}),
+        json!({"is_active": false, "is_shared": false}),
+        json!({"is_active": false, "auth_type": "token", "credentials": "k"}),
+    ] {
+        let refused = world.admin.patch(&path(&row), change).await;
+        assert_eq!(
+            refused.expect(400),
+            json!({"server": ["Selected MCP server is not available to the current tenant."]})
+        );
+    }
+    let off = world
         .admin
         .patch(&path(&row), json!({"is_active": false}))
         .await;
+    assert_eq!(off.expect(200)["is_active"], false);
+    let mut whole = row.clone();
+    whole["is_active"] = false.into();
     assert_eq!(
-        refused.expect(400),
-        json!({"server": ["Selected MCP server is not available to the current tenant."]})
+        world.admin.put(&path(&row), whole).await.expect(200)["is_active"],
+        false
     );
     world.admin.delete(&path(&row)).await.expect(204);
 }

@@ -93,26 +93,47 @@ async fn every_failing_field_is_reported_at_once() {
 }
 
 #[tokio::test]
-async fn addresses_that_point_inside_are_refused_with_one_message() {
+async fn addresses_that_point_inside_are_refused_by_a_rule_that_is_named() {
     let gateway = Gateway::start().await;
     let admin = gateway.admin().await;
-    for url in [
-        "https://127.0.0.1/",
-        "https://localhost/",
-        "https://169.254.169.254/",
-        "https://[::1]/",
-        "http://example.com/",
-        "https://user@example.com/",
-        "file:///etc/passwd",
-        "https://2130706433/",
-        "https://example.com:22/",
+    let open = "the operator of the gateway can open its range with `--egress-allow`";
+    let inside = |address: &str| format!("{address} is not on the public internet; {open}");
+    let name = format!("this name stands for the gateway's own machine or network; {open}");
+    let plain = format!(
+        "http and ws are not encrypted and open to addresses alone that the operator opened; use https or wss, or {open}"
+    );
+    let scheme = "its scheme is none of https, wss, http and ws; a server on stdio has no address and needs one of \
+                  these before it";
+    for (url, rule) in [
+        ("https://127.0.0.1/", inside("127.0.0.1")),
+        ("https://localhost/", name.clone()),
+        ("https://169.254.169.254/", inside("169.254.169.254")),
+        ("https://10.0.0.8/mcp", inside("10.0.0.8")),
+        ("https://[::1]/", inside("::1")),
+        ("http://example.com/", plain.clone()),
+        ("ws://example.com/", plain),
+        (
+            "https://user@example.com/",
+            "it contains a user name or a password; enter them as `credentials`".into(),
+        ),
+        ("file:///etc/passwd", scheme.into()),
+        ("stdio://server", scheme.into()),
+        ("https://2130706433/", inside("127.0.0.1")),
+        (
+            "https://example.com:22/",
+            "port 22 is that of another protocol".into(),
+        ),
+        (
+            "https://example.com/#part",
+            "the URL contains a fragment".into(),
+        ),
     ] {
         let refused = admin
             .post("mcp-servers/", json!({"name": "x", "url": url}))
             .await;
         assert_eq!(
             refused.expect(400),
-            json!({"url": ["URL is not allowed."]}),
+            json!({"url": [format!("URL is not allowed: {rule}.")]}),
             "{url}"
         );
     }

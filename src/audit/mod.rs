@@ -200,6 +200,16 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Before, in Unix ms.
     pub until: Option<i64>,
+    /// Exactly this tool, prompt or resource.
+    pub tool: Option<String>,
+    /// Exactly this object, such as `connection:21`.
+    pub object: Option<String>,
+    /// Exactly this request.
+    pub request_id: Option<String>,
+    /// Held by this person, who acted for another.
+    pub actor: Option<String>,
+    /// Exactly this step of the resolution.
+    pub step: Option<String>,
 }
 
 /// A page of a tenant's rows, newest first.
@@ -218,24 +228,9 @@ pub async fn list(
         "SELECT COUNT(*) FROM audit WHERE tenant_id = $1
            AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
            AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
-           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)",
-        tenant,
-        filter.username.as_deref(),
-        filter.action.as_deref(),
-        filter.outcome.as_deref(),
-        filter.server_id,
-        filter.mentor.as_deref(),
-        filter.since,
-        filter.until
-    )?;
-    let rows = sql!(
-        tx,
-        fetch_all as Row,
-        "SELECT * FROM audit WHERE tenant_id = $1
-           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
-           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
            AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
-         ORDER BY id DESC LIMIT $9 OFFSET $10",
+           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
+           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13)",
         tenant,
         filter.username.as_deref(),
         filter.action.as_deref(),
@@ -244,6 +239,35 @@ pub async fn list(
         filter.mentor.as_deref(),
         filter.since,
         filter.until,
+        filter.tool.as_deref(),
+        filter.object.as_deref(),
+        filter.request_id.as_deref(),
+        filter.actor.as_deref(),
+        filter.step.as_deref()
+    )?;
+    let rows = sql!(
+        tx,
+        fetch_all as Row,
+        "SELECT * FROM audit WHERE tenant_id = $1
+           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
+           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
+           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
+           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
+           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13)
+         ORDER BY id DESC LIMIT $14 OFFSET $15",
+        tenant,
+        filter.username.as_deref(),
+        filter.action.as_deref(),
+        filter.outcome.as_deref(),
+        filter.server_id,
+        filter.mentor.as_deref(),
+        filter.since,
+        filter.until,
+        filter.tool.as_deref(),
+        filter.object.as_deref(),
+        filter.request_id.as_deref(),
+        filter.actor.as_deref(),
+        filter.step.as_deref(),
         page.size,
         page.offset()
     )?;
@@ -279,8 +303,10 @@ pub async fn after(
         "SELECT * FROM audit WHERE tenant_id = $1
            AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
            AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
-           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8) AND id > $9
-         ORDER BY id LIMIT $10",
+           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
+           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
+           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13) AND id > $14
+         ORDER BY id LIMIT $15",
         tenant,
         filter.username.as_deref(),
         filter.action.as_deref(),
@@ -289,6 +315,11 @@ pub async fn after(
         filter.mentor.as_deref(),
         filter.since,
         filter.until,
+        filter.tool.as_deref(),
+        filter.object.as_deref(),
+        filter.request_id.as_deref(),
+        filter.actor.as_deref(),
+        filter.step.as_deref(),
         after,
         at_most
     )?)

@@ -101,7 +101,13 @@ fn warning(listed: &Listed, failing: &[&ServerState]) -> String {
 
 /// The servers whose tools should be there and are not. One that is switched off, or waits for a sign-in, does not fail.
 fn failing(listed: &Listed) -> Vec<ServerState> {
-    const WELL: [&str; 4] = ["ok", "disabled", "other_mentor", "sign_in_needed"];
+    const WELL: [&str; 5] = [
+        "ok",
+        "disabled",
+        "other_mentor",
+        "sign_in_needed",
+        "sign_in_impossible",
+    ];
     let servers = listed.servers.iter();
     let failing = servers.filter(|server| !WELL.contains(&server.state.as_str()));
     failing.cloned().collect()

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::resolve::{Grant, Resolution, Source, Step};
+use super::verdict::Place;
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::Connection;
+use crate::registry::sealed::begins_with_scheme;
 use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, Record};
 use crate::registry::server::Server;
-use crate::secret::{Secret, Vault};
+use crate::secret::{Secret, Vault, mask, mask_header_value};
 
 /// The headers of a resolved credential, and a digest that tells two credentials apart.
 #[derive(Clone)]
@@ -28,6 +30,23 @@ pub struct Outbound {
     pub is_personal: bool,
     /// The OAuth grant that it comes from, if it does.
     pub grant: Option<GrantVersion>,
+    /// Where it is stored.
+    pub place: Place,
+}
+
+impl Outbound {
+    /// Names and masks of the headers, for whoever may see masks.
+    pub fn masked(&self) -> BTreeMap<String, String> {
+        let show = |(name, value): (&HeaderName, &HeaderValue)| {
+            let text = value.to_str().unwrap_or_default();
+            let mask = match *name == AUTHORIZATION {
+                true => mask_header_value(text),
+                false => mask(text),
+            };
+            (name.as_str().to_owned(), mask)
+        };
+        self.headers.iter().map(show).collect()
+    }
 }
 
 /// A grant at one of its versions: with the tokens that were stored then.
@@ -101,7 +120,12 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
         }),
         Source::Connection(_, None) | Source::ServerRecord | Source::Anonymous => None,
     };
+    let place = match source {
+        Source::Connection(connection, _) => Place::Connection(connection.id),
+        Source::ServerRecord | Source::Anonymous => Place::Server(server.id),
+    };
     Ok(Some(Outbound {
+        place,
         fingerprint: fingerprint(&headers, None),
         identity: fingerprint(&headers, grant),
         headers,
@@ -114,11 +138,12 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
 /// The scheme of every OAuth token, as RFC 6750 spells it.
 const BEARER: &str = "Bearer";
 
-/// `<scheme> <secret>`, or the raw secret without a scheme.
+/// `<scheme> <secret>`, or the raw secret without a scheme or with one that it brings along.
 fn with_scheme(scheme: &str, secret: &Secret) -> Secret {
     match scheme {
         _ if secret.is_empty() => Secret::new(""),
         "" => secret.clone(),
+        scheme if begins_with_scheme(secret, scheme) => secret.clone(),
         scheme if scheme.eq_ignore_ascii_case(BEARER) => {
             Secret::new(format!("{BEARER} {}", secret.expose()))
         }

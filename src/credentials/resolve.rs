@@ -1,19 +1,21 @@
 //! Resolution: user → mentor → platform → featured, the first usable connection wins
-//! (seed 003, "Runtime Resolution"; design.md D10, D11). The explain endpoint and the call use the same function.
+//! (seed 003, "Runtime Resolution"; design.md D10, D11). Within a step the newest connection comes first. The explain
+//! endpoint and the call use the same function.
 
 use sqlx::FromRow;
 
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::oauth::{ReauthReason, refresh};
-use crate::registry::connection::{Connection, ConnectionId};
+use crate::registry::audience::{self, Audience, Misfit};
+use crate::registry::connection::{Connection, ConnectionId, OffBy};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::MentorId;
-use crate::tenant::user::UserId;
+use crate::tenant::user::{Role, UserId};
 
 /// For whom a credential is sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +28,7 @@ pub struct Subject {
     pub mentor: Option<MentorId>,
 }
 
-/// The four steps, in their order.
+/// The steps: four are tried, in their order, and the last is one of two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// The person's own connection.
@@ -35,13 +37,21 @@ pub enum Step {
     Mentor,
     /// The tenant's.
     Platform,
-    /// The owner's shared one, or the server record's own credentials.
+    /// Of another tenant's featured server: the one that its owner shares, or the record's own credentials.
     Featured,
+    /// Of the tenant's own server: the record's own credentials.
+    Record,
 }
 
 impl Step {
-    /// All steps in order.
-    pub const ALL: [Self; 4] = [Self::User, Self::Mentor, Self::Platform, Self::Featured];
+    /// The steps of a tenant's calls to a server, in their order.
+    pub fn of(server: &Server, tenant: TenantId) -> [Self; 4] {
+        let last = match server.tenant_id == tenant {
+            true => Self::Record,
+            false => Self::Featured,
+        };
+        [Self::User, Self::Mentor, Self::Platform, last]
+    }
 
     /// The word in answers and audit rows.
     pub fn as_str(self) -> &'static str {
@@ -50,6 +60,7 @@ impl Step {
             Self::Mentor => "mentor",
             Self::Platform => "platform",
             Self::Featured => "featured",
+            Self::Record => "server",
         }
     }
 }
@@ -69,14 +80,26 @@ pub enum Outcome {
     OtherUser,
     /// There are rows of this scope, but only for other mentors.
     OtherMentor,
-    /// The row is switched off.
-    Inactive,
+    /// A newer row of the scope is used.
+    Shadowed,
+    /// The row is switched off, by whom or what if that is known.
+    Inactive(Option<OffBy>),
     /// The row's credential was entered for another address of the server.
     OriginChanged,
+    /// A stored secret of the row or the record does not open.
+    BadSecret,
     /// The row should hold a token and does not.
     NoCredentials,
-    /// The row points at an OAuth grant that is gone or another person's.
+    /// The row holds nothing, and the server wants a credential.
+    WrongType,
+    /// The row points at an OAuth grant that is gone.
     NoGrant,
+    /// The row points at an OAuth grant of somebody whose identity it may not be.
+    OtherPersonsGrant,
+    /// The OAuth grant was asked for a resource that does not contain the server's address.
+    OtherResource,
+    /// The OAuth grant is for another service than the one that the server names.
+    OtherService,
     /// The OAuth grant's access token is past its end.
     TokenExpired,
     /// The OAuth grant must be renewed by signing in again.
@@ -85,8 +108,8 @@ pub enum Outcome {
     ClientRefused,
     /// The owner does not share it.
     Withheld,
-    /// The server is the tenant's own; there is no owner to fall back to.
-    NotFeatured,
+    /// The server record has no credentials of its own.
+    NoRecordCredentials,
 }
 
 impl Outcome {
@@ -99,21 +122,36 @@ impl Outcome {
             Self::NoRow => "no_row",
             Self::OtherUser => "other_user",
             Self::OtherMentor => "other_mentor",
-            Self::Inactive => "inactive",
+            Self::Shadowed => "shadowed",
+            Self::Inactive(_) => "inactive",
             Self::OriginChanged => "origin_changed",
+            Self::BadSecret => "bad_secret",
             Self::NoCredentials => "no_credentials",
+            Self::WrongType => "wrong_type",
             Self::NoGrant => "no_grant",
+            Self::OtherPersonsGrant => "other_persons_grant",
+            Self::OtherResource => "other_resource",
+            Self::OtherService => "other_service",
             Self::TokenExpired => "token_expired",
             Self::NeedsReauth => "needs_reauth",
             Self::ClientRefused => "client_refused",
             Self::Withheld => "withheld",
-            Self::NotFeatured => "not_featured",
+            Self::NoRecordCredentials => "no_record_credentials",
         }
     }
 }
 
-/// One step as the explain endpoint shows it.
+/// A row that a step looked at, and what was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looked {
+    /// The row.
+    pub connection: ConnectionId,
+    /// Whether it is used, or why not.
+    pub outcome: Outcome,
+}
+
+/// One step as the explain endpoint shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepReport {
     /// Which step.
     pub step: Step,
@@ -121,6 +159,8 @@ pub struct StepReport {
     pub outcome: Outcome,
     /// The row that it is about: the one used, or the first one skipped.
     pub connection: Option<ConnectionId>,
+    /// Every row of the step, newest first; none where the step was not tried.
+    pub candidates: Vec<Looked>,
 }
 
 /// Where the credential of a call comes from.
@@ -161,6 +201,36 @@ impl Resolution {
             None => "",
         }
     }
+
+    /// The same where the secret that would be used does not open: nothing is used.
+    pub(super) fn spoil(&mut self) {
+        self.used = None;
+        for report in &mut self.steps {
+            let was_matched = |outcome: Outcome| outcome == Outcome::Matched;
+            for looked in &mut report.candidates {
+                if was_matched(looked.outcome) {
+                    looked.outcome = Outcome::BadSecret;
+                }
+            }
+            if was_matched(report.outcome) {
+                report.outcome = Outcome::BadSecret;
+            }
+        }
+    }
+
+    /// Why nothing is used: of the first step that has a row of its own, else of the first that missed one, else that
+    /// there is none.
+    pub fn why_nothing(&self) -> Outcome {
+        let tried = || {
+            let is_tried = |report: &&StepReport| report.outcome != Outcome::NotAllowed;
+            self.steps.iter().filter(is_tried)
+        };
+        let misses =
+            |outcome: Outcome| matches!(outcome, Outcome::OtherUser | Outcome::OtherMentor);
+        let own = tried().find(|report| report.connection.is_some());
+        let own = own.or_else(|| tried().find(|report| misses(report.outcome)));
+        own.map_or(Outcome::NoRow, |report| report.outcome)
+    }
 }
 
 /// An OAuth grant as resolution needs it.
@@ -172,6 +242,13 @@ pub struct Grant {
     pub tenant_id: TenantId,
     /// Whose grant it is.
     pub user_id: UserId,
+    /// That person's role.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+    /// The resource that it was asked for (RFC 8707); empty for a service of the catalog.
+    pub resource: String,
+    /// Its service, if that is still known.
+    pub service_id: Option<i64>,
     /// The token, sealed.
     pub access_token_sealed: String,
     /// When the token ends.
@@ -254,9 +331,10 @@ async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
     Ok(sql!(
         tx,
         fetch_optional as Grant,
-        "SELECT id, tenant_id, user_id, access_token_sealed, expires_at, updated_at, version, needs_reauth,
-                (refresh_token_sealed <> '' AND token_url <> '') AS is_refreshable
-         FROM connected_services WHERE id = $1",
+        "SELECT c.id, c.tenant_id, c.user_id, u.role, c.resource, c.service_id, c.access_token_sealed, c.expires_at,
+                c.updated_at, c.version, c.needs_reauth,
+                (c.refresh_token_sealed <> '' AND c.token_url <> '') AS is_refreshable
+         FROM connected_services c JOIN users u ON u.id = c.user_id WHERE c.id = $1",
         id
     )?)
 }
@@ -265,11 +343,12 @@ async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
 pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
     let mut used = None;
     let mut to_refresh = None;
-    let steps = Step::ALL.map(|step| {
+    let steps = Step::of(server, subject.tenant).map(|step| {
         let mut report = StepReport {
             step,
             outcome: Outcome::NotReached,
             connection: None,
+            candidates: Vec::new(),
         };
         if used.is_some() {
             return report;
@@ -281,6 +360,7 @@ pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
         let found = try_step(step, server, subject, world);
         report.outcome = found.outcome;
         report.connection = found.connection;
+        report.candidates = found.candidates;
         to_refresh = to_refresh.or(found.to_refresh);
         if let Some(source) = found.source {
             used = Some((Some(step), source));
@@ -300,64 +380,60 @@ pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
 struct Found {
     outcome: Outcome,
     connection: Option<ConnectionId>,
+    candidates: Vec<Looked>,
     source: Option<Source>,
     to_refresh: Option<i64>,
 }
 
-impl Found {
-    fn nothing(outcome: Outcome) -> Self {
-        Self {
-            outcome,
-            connection: None,
-            source: None,
-            to_refresh: None,
-        }
-    }
-}
-
 fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Found {
-    let mut first_skipped = None;
-    let mut to_refresh = None;
+    let mut found = Found {
+        outcome: Outcome::NoRow,
+        connection: None,
+        candidates: Vec::new(),
+        source: None,
+        to_refresh: None,
+    };
     for candidate in world
         .candidates
         .iter()
         .filter(|c| is_of_step(step, server, subject, &c.connection))
     {
-        let outcome = judge(step, server, candidate, world.now);
-        if matches!(outcome, Outcome::Matched | Outcome::TokenExpired) {
-            to_refresh = to_refresh.or_else(|| ending(candidate, world.now));
+        let mut outcome = judge(step, server, candidate, world.now);
+        if found.source.is_some() {
+            if outcome == Outcome::Matched {
+                outcome = Outcome::Shadowed;
+            }
+        } else {
+            if matches!(outcome, Outcome::Matched | Outcome::TokenExpired) {
+                let ending = || ending(candidate, world.now);
+                found.to_refresh = found.to_refresh.or_else(ending);
+            }
+            if outcome == Outcome::Matched {
+                let (connection, grant) = (candidate.connection.clone(), candidate.grant.clone());
+                found.source = Some(Source::Connection(Box::new(connection), grant));
+            }
         }
-        if outcome == Outcome::Matched {
-            let connection = candidate.connection.clone();
-            return Found {
-                outcome,
-                connection: Some(connection.id),
-                source: Some(Source::Connection(
-                    Box::new(connection),
-                    candidate.grant.clone(),
-                )),
-                to_refresh,
-            };
-        }
-        first_skipped.get_or_insert((outcome, candidate.connection.id));
-    }
-    if step == Step::Featured && !server.credentials_sealed.is_empty() {
-        return Found {
-            outcome: Outcome::Matched,
-            connection: None,
-            source: Some(Source::ServerRecord),
-            to_refresh,
-        };
-    }
-    match first_skipped {
-        Some((outcome, id)) => Found {
+        found.candidates.push(Looked {
+            connection: candidate.connection.id,
             outcome,
-            connection: Some(id),
-            source: None,
-            to_refresh,
-        },
-        None => Found::nothing(why_none(step, server, subject, world)),
+        });
     }
+    let is_last = matches!(step, Step::Featured | Step::Record);
+    if found.source.is_none() && is_last && !server.credentials_sealed.is_empty() {
+        found.outcome = Outcome::Matched;
+        found.source = Some(Source::ServerRecord);
+        return found;
+    }
+    let is_matched = |looked: &&Looked| looked.outcome == Outcome::Matched;
+    let matched = found.candidates.iter().find(is_matched);
+    match matched.or_else(|| found.candidates.first()) {
+        Some(looked) => {
+            found.outcome = looked.outcome;
+            found.connection = Some(looked.connection);
+        }
+        None => found.outcome = why_none(step, subject, world),
+    }
+    found
 }
 
 fn is_of_step(step: Step, server: &Server, subject: Subject, connection: &Connection) -> bool {
@@ -377,6 +453,7 @@ fn is_of_step(step: Step, server: &Server, subject: Subject, connection: &Connec
                 && connection.tenant_id == server.tenant_id
                 && connection.scope == Scope::Platform
         }
+        Step::Record => false,
     }
 }
 
@@ -384,7 +461,13 @@ fn is_of_step(step: Step, server: &Server, subject: Subject, connection: &Connec
 fn judge(step: Step, server: &Server, candidate: &Candidate, now: UnixMs) -> Outcome {
     let Candidate { connection, grant } = candidate;
     if !connection.is_active {
-        return Outcome::Inactive;
+        return match (connection.off_by(), grant) {
+            (Some(OffBy::Address), Some(grant)) => {
+                misfit(server, grant).unwrap_or(Outcome::OriginChanged)
+            }
+            (Some(OffBy::Address), None) => Outcome::OriginChanged,
+            (by, _) => Outcome::Inactive(by),
+        };
     }
     if step == Step::Featured && !connection.is_shared {
         return Outcome::Withheld;
@@ -393,28 +476,55 @@ fn judge(step: Step, server: &Server, candidate: &Candidate, now: UnixMs) -> Out
         return Outcome::OriginChanged;
     }
     match connection.auth_type {
+        AuthType::None
+            if server.auth_type != AuthType::None && connection.extra_headers_sealed.is_empty() =>
+        {
+            Outcome::WrongType
+        }
         AuthType::None => Outcome::Matched,
         AuthType::Token if connection.credentials_sealed.is_empty() => Outcome::NoCredentials,
         AuthType::Token => Outcome::Matched,
         AuthType::Oauth2 => match grant {
             None => Outcome::NoGrant,
-            Some(grant) if grant.tenant_id != connection.tenant_id => Outcome::NoGrant,
-            Some(grant)
-                if connection.scope == Scope::User && Some(grant.user_id) != connection.user_id =>
-            {
-                Outcome::NoGrant
-            }
-            Some(Grant {
-                needs_reauth: Some(reason),
-                ..
-            }) => match reason == ReauthReason::ClientRefused.as_str() {
-                true => Outcome::ClientRefused,
-                false => Outcome::NeedsReauth,
-            },
-            Some(grant) if grant.expires_at.is_some_and(|end| end <= now) => Outcome::TokenExpired,
-            Some(_) => Outcome::Matched,
+            Some(grant) => judge_grant(server, connection, grant, now),
         },
     }
+}
+
+/// Whether the grant of a row may be used for it, and if not, the first reason. What the rules of the registry refuse to
+/// store is not used either, by whatever way it came to be stored.
+fn judge_grant(server: &Server, connection: &Connection, grant: &Grant, now: UnixMs) -> Outcome {
+    let owner = (grant.user_id, grant.role);
+    if grant.tenant_id != connection.tenant_id
+        || !audience::may_hold(connection.scope, connection.user_id, owner)
+    {
+        return Outcome::OtherPersonsGrant;
+    }
+    if let Some(outcome) = misfit(server, grant) {
+        return outcome;
+    }
+    if let Some(reason) = &grant.needs_reauth {
+        return match *reason == ReauthReason::ClientRefused.as_str() {
+            true => Outcome::ClientRefused,
+            false => Outcome::NeedsReauth,
+        };
+    }
+    match grant.expires_at {
+        Some(end) if end <= now => Outcome::TokenExpired,
+        Some(_) | None => Outcome::Matched,
+    }
+}
+
+/// What speaks against sending a grant to a server at all.
+fn misfit(server: &Server, grant: &Grant) -> Option<Outcome> {
+    let audience = Audience {
+        resource: &grant.resource,
+        service: grant.service_id,
+    };
+    audience.misfit(server).map(|misfit| match misfit {
+        Misfit::Resource => Outcome::OtherResource,
+        Misfit::Service => Outcome::OtherService,
+    })
 }
 
 /// The grant of a row, if its token ends soon or has ended, and a new one can be had.
@@ -425,7 +535,7 @@ fn ending(candidate: &Candidate, now: UnixMs) -> Option<i64> {
     (ends && grant.is_refreshable).then_some(grant.id)
 }
 
-fn why_none(step: Step, server: &Server, subject: Subject, world: &World) -> Outcome {
+fn why_none(step: Step, subject: Subject, world: &World) -> Outcome {
     let others = |scope| {
         world
             .candidates
@@ -435,7 +545,7 @@ fn why_none(step: Step, server: &Server, subject: Subject, world: &World) -> Out
     match step {
         Step::User if others(Scope::User) => Outcome::OtherUser,
         Step::Mentor if others(Scope::Mentor) => Outcome::OtherMentor,
-        Step::Featured if server.tenant_id == subject.tenant => Outcome::NotFeatured,
+        Step::Record => Outcome::NoRecordCredentials,
         Step::User | Step::Mentor | Step::Platform | Step::Featured => Outcome::NoRow,
     }
 }

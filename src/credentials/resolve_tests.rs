@@ -43,6 +43,41 @@ fn server(
     }
 }
 
+fn any_grant() -> impl Strategy<Value = Option<Grant>> {
+    prop_oneof![
+        Just(None),
+        (
+            1..3_i64,
+            any::<bool>(),
+            any::<bool>(),
+            prop_oneof![Just(HERE), Just(OWNER)],
+            prop_oneof![Just(Role::Admin), Just(Role::Learner)],
+            prop_oneof![
+                4 => Just(""),
+                3 => Just("https://a.example/mcp"),
+                1 => Just("https://a.example/other")
+            ],
+            prop::option::of(1..3_i64)
+        )
+            .prop_map(
+                |(user, expired, reauth, tenant_id, role, resource, service_id)| Some(Grant {
+                    id: 7,
+                    tenant_id,
+                    user_id: UserId(user),
+                    role,
+                    resource: resource.into(),
+                    service_id,
+                    access_token_sealed: "sealed".into(),
+                    expires_at: expired.then_some(UnixMs(NOW.0 - 1)),
+                    updated_at: UnixMs(0),
+                    version: 1,
+                    is_refreshable: true,
+                    needs_reauth: reauth.then(|| "revoked".into()),
+                })
+            )
+    ]
+}
+
 fn any_candidate() -> impl Strategy<Value = Candidate> {
     let tenants = prop_oneof![Just(HERE), Just(OWNER)];
     let scopes = prop_oneof![
@@ -55,64 +90,53 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
         Just(AuthType::Token),
         Just(AuthType::Oauth2)
     ];
-    let grants = prop_oneof![
-        Just(None),
-        (
-            1..3_i64,
-            any::<bool>(),
-            any::<bool>(),
-            prop_oneof![Just(HERE), Just(OWNER)]
-        )
-            .prop_map(|(user, expired, reauth, tenant_id)| Some(Grant {
-                id: 7,
+    (
+        tenants,
+        scopes,
+        types,
+        any_grant(),
+        1..3_i64,
+        any::<[bool; 4]>(),
+    )
+        .prop_map(
+            |(
                 tenant_id,
-                user_id: UserId(user),
-                access_token_sealed: "sealed".into(),
-                expires_at: expired.then_some(UnixMs(NOW.0 - 1)),
-                updated_at: UnixMs(0),
-                version: 1,
-                is_refreshable: true,
-                needs_reauth: reauth.then(|| "revoked".into()),
-            }))
-    ];
-    (tenants, scopes, types, grants, 1..3_i64, any::<[bool; 4]>()).prop_map(
-        |(
-            tenant_id,
-            scope,
-            auth_type,
-            grant,
-            who,
-            [is_active, is_shared, same_origin, has_secret],
-        )| Candidate {
-            connection: Connection {
-                id: ConnectionId(0),
-                tenant_id,
-                server_id: ServerId(9),
                 scope,
                 auth_type,
-                user_id: (scope == Scope::User).then_some(UserId(who)),
-                mentor_id: (scope == Scope::Mentor).then_some(MentorId(who)),
-                connected_service_id: grant.as_ref().map(|g| g.id),
-                origin: if same_origin {
-                    ORIGIN.into()
-                } else {
-                    "https://b.example".into()
+                grant,
+                who,
+                [is_active, is_shared, same_origin, has_secret],
+            )| Candidate {
+                connection: Connection {
+                    id: ConnectionId(0),
+                    tenant_id,
+                    server_id: ServerId(9),
+                    scope,
+                    auth_type,
+                    user_id: (scope == Scope::User).then_some(UserId(who)),
+                    mentor_id: (scope == Scope::Mentor).then_some(MentorId(who)),
+                    connected_service_id: grant.as_ref().map(|g| g.id),
+                    origin: if same_origin {
+                        ORIGIN.into()
+                    } else {
+                        "https://b.example".into()
+                    },
+                    credentials_sealed: if has_secret {
+                        "sealed".into()
+                    } else {
+                        String::new()
+                    },
+                    authorization_scheme: "Bearer".into(),
+                    extra_headers_sealed: String::new(),
+                    is_active,
+                    off_by: String::new(),
+                    is_shared,
+                    created_at: NOW,
+                    updated_at: NOW,
                 },
-                credentials_sealed: if has_secret {
-                    "sealed".into()
-                } else {
-                    String::new()
-                },
-                authorization_scheme: "Bearer".into(),
-                extra_headers_sealed: String::new(),
-                is_active,
-                is_shared,
-                created_at: NOW,
-                updated_at: NOW,
+                grant,
             },
-            grant,
-        },
-    )
+        )
 }
 
 /// The rules as the seed and design.md tell them, without a thought for order of evaluation or reports.
@@ -126,11 +150,18 @@ fn oracle(
         let grant_is_good = c.grant.as_ref().is_some_and(|g| {
             g.tenant_id == row.tenant_id
                 && (row.scope != Scope::User || Some(g.user_id) == row.user_id)
+                && (row.scope == Scope::User || g.role == Role::Admin)
+                && match g.resource.as_str() {
+                    "" => {
+                        server.oauth_service_id.is_none() || server.oauth_service_id == g.service_id
+                    }
+                    resource => resource == server.url,
+                }
                 && g.needs_reauth.is_none()
                 && g.expires_at.is_none_or(|end| end > world.now)
         });
         let holds = match row.auth_type {
-            AuthType::None => true,
+            AuthType::None => server.auth_type == AuthType::None,
             AuthType::Token => !row.credentials_sealed.is_empty(),
             AuthType::Oauth2 => grant_is_good,
         };
@@ -186,16 +217,18 @@ proptest! {
         needs_auth in any::<bool>(),
         has_own in any::<bool>(),
         mentor in prop::option::of(1..3_i64),
+        service in prop::option::of(1..3_i64),
     ) {
         for (i, candidate) in candidates.iter_mut().enumerate() {
             candidate.connection.id = ConnectionId(i64::try_from(i).unwrap());
         }
-        let server = server(
+        let mut server = server(
             if foreign { OWNER } else { HERE },
             if needs_auth { AuthType::Token } else { AuthType::None },
             if user_scoped { Scope::User } else { Scope::Platform },
             if has_own { "sealed" } else { "" },
         );
+        server.oauth_service_id = service;
         let subject = Subject { tenant: HERE, user: UserId(1), mentor: mentor.map(MentorId) };
         let world = World { candidates, now: NOW };
         let resolution = choose(&server, subject, &world);

@@ -15,7 +15,7 @@ use super::rounds::{Resend, is_input_required};
 use super::sign_in::SignIn;
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
-use super::view::{Closed, Member, Open, View};
+use super::view::{Access, Closed, Member, Open, View};
 use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
@@ -89,10 +89,10 @@ impl Call<'_> {
 
     /// The way to the server, whose grant is used from here on.
     fn enter(&self, gateway: &Gateway, record: &mut Record) -> Result<&Open, Refusal> {
-        let open = self.member.enter().inspect_err(|refusal| {
-            record.ended(match refusal {
-                Refusal::SignIn(_) => "sign_in_needed",
-                Refusal::Rpc(_) | Refusal::Product(_) => "no_connection",
+        let open = self.member.enter().inspect_err(|_| {
+            record.ended(match &self.member.access {
+                Access::Closed(closed) => closed.as_str(),
+                Access::Open(_) | Access::Own(_) => "no_connection",
             });
         })?;
         if let Some(grant) = open.credential.grant {
@@ -148,8 +148,14 @@ impl Call<'_> {
         };
         let sent = match sent {
             Ok(sent) => sent,
-            Err(failure) => return self.failed(back, (open, &renewed), failure),
+            Err(failure) => {
+                if is_refused_token(&failure) {
+                    open.last.said(gateway, false);
+                }
+                return self.failed(back, (open, &renewed), failure);
+            }
         };
+        open.last.said(gateway, true);
         back.crossing.upstream = sent.version;
         back.began_anew = sent.began_anew;
         let resend = self.resend(open, &back);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::mend::{self, Notes};
-use super::view::View;
+use super::view::{Access, View};
 use super::{Gateway, Refusal, Request, lists};
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
@@ -181,24 +181,18 @@ fn instructions(view: &View) -> Option<String> {
     let mut parts: Vec<String> = view.note.iter().cloned().collect();
     for member in &view.members {
         let name = &member.server.name;
-        match member.snapshot() {
-            None => parts.extend(member.open().err().map(|error| sentence_of(&error))),
-            Some(snapshot) => {
-                if let Some(failure) = &snapshot.failure {
-                    parts.push(format!("{}.", failure.clone().into_error(name)));
-                }
-                if let Some(own) = &snapshot.instructions {
-                    parts.push(format!("{name}: {own}"));
-                }
+        // The same sentence as in the lists' `_meta`.
+        if let Access::Closed(closed) = &member.access {
+            parts.push(closed.sentence(name));
+        }
+        if let Some(snapshot) = member.snapshot() {
+            if let Some(failure) = &snapshot.failure {
+                parts.push(format!("{}.", failure.clone().into_error(name)));
+            }
+            if let Some(own) = &snapshot.instructions {
+                parts.push(format!("{name}: {own}"));
             }
         }
     }
     (!parts.is_empty()).then(|| parts.join("\n\n"))
-}
-
-fn sentence_of(error: &crate::error::Error) -> String {
-    match error {
-        crate::error::Error::NoConnection { reason, .. } => reason.clone(),
-        other => format!("{other}."),
-    }
 }

@@ -26,6 +26,7 @@ mod renew;
 mod rounds;
 mod route;
 mod sweep;
+mod verdicts;
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ use crate::mcp::error::RpcError;
 use crate::mcp::{Message, Version};
 use crate::native;
 use crate::oauth::Refresher;
-use crate::registry::server::ServerId;
+use crate::registry::server::{Server, ServerId};
 use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tenant::TenantId;
@@ -57,6 +58,7 @@ use relay::Relay;
 use sign_in::{SignIn, SignIns};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use verdicts::Verdicts;
 use view::{View, Views};
 
 /// What an MCP endpoint of ours stands for.
@@ -92,6 +94,7 @@ pub struct Gateway {
     views: Views,
     /// Turns to read views for those who listen.
     listening: Semaphore,
+    verdicts: Verdicts,
 }
 
 /// One request of an MCP client, with everything that is known about who sent it.
@@ -162,6 +165,7 @@ impl Gateway {
             base_url,
             views,
             listening: Semaphore::new(listen::LOOKS_MAX),
+            verdicts: Verdicts::default(),
         }
     }
 
@@ -170,6 +174,10 @@ impl Gateway {
         let gateway = self.clone();
         self.tasks
             .supervise("server_sweep", move || sweep::run(gateway.clone()));
+        let gateway = self.clone();
+        self.tasks.supervise("renewed_grants", move || {
+            forget_what_was_renewed(gateway.clone())
+        });
         self.refresher.begin();
     }
 
@@ -229,6 +237,11 @@ impl Gateway {
         self.views.renew(self, caller, target).await
     }
 
+    /// Whether a server's address is one that may be dialled: the last thing that a call needs besides its credential.
+    pub async fn may_dial(&self, server: &Server) -> bool {
+        self.upstreams.of(server).await.is_ok()
+    }
+
     /// Lets whoever waits for this person's sign-in go on, and clients read the lists again.
     pub fn signed_in(&self, tenant: TenantId, user: UserId, server: Option<ServerId>) {
         tracing::debug!(
@@ -243,6 +256,21 @@ impl Gateway {
     /// connection, a grant. It is felt here at once, and told to those who listen.
     pub fn changed(&self) {
         self.views.forget();
+    }
+}
+
+/// A token that was renewed is the one that is sent from then on.
+async fn forget_what_was_renewed(gateway: Arc<Gateway>) {
+    let mut renewed = gateway.refresher.renewed();
+    let stop = gateway.tasks.stop.clone();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = renewed.changed() => match changed {
+                Ok(()) => gateway.changed(),
+                Err(_) => return,
+            },
+        }
     }
 }
 

@@ -10,16 +10,16 @@ use tokio::sync::watch;
 use super::catalog::{Cell, Snapshot};
 use super::names::Prefix;
 use super::sign_in::SignIn;
+use super::verdicts::Last;
 use super::{Gateway, Refusal, Target};
 use crate::auth::Caller;
 use crate::cache::Cached;
 use crate::clock::Clock;
+pub use crate::credentials::Closed;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
 use crate::native::Face;
-use crate::oauth::ReauthReason;
 use crate::registry::server::{self, Server, ServerId};
-use crate::registry::{AuthType, Scope};
 use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::{self, Mentor};
@@ -83,75 +83,24 @@ pub struct Open {
     pub credential: Outbound,
     /// The lists that it has for this credential.
     pub cell: Arc<Cell>,
-}
-
-/// Why a server cannot be called.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Closed {
-    /// It is switched off.
-    Disabled,
-    /// It is bound to another mentor.
-    OtherMentor,
-    /// The person must sign in.
-    SignInNeeded,
-    /// The token of the sign-in has ended, and a new one is to be had.
-    TokenEnded,
-    /// The provider of the sign-in does not accept the client credentials that an administrator stored.
-    ClientRefused,
-    /// Nobody has entered a credential that could be used.
-    NoConnection,
-    /// A stored secret does not open.
-    BadSecret,
-    /// Its address is not one that may be dialled.
-    Refused,
+    /// What it said last to this credential.
+    pub(super) last: Arc<Last>,
 }
 
 impl Closed {
-    /// A stable word for `_meta`, logs and audit rows.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::OtherMentor => "other_mentor",
-            Self::SignInNeeded => "sign_in_needed",
-            Self::TokenEnded => "token_ended",
-            Self::ClientRefused => "client_refused",
-            Self::NoConnection => "no_connection",
-            Self::BadSecret => "bad_secret",
-            Self::Refused => "refused",
-        }
-    }
-
-    /// A sentence that a mentor can say.
-    pub fn sentence(&self, server: &str) -> String {
-        match self {
-            Self::Disabled => format!("{server} is switched off by an administrator."),
-            Self::OtherMentor => format!("{server} belongs to another mentor."),
-            Self::SignInNeeded => format!("{server} needs you to connect your own account first."),
-            Self::TokenEnded => format!(
-                "The sign-in to {server} has to be renewed, and its provider does not answer just now; try again in a minute."
-            ),
-            Self::ClientRefused => format!("{server}: {}", ReauthReason::ClientRefused.sentence()),
-            Self::NoConnection => {
-                format!("Nobody has connected an account to {server} yet; an administrator can.")
-            }
-            Self::BadSecret => format!(
-                "The stored credential for {server} cannot be read; an administrator must enter it again."
-            ),
-            Self::Refused => format!("{server} has an address that this gateway may not reach."),
-        }
-    }
-
     /// The product error of a call to such a server.
     pub fn error(&self, server: &str) -> Error {
         let failure = |kind| CallFailure::of(kind, false).into_error(server);
         match self {
             Self::Disabled => failure(UpstreamFailureKind::Disabled),
             Self::Refused => failure(UpstreamFailureKind::Refused),
-            Self::OtherMentor
+            Self::Unavailable
+            | Self::OtherMentor
             | Self::SignInNeeded
+            | Self::SignInImpossible(_)
             | Self::TokenEnded
             | Self::ClientRefused
-            | Self::NoConnection
+            | Self::NoConnection(_)
             | Self::BadSecret => Error::NoConnection {
                 server: server.to_owned(),
                 reason: self.sentence(server),
@@ -182,12 +131,14 @@ impl Member {
         match &self.access {
             Access::Open(open) => Ok(open),
             Access::Own(_) => Err(Error::NotFound("server").into()),
-            Access::Closed(Closed::SignInNeeded) => Err(Refusal::SignIn(SignIn {
-                server: self.server.id,
-                server_name: self.server.name.clone(),
-                scope: String::new(),
-                refused: None,
-            })),
+            Access::Closed(Closed::SignInNeeded | Closed::SignInImpossible(_)) => {
+                Err(Refusal::SignIn(SignIn {
+                    server: self.server.id,
+                    server_name: self.server.name.clone(),
+                    scope: String::new(),
+                    refused: None,
+                }))
+            }
             Access::Closed(closed) => Err(closed.error(&self.server.name).into()),
         }
     }
@@ -352,7 +303,7 @@ async fn load_mentor(
         });
     }
     let mut members = Vec::new();
-    for server in server::attached_to(tx, caller.tenant.id, mentor.id).await? {
+    for server in server::attached_to(tx, mentor.id).await? {
         members.push(member(gateway, tx, caller, (server, Some(&mentor))).await?);
     }
     let note = members.is_empty().then(|| {
@@ -393,45 +344,33 @@ async fn access(
     caller: &Caller,
     (server, mentor): (&Server, Option<&Mentor>),
 ) -> Result<(Access, Option<i64>)> {
-    if !server.is_enabled {
-        return Ok((Access::Closed(Closed::Disabled), None));
-    }
-    if mentor.is_some_and(|mentor| server.mentor_id.is_some_and(|bound| bound != mentor.id)) {
-        return Ok((Access::Closed(Closed::OtherMentor), None));
-    }
-    if !server.native.is_empty() {
-        let access = match gateway.own.of(&server.native, caller) {
-            Some(own) => Access::Own(own),
-            None => Access::Closed(Closed::Disabled),
-        };
-        return Ok((access, None));
-    }
     let subject = Subject {
         tenant: caller.tenant.id,
         user: caller.user.id,
         mentor: mentor.map(|m| m.id),
     };
-    let resolution = credentials::resolve(tx, server, subject, gateway.clock.now()).await?;
-    let to_refresh = resolution.to_refresh;
-    let closed = |why| Ok((Access::Closed(why), to_refresh));
-    let credential = match credentials::headers::render(&gateway.vault, server, &resolution) {
-        Ok(Some(credential)) => credential,
-        Ok(None) if to_refresh.is_some() => return closed(Closed::TokenEnded),
-        Ok(None) if resolution.is_client_refused() => return closed(Closed::ClientRefused),
-        Ok(None) if server.auth_type == AuthType::Oauth2 && server.auth_scope == Scope::User => {
-            return closed(Closed::SignInNeeded);
-        }
-        Ok(None) => return closed(Closed::NoConnection),
-        Err(error) => {
-            tracing::error!(server.id = server.id.0, error = %error.chain(), "a stored secret cannot be used");
-            return closed(Closed::BadSecret);
-        }
+    if !server.native.is_empty() {
+        let own = gateway.own.of(&server.native, caller);
+        let access = match (credentials::access::barred(server, subject), own) {
+            (Some(why), _) => Access::Closed(why),
+            (None, Some(own)) => Access::Own(own),
+            (None, None) => Access::Closed(Closed::Disabled),
+        };
+        return Ok((access, None));
+    }
+    let now = gateway.clock.now();
+    let decision = credentials::decide(tx, &gateway.vault, server, subject, now).await?;
+    let to_refresh = decision.to_refresh();
+    let credential = match decision.access {
+        Ok(credential) => credential,
+        Err(why) => return Ok((Access::Closed(why), to_refresh)),
     };
     let Ok(upstream) = gateway.upstreams.of(server).await else {
-        return closed(Closed::Refused);
+        return Ok((Access::Closed(Closed::Refused), to_refresh));
     };
     let cell = gateway.catalogs.cell(&upstream, &credential).await;
     let open = Open {
+        last: gateway.verdicts.of(credential.place, now),
         upstream,
         credential,
         cell,

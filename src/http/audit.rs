@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::drf::page;
-use super::drf::reader::Reader;
+use super::drf::reader::{Day, Reader};
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use crate::audit::{self, Filter, Row};
 use crate::error::Result;
@@ -58,8 +58,37 @@ pub(super) const FILTERS: &[QueryParameter] = &[
     query("outcome", "string", "exactly this outcome"),
     query("server", "integer", "the number of a server"),
     query("mentor", "string", "the UUID of a mentor"),
-    query("since", "string", "not before this time, ISO 8601"),
-    query("until", "string", "before this time, ISO 8601"),
+    query(
+        "tool",
+        "string",
+        "exactly this tool, prompt or resource, under its own name",
+    ),
+    query(
+        "object",
+        "string",
+        "exactly this object, such as `connection:21`",
+    ),
+    query("request_id", "string", "exactly this request"),
+    query(
+        "actor",
+        "string",
+        "who held the key while they acted for somebody else",
+    ),
+    query(
+        "step",
+        "string",
+        "exactly this step: `user`, `mentor`, `platform`, `featured`, `server` or `none`",
+    ),
+    query(
+        "since",
+        "string",
+        "not before this time, ISO 8601, or this day in UTC",
+    ),
+    query(
+        "until",
+        "string",
+        "before this time, ISO 8601, or up to the end of this day in UTC",
+    ),
 ];
 
 pub(crate) const LIST: Endpoint =
@@ -67,6 +96,7 @@ pub(crate) const LIST: Endpoint =
         Box::pin(list(call))
     })
     .query(FILTERS)
+    .strict()
     .answers(200, Shape::Page(schema_of::<AuditAnswer>));
 
 async fn list(call: Call) -> Result<Answer> {
@@ -95,8 +125,13 @@ pub(super) fn filter_of(reader: &mut Reader<'_>) -> Filter {
         outcome: reader.filter("outcome", TEXT_CHARACTERS_MAX),
         server_id: reader.id("server").value(),
         mentor: reader.uuid("mentor").value().map(|uuid| uuid.to_string()),
-        since: reader.time("since").value().map(|time| time.0),
-        until: reader.time("until").value().map(|time| time.0),
+        since: reader.time_or_day("since", Day::Begins).map(|time| time.0),
+        until: reader.time_or_day("until", Day::Ends).map(|time| time.0),
+        tool: reader.filter("tool", TEXT_CHARACTERS_MAX),
+        object: reader.filter("object", TEXT_CHARACTERS_MAX),
+        request_id: reader.filter("request_id", TEXT_CHARACTERS_MAX),
+        actor: reader.filter("actor", TEXT_CHARACTERS_MAX),
+        step: reader.filter("step", TEXT_CHARACTERS_MAX),
     }
 }
 

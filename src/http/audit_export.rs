@@ -38,6 +38,7 @@ pub(crate) const EXPORT: Endpoint = Endpoint::closed(
     |call| Box::pin(export(call)),
 )
 .query(PARAMETERS)
+.strict()
 .answers(200, Shape::Media("text/csv"));
 
 /// How the rows are written.

@@ -164,6 +164,7 @@ async fn closed(
 ) -> Result<Answer> {
     incoming.path.check()?;
     admit(&incoming, &caller, route.access).await?;
+    route.endpoint.check_query(&incoming.query)?;
     incoming.fields = fields(route, parts, body).await?;
     handler(Call { caller, incoming }).await
 }

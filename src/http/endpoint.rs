@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::audit::Entry;
 use crate::auth::Caller;
 use crate::clock::{Stopwatch, UnixMs};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
 
 /// Who may call a route. Whatever the level, `{org}` must be the caller's tenant, and a `{user_id}` or
 /// `{username}` the caller, or for an admin any user of the tenant; all else answers as not found.
@@ -105,6 +105,9 @@ pub struct Endpoint {
     pub handler: Handler,
     /// Its query parameters beside those of pages.
     pub query: &'static [QueryParameter],
+    /// Whether it refuses parameters that it does not know: one that is misspelt would narrow nothing, without a word.
+    /// Not where published clients call, which send parameters that this gateway has no use for.
+    pub is_strict: bool,
     /// Its request body, if it reads one.
     pub body: Option<SchemaFn>,
     /// For an endpoint that reads a multipart form and nothing else: its largest body, in bytes.
@@ -131,6 +134,7 @@ impl Endpoint {
             summary,
             handler,
             query: &[],
+            is_strict: false,
             body: None,
             form_bytes_max: None,
             status: 204,
@@ -143,6 +147,31 @@ impl Endpoint {
     pub const fn query(mut self, parameters: &'static [QueryParameter]) -> Self {
         self.query = parameters;
         self
+    }
+
+    /// Refusing every other query parameter.
+    #[must_use]
+    pub const fn strict(mut self) -> Self {
+        self.is_strict = true;
+        self
+    }
+
+    /// Complains about parameters that are not known here.
+    ///
+    /// # Errors
+    /// `Invalid` with each of them.
+    pub(super) fn check_query(&self, query: &Fields) -> Result<()> {
+        const OF_PAGES: [&str; 2] = ["page", "page_size"];
+        let mut errors = FieldErrors::default();
+        let is_paged = matches!(self.shape, Shape::Page(_));
+        for name in query.names().filter(|_| self.is_strict) {
+            let is_known = self.query.iter().any(|known| known.name == name)
+                || (is_paged && OF_PAGES.contains(&name));
+            if !is_known {
+                errors.add(name, "This parameter is not known here.");
+            }
+        }
+        errors.into_result()
     }
 
     /// With a request body.

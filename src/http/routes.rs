@@ -75,6 +75,9 @@ pub static ROUTES: &[Route] = &[
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/mentor-tools/", Member, tools::OF_MENTOR),
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentors/{mentor}/tool-categories/", Member, tools::CATEGORIES),
 
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentor-tools/", Member, tools::OF_PERSON),
+    route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/tool-categories/", Member, tools::CATEGORIES_OF_PERSON),
+
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/mentor-with-settings/", Admin, mentors::CREATE_WITH_SETTINGS),
     route(GET, "/api/ai-mentor/orgs/{org}/users/{user_id}/", Member, mentors::LIST),
     route(POST, "/api/ai-mentor/orgs/{org}/users/{user_id}/", Admin, mentors::CREATE),

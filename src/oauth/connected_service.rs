@@ -3,12 +3,15 @@
 
 use sqlx::FromRow;
 
+use super::scope::words;
 use super::service::Offer;
 use super::token::Tokens;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::connection::OffBy;
 use crate::registry::sealed::{ACCESS_TOKEN, Change, REFRESH_TOKEN, Record};
+use crate::registry::server::ServerId;
 use crate::secret::Vault;
 use crate::sql;
 use crate::storage::{Tx, like};
@@ -161,6 +164,32 @@ pub async fn is_without_refresh(
     Ok(found > 0)
 }
 
+/// The scopes that the last sign-in for a grant asked for and did not get, separated by spaces.
+///
+/// # Errors
+/// If the database fails.
+pub async fn refused_scope_of(tx: &mut Tx, id: i64) -> Result<String> {
+    let scope = sql!(
+        tx,
+        scalar_optional as String,
+        "SELECT refused_scope FROM connected_services WHERE id = $1",
+        id
+    )?;
+    Ok(scope.unwrap_or_default())
+}
+
+/// What was asked for and is not among what was granted; nothing where the provider does not say what it granted.
+fn refused_scope(new: &NewGrant<'_>) -> String {
+    let Some(granted) = &new.tokens.scope else {
+        return String::new();
+    };
+    let is_granted = |word: &&str| words(granted).any(|given| given == *word);
+    // It is never granted by name.
+    let asked = words(new.asked_scope).filter(|word| *word != "offline_access");
+    let refused = asked.filter(|word| !is_granted(word));
+    refused.collect::<Vec<_>>().join(" ")
+}
+
 /// What a grant is used for.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Use {
@@ -299,11 +328,13 @@ async fn seal(
     sql!(
         tx,
         execute,
-        "UPDATE connected_services SET access_token_sealed = $2, refresh_token_sealed = $3, expires_at = $4 WHERE id = $1",
+        "UPDATE connected_services SET access_token_sealed = $2, refresh_token_sealed = $3, expires_at = $4,
+             refused_scope = $5 WHERE id = $1",
         id,
         record.seal(vault, ACCESS_TOKEN, &access, ""),
         record.seal(vault, REFRESH_TOKEN, &refresh, kept_refresh_token),
-        new.tokens.expires_in.map(|life| now.plus(life))
+        new.tokens.expires_in.map(|life| now.plus(life)),
+        refused_scope(new)
     )?;
     Ok(())
 }
@@ -325,11 +356,22 @@ pub struct Deleted {
     pub refresh_token_sealed: String,
 }
 
-/// Deletes a person's grant, and with it every connection that uses it.
+/// Deletes a person's grant, and with it every connection that uses it, but for those that an administrator switched off:
+/// they stay, and stay off, whatever the person signs in to later.
 ///
 /// # Errors
 /// `NotFound` if there is none, or it is another's.
 pub async fn delete(tx: &mut Tx, tenant: TenantId, user: UserId, id: i64) -> Result<Deleted> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE connections SET connected_service_id = NULL
+         WHERE connected_service_id = $3 AND tenant_id = $1 AND user_id = $2 AND NOT is_active AND off_by = $4",
+        tenant,
+        user,
+        id,
+        OffBy::Admin.as_str()
+    )?;
     sql!(
         tx,
         fetch_optional as Deleted,
@@ -340,4 +382,27 @@ pub async fn delete(tx: &mut Tx, tenant: TenantId, user: UserId, id: i64) -> Res
         id
     )?
     .ok_or(Error::NotFound("connected service"))
+}
+
+/// Deletes the grants that were asked for a server's resource and are of use for no other server: they go with it.
+///
+/// # Errors
+/// If the database fails.
+pub async fn delete_of_server(tx: &mut Tx, server: ServerId) -> Result<Vec<Deleted>> {
+    Ok(sql!(
+        tx,
+        fetch_all as Deleted,
+        "DELETE FROM connected_services WHERE resource <> ''
+           AND (id IN (SELECT connected_service_id FROM connections
+                       WHERE server_id = $1 AND connected_service_id IS NOT NULL)
+                OR service_id IN (SELECT o.id FROM oauth_services o JOIN servers s ON s.url = o.server_url
+                                  WHERE s.id = $1))
+           AND id NOT IN (SELECT connected_service_id FROM connections
+                          WHERE server_id <> $1 AND connected_service_id IS NOT NULL)
+           AND NOT EXISTS (SELECT 1 FROM servers gone JOIN servers other ON other.url = gone.url
+                           WHERE gone.id = $1 AND other.id <> $1
+                             AND (other.is_featured OR other.tenant_id = connected_services.tenant_id))
+         RETURNING id, tenant_id, service_id, client_id, access_token_sealed, refresh_token_sealed",
+        server
+    )?)
 }

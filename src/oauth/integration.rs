@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
+use super::client;
 use super::flow::is_ours;
 use super::provider::{self, Provider};
 use super::refresh::ReauthReason;
@@ -14,7 +15,7 @@ use super::{Client, TokenAuthMethod, lenient, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
 use crate::registry::sealed::{
-    CLIENT_SECRET, Change, Record, VALUE, integration_credential_record,
+    CLIENT_SECRET, Change, Record, VALUE, integration_credential_record, mask_complaint,
 };
 use crate::secret::{Secret, Vault, looks_masked, mask};
 use crate::sql;
@@ -58,16 +59,17 @@ impl Credential {
         integration_credential_record(id)
     }
 
-    /// The value with every text masked.
+    /// The value with everything masked that may be a secret.
     ///
     /// # Errors
     /// `Internal` if it does not open.
     pub fn masked(&self, vault: &Vault) -> Result<Map<String, Value>> {
         let fields = self.open(vault)?;
-        Ok(fields
-            .into_iter()
-            .map(|(key, value)| (key, masked(value)))
-            .collect())
+        let show = |(key, value): (String, Value)| match is_open(&key) {
+            true => (key, value),
+            false => (key, masked(value)),
+        };
+        Ok(fields.into_iter().map(show).collect())
     }
 
     fn open(&self, vault: &Vault) -> Result<Map<String, Value>> {
@@ -87,15 +89,35 @@ fn record(tenant: TenantId, name: &str) -> Record<'_> {
     }
 }
 
+/// Fields that an administrator must be able to compare with what the provider shows, and that no secret is in. All
+/// others may be one.
+fn is_open(key: &str) -> bool {
+    const OPEN: [&str; 10] = [
+        CLIENT_ID,
+        REDIRECT_URI,
+        "redirect_uris",
+        "tenant_id",
+        "domain",
+        "issuer",
+        "base_url",
+        "region",
+        "scope",
+        "scopes",
+    ];
+    OPEN.contains(&key)
+}
+
 fn masked(value: Value) -> Value {
     match value {
         Value::String(text) => mask(&text).into(),
+        // A PIN is a secret too.
+        Value::Number(number) => mask(&number.to_string()).into(),
         Value::Array(items) => items.into_iter().map(masked).collect(),
         Value::Object(fields) => {
             let fields = fields.into_iter().map(|(key, value)| (key, masked(value)));
             Value::Object(fields.collect())
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+        Value::Null | Value::Bool(_) => value,
     }
 }
 
@@ -153,6 +175,30 @@ pub async fn is_set_up(tx: &mut Tx, tenant: TenantId, provider: &str) -> Result<
     }
 }
 
+/// The name of the credential without which a tenant cannot use a provider, if it is not stored. A discovered provider
+/// may know us without one: as a client that it takes by its document's address, or that is registered, now or later.
+///
+/// # Errors
+/// If the database fails.
+pub async fn lacking(
+    tx: &mut Tx,
+    tenant: TenantId,
+    provider: &Provider,
+    now: UnixMs,
+) -> Result<Option<String>> {
+    let registers =
+        !provider.registration_url.is_empty() && provider.registration_refused.is_none();
+    if !provider.is_of_catalog()
+        && (provider.takes_client_id_documents
+            || registers
+            || client::is_registered(tx, tenant, &provider.issuer, now).await?)
+    {
+        return Ok(None);
+    }
+    let found = stored_for(tx, tenant, provider).await?;
+    Ok(found.is_none().then(|| provider.credential_name()))
+}
+
 /// Stores a credential.
 ///
 /// # Errors
@@ -188,7 +234,8 @@ pub async fn create(
     }
 }
 
-/// Replaces a credential's value. A text that is only the mask of the stored one stays as it is stored.
+/// Changes a credential's value. A text that is only the mask of the stored one stays as it is stored, and so does a
+/// secret that is not spoken of; null removes it.
 ///
 /// # Errors
 /// `Invalid` for a value that cannot be used.
@@ -201,7 +248,12 @@ pub async fn update(
 ) -> Result<()> {
     let provider = provider_of(tx, stored.tenant_id, &stored.name).await?;
     let of = (stored.name.as_str(), provider.as_ref());
-    let fields = checked(of, value, &stored.open(vault)?)?;
+    let known = stored.open(vault)?;
+    let mut fields = checked(of, value, &known)?;
+    for (key, secret) in known.into_iter().filter(|(key, _)| !is_open(key)) {
+        fields.entry(key).or_insert(secret);
+    }
+    fields.retain(|_, value| !value.is_null());
     seal(tx, vault, (stored.tenant_id, stored.id), fields, now).await?;
     try_again(tx, stored.tenant_id, &stored.name).await
 }
@@ -284,11 +336,8 @@ fn checked(
     }
     let mut fields = fields.clone();
     for (key, value) in &mut fields {
-        if value.as_str().is_some_and(looks_masked) {
-            match stored.get(key) {
-                Some(known) => *value = known.clone(),
-                None => errors.add(VALUE, format!("Enter {key} again: this is only its mask.")),
-            }
+        if let Err(message) = unmask(value, stored.get(key)) {
+            errors.add(VALUE, format!("Enter {key} again: {message}."));
         }
     }
     if name.starts_with(PREFIX) {
@@ -361,6 +410,39 @@ fn check_client(
             }
         }
         None => {}
+    }
+}
+
+/// Puts what is stored in the place of its masks, at any depth.
+fn unmask(value: &mut Value, stored: Option<&Value>) -> Result<(), &'static str> {
+    match value {
+        Value::String(text) if looks_masked(text) => {
+            let shown = match stored {
+                Some(Value::String(known)) => mask(known),
+                Some(Value::Number(known)) => mask(&known.to_string()),
+                Some(_) | None => String::new(),
+            };
+            if let Some(message) = mask_complaint(text, &shown) {
+                return Err(message);
+            }
+            *value = stored.cloned().unwrap_or_default();
+            Ok(())
+        }
+        Value::Array(items) => {
+            let stored = stored.and_then(Value::as_array);
+            for (at, item) in items.iter_mut().enumerate() {
+                unmask(item, stored.and_then(|items| items.get(at)))?;
+            }
+            Ok(())
+        }
+        Value::Object(members) => {
+            let stored = stored.and_then(Value::as_object);
+            for (key, member) in members {
+                unmask(member, stored.and_then(|members| members.get(key)))?;
+            }
+            Ok(())
+        }
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
 }
 
@@ -505,10 +587,22 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_masked_at_any_depth() {
+    fn every_text_and_number_is_masked_at_any_depth_and_taken_back() {
         assert_eq!(
             masked(json!({"a": "super-secret-api-key", "b": ["short"], "c": {"d": 1, "e": null}})),
-            json!({"a": "sup****key", "b": ["****"], "c": {"d": 1, "e": null}})
+            json!({"a": "sup****key", "b": ["****"], "c": {"d": "****", "e": null}})
         );
+        let stored = json!({"a": "super-secret-api-key", "b": ["short"], "c": {"d": 1, "e": null}});
+        let mut back = masked(stored.clone());
+        assert_eq!(unmask(&mut back, Some(&stored)), Ok(()));
+        assert_eq!(back, stored);
+        for edited in [json!({"a": "sup****kez"}), json!({"b": ["x****"]})] {
+            let complaint = Err("this is the mask of another one");
+            assert_eq!(
+                unmask(&mut edited.clone(), Some(&stored)),
+                complaint,
+                "{edited}"
+            );
+        }
     }
 }

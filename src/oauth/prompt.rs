@@ -6,8 +6,9 @@ use std::time::Duration;
 use sqlx::FromRow;
 
 use super::scope::union;
+use super::service::ServiceId;
 use crate::clock::{UnixMs, random_hex};
-use crate::error::Result;
+use crate::error::{Result, SignInFailure};
 use crate::registry::server::ServerId;
 use crate::sql;
 use crate::storage::Tx;
@@ -31,6 +32,15 @@ pub struct NewPrompt<'a> {
     pub mentor: Option<MentorId>,
     /// Scopes beyond those of the server's service, separated by spaces.
     pub scope: &'a str,
+}
+
+/// A question that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Opened {
+    /// Its id.
+    pub id: String,
+    /// How many tries to answer it have failed by now.
+    pub failures: i64,
 }
 
 /// A question as its page shows it.
@@ -62,16 +72,16 @@ pub struct Prompt {
     pub created_at: UnixMs,
 }
 
-/// Asks, and returns the question's id: that of the one which stands already, with the scopes of both, or a new one.
+/// Asks, and returns the question: the one which stands already, with the scopes of both, or a new one.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<String> {
+pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<Opened> {
     let asked = scope_of(tx, (new.tenant, new.user), new.server, now).await?;
     let scope = union(&[&asked.unwrap_or_default(), new.scope]);
     Ok(sql!(
         tx,
-        scalar as String,
+        fetch_one as Opened,
         "INSERT INTO sign_in_prompts (id, tenant_id, user_id, server_id, mentor_id, scope, created_at, expires_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (tenant_id, user_id, server_id) DO UPDATE SET
@@ -81,7 +91,7 @@ pub async fn open(tx: &mut Tx, new: &NewPrompt<'_>, now: UnixMs) -> Result<Strin
              scope = excluded.scope,
              mentor_id = excluded.mentor_id,
              expires_at = excluded.expires_at
-         RETURNING id",
+         RETURNING id, failures",
         random_hex::<16>(),
         new.tenant,
         new.user,
@@ -153,6 +163,66 @@ async fn standing(
         user,
         now
     )?)
+}
+
+/// Remembers that a sign-in which would have answered questions of a person failed: the one that it was begun for, those
+/// about its server, and those about servers that name its service. They stand on.
+///
+/// # Errors
+/// If the database fails.
+pub async fn fail(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    about: About<'_>,
+    failure: SignInFailure,
+) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE sign_in_prompts SET failure = $6, failures = failures + 1 WHERE tenant_id = $1 AND user_id = $2
+           AND (id = $3 OR server_id = $4 OR server_id IN (SELECT id FROM servers WHERE oauth_service_id = $5))",
+        tenant,
+        user,
+        about.prompt,
+        about.server,
+        about.service,
+        failure.as_str()
+    )?;
+    Ok(())
+}
+
+/// What a sign-in was about.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// The question that it was begun for; empty if it was begun for none.
+    pub prompt: &'a str,
+    /// The server that was to get a connection.
+    pub server: Option<ServerId>,
+    /// The service, if it came so far.
+    pub service: Option<ServiceId>,
+}
+
+/// How a sign-in of a person to a server failed, if one more did than so many.
+///
+/// # Errors
+/// If the database fails.
+pub async fn failure_of(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    server: ServerId,
+    known: i64,
+) -> Result<Option<SignInFailure>> {
+    let word = sql!(
+        tx,
+        scalar_optional as String,
+        "SELECT failure FROM sign_in_prompts
+         WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3 AND failures > $4",
+        tenant,
+        user,
+        server,
+        known
+    )?;
+    Ok(word.as_deref().and_then(SignInFailure::of_word))
 }
 
 /// Takes back the question to a person to sign in to a server, because it was answered.

@@ -9,6 +9,7 @@ use url::Url;
 use super::provider::{self, Provider, ProviderId};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
+use crate::registry::audience;
 use crate::registry::server::Server;
 use crate::sql;
 use crate::storage::Tx;
@@ -49,14 +50,19 @@ pub struct Service {
 }
 
 impl Service {
-    /// Whether its tokens may be sent to this address: those of a discovered service go to the server that it was
-    /// discovered at and nowhere else.
+    /// Whether its tokens may be sent to this address: those of a discovered service go to the resource that they are
+    /// asked for and nowhere else.
     pub fn is_for(&self, url: &str) -> bool {
+        self.server_url.is_empty() || audience::contains(&self.resource, url)
+    }
+
+    /// Whether it was discovered at the host of this address.
+    pub fn is_at_host_of(&self, url: &str) -> bool {
         let place = |url: &str| {
             let url = Url::parse(url).ok()?;
             Some((url.host_str()?.to_owned(), url.port_or_known_default()))
         };
-        self.server_url.is_empty() || place(&self.server_url) == place(url)
+        place(&self.server_url) == place(url)
     }
 }
 

@@ -70,6 +70,20 @@ pub async fn of_mentors(
     )?)
 }
 
+/// How many mentors have a server.
+///
+/// # Errors
+/// If the database fails.
+pub async fn mentors_of(tx: &mut Tx, server: ServerId) -> Result<i64> {
+    Ok(sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM mentor_servers a JOIN mentors m ON m.id = a.mentor_id
+         WHERE a.server_id = $1 AND NOT m.is_deleted",
+        server
+    )?)
+}
+
 /// Takes away what only served a mentor that is being deleted: its servers' attachments, and its connections' use.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+use super::audience::Audience;
 use crate::error::Result;
 use crate::sql;
 use crate::storage::Tx;
@@ -20,6 +21,10 @@ pub struct ConnectedService {
     /// That person's role.
     #[sqlx(try_from = "String")]
     pub role: Role,
+    /// The resource that it was asked for (RFC 8707); empty for a service of the catalog.
+    pub resource: String,
+    /// Its service, if that is still known.
+    pub service_id: Option<i64>,
 }
 
 impl ConnectedService {
@@ -27,6 +32,14 @@ impl ConnectedService {
     /// to no origin.
     pub fn record_name(id: i64) -> String {
         format!("connected_service:{id}")
+    }
+
+    /// What it was asked for.
+    pub fn audience(&self) -> Audience<'_> {
+        Audience {
+            resource: &self.resource,
+            service: self.service_id,
+        }
     }
 }
 
@@ -38,7 +51,8 @@ pub async fn find(tx: &mut Tx, tenant: TenantId, id: i64) -> Result<Option<Conne
     Ok(sql!(
         tx,
         fetch_optional as ConnectedService,
-        "SELECT c.id, c.provider, c.user_id, u.role FROM connected_services c JOIN users u ON u.id = c.user_id
+        "SELECT c.id, c.provider, c.user_id, u.role, c.resource, c.service_id
+         FROM connected_services c JOIN users u ON u.id = c.user_id
          WHERE c.id = $1 AND c.tenant_id = $2",
         id,
         tenant

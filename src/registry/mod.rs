@@ -2,6 +2,7 @@
 //! Rules and SQL; knows no wire. Only `sealed` opens a stored secret, to mask it or to seal it anew.
 
 pub mod attachment;
+pub mod audience;
 pub mod chat_model;
 pub mod connected_service;
 pub mod connection;

@@ -4,7 +4,9 @@
 use serde_json::{Map, Value};
 
 use crate::error::{Error, FieldErrors, Result};
-use crate::secret::{Binding, Secret, Vault, VaultError, looks_masked, mask, mask_header_value};
+use crate::secret::{
+    Binding, Secret, Vault, VaultError, is_blank_mask, looks_masked, mask, mask_header_value,
+};
 use crate::tenant::TenantId;
 
 /// The column of a token or header value.
@@ -58,18 +60,27 @@ impl Change {
         }
     }
 
-    /// The change that a credential text means. A mask keeps what is stored, if anything is.
-    pub fn of_credentials(text: String, has_stored: bool, errors: &mut FieldErrors) -> Self {
-        if looks_masked(&text) {
-            if !has_stored {
-                errors.add(
-                    CREDENTIALS,
-                    "Enter the credential again: this is only its mask.",
-                );
-            }
-            return Self::Keep;
+    /// The change that a credential text means, where `shown` is what clients see of the stored one, if any is. Its mask
+    /// keeps it, and so do nothing but stars; the mask of another one means nothing.
+    pub fn of_credentials(text: String, shown: &str, errors: &mut FieldErrors) -> Self {
+        if !looks_masked(&text) {
+            return Self::Set(Secret::new(text));
         }
-        Self::Set(Secret::new(text))
+        if let Some(message) = mask_complaint(&text, shown) {
+            errors.add(
+                CREDENTIALS,
+                format!("Enter the credential again: {message}."),
+            );
+        }
+        Self::Keep
+    }
+
+    /// Whether the secret itself begins with a scheme, and the scheme would stand there twice.
+    pub fn begins_with_scheme(&self, scheme: &str) -> bool {
+        match self {
+            Self::Keep => false,
+            Self::Set(secret) => begins_with_scheme(secret, scheme),
+        }
     }
 
     /// The change that a JSON object of headers means; null and an empty object clear.
@@ -81,6 +92,21 @@ impl Change {
             _ => Self::Set(Secret::new("")),
         }
     }
+}
+
+/// Why a mask that came in does not stand for the stored secret, of which clients see `shown`; empty if there is none.
+pub fn mask_complaint(text: &str, shown: &str) -> Option<&'static str> {
+    let text = text.trim();
+    if shown.is_empty() {
+        return Some("this is only its mask");
+    }
+    (text != shown && !is_blank_mask(text)).then_some("this is the mask of another one")
+}
+
+/// Whether a secret begins with a scheme word and a space.
+pub fn begins_with_scheme(secret: &Secret, scheme: &str) -> bool {
+    let beginning = secret.expose().split_once(' ').map(|(word, _)| word);
+    !scheme.is_empty() && beginning.is_some_and(|word| word.eq_ignore_ascii_case(scheme))
 }
 
 /// The record that sealed columns belong to.
@@ -131,6 +157,12 @@ impl Record<'_> {
     pub fn reseal(&self, vault: &Vault, field: &str, sealed: &str) -> Result<String, VaultError> {
         let secret = self.open(vault, field, sealed)?;
         Ok(self.seal(vault, field, &Change::Set(secret), sealed))
+    }
+
+    /// Whether the stored credential begins with a scheme; not if it does not open.
+    pub fn begins_with_scheme(&self, vault: &Vault, sealed: &str, scheme: &str) -> bool {
+        let opened = self.open(vault, CREDENTIALS, sealed);
+        opened.is_ok_and(|secret| begins_with_scheme(&secret, scheme))
     }
 
     /// A token as `abc****xyz`.

@@ -77,8 +77,12 @@ pub fn mask_header_value(text: &str) -> String {
 
 /// Whether a text that came in looks like a mask that we or a client made.
 pub fn looks_masked(text: &str) -> bool {
-    let text = text.trim();
-    text.contains(STARS) || (!text.is_empty() && text.chars().all(|c| matches!(c, '•' | '*')))
+    text.contains(STARS) || is_blank_mask(text.trim())
+}
+
+/// Whether a text is a mask that shows nothing, as clients put it in place of a secret that they do not know.
+pub fn is_blank_mask(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| matches!(c, '•' | '*'))
 }
 
 #[cfg(test)]

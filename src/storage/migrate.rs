@@ -31,6 +31,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (21, include_str!("../../migrations/0021_clients.sql")),
     (22, include_str!("../../migrations/0022_probes.sql")),
     (23, include_str!("../../migrations/0023_versions.sql")),
+    (24, include_str!("../../migrations/0024_reasons.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

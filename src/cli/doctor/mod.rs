@@ -14,6 +14,7 @@ use crate::app::way_out;
 use crate::clock::UnixMs;
 use crate::config::Config;
 use crate::credentials::Outbound;
+use crate::credentials::verdict::Place;
 use crate::egress::{self, Destination, Egress};
 use crate::error::UpstreamFailureKind;
 use crate::mcp::raw::string;
@@ -146,6 +147,7 @@ impl Doctor {
     ) -> Result<Arc<Session>, CallFailure> {
         let server = self.record(destination);
         let credential = Outbound {
+            place: Place::Server(ServerId(0)),
             headers: http::HeaderMap::new(),
             fingerprint: [0; 16],
             identity: [0; 16],

@@ -130,9 +130,12 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// Whether it is switched off, so that its tools are as unknown as if it were not there.
+/// Whether it is switched off or featured no more, so that its tools are as unknown as if it were not there.
 fn is_off(member: &Member) -> bool {
-    matches!(member.access, Access::Closed(Closed::Disabled))
+    matches!(
+        member.access,
+        Access::Closed(Closed::Disabled | Closed::Unavailable)
+    )
 }
 
 fn never_read(member: &Member) -> bool {

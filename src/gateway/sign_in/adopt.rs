@@ -40,7 +40,12 @@ pub(super) async fn adopt(
         return Ok(false);
     };
     let server = server::get_visible(&mut tx, person.0, server).await?;
-    connection::bind_grant(&mut tx, person, &server, grant, now).await?;
+    if connection::bind_grant(&mut tx, person, &server, grant, now)
+        .await?
+        .is_none()
+    {
+        return Ok(false);
+    }
     prompt::close(&mut tx, person, server.id).await?;
     tx.commit().await?;
     gateway.changed();

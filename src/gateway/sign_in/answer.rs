@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::SignIn;
-use crate::error::Error;
+use crate::error::{Error, SignInFailure};
 use crate::gateway::view::Closed;
 use crate::gateway::{Gateway, Request};
 use crate::mcp::error::{INTERNAL_ERROR, RpcError, URL_ELICITATION_REQUIRED};
@@ -26,6 +26,10 @@ pub(super) struct Question {
     pub(super) url: String,
     pub(super) server: i64,
     pub(super) server_name: String,
+    /// The scopes that the connected account lacks, if it is asked for those.
+    lacking: String,
+    /// How many tries to answer it had failed when it was put.
+    pub(super) failures: i64,
     /// The revision that the call is answered in.
     pub(super) version: Version,
 }
@@ -46,11 +50,13 @@ impl Question {
             scope: &needed.scope,
         };
         let mut tx = gateway.db.write().await?;
-        let id = prompt::open(&mut tx, &new, gateway.clock.now()).await?;
+        let opened = prompt::open(&mut tx, &new, gateway.clock.now()).await?;
         tx.commit().await?;
         Ok(Self {
-            url: format!("{}/connect/{id}", gateway.base_url),
-            id,
+            url: format!("{}/connect/{}", gateway.base_url, opened.id),
+            id: opened.id,
+            lacking: needed.scope.clone(),
+            failures: opened.failures,
             server: needed.server.0,
             server_name: needed.server_name.clone(),
             version: request.version,
@@ -58,7 +64,13 @@ impl Question {
     }
 
     fn sentence(&self) -> String {
-        Closed::SignInNeeded.sentence(&self.server_name)
+        match self.lacking.as_str() {
+            "" => Closed::SignInNeeded.sentence(&self.server_name),
+            lacking => format!(
+                "Your account at {} is connected, and lacks {lacking} for this.",
+                self.server_name
+            ),
+        }
     }
 
     fn data(&self, message: &str) -> Value {
@@ -146,6 +158,37 @@ pub(super) fn declined(method: &str, needed: &SignIn) -> Result<Vec<u8>, RpcErro
     }
 }
 
+/// What a person is told who cannot sign in before an administrator has done something; there is no link.
+pub(super) fn impossible(
+    method: &str,
+    (needed, sentence): (&SignIn, &str),
+    version: Version,
+) -> Result<Vec<u8>, RpcError> {
+    if method == "tools/call" {
+        return Ok(tool_error(sentence, None, version));
+    }
+    let data = json!({ "kind": "sign_in_impossible", "server": needed.server_name });
+    Err(RpcError::new(INTERNAL_ERROR, sentence).with_data(data))
+}
+
+/// What a person is told whose account lacks scopes that were asked for before and not granted: they are not asked again.
+pub(super) fn not_granted(
+    method: &str,
+    (needed, base_url): (&SignIn, &str),
+    version: Version,
+) -> Result<Vec<u8>, RpcError> {
+    let text = format!(
+        "Your account at {} is connected, and lacks {}, which was asked for and not granted. Reconnect it at \
+         {base_url}/connections/ if it may be.",
+        needed.server_name, needed.scope
+    );
+    if method == "tools/call" {
+        return Ok(tool_error(&text, None, version));
+    }
+    let data = json!({ "kind": "scope_not_granted", "server": needed.server_name });
+    Err(RpcError::new(INTERNAL_ERROR, text).with_data(data))
+}
+
 /// A URL elicitation, to hold against what a client can do.
 pub(super) fn url_ask() -> Message {
     let params = br#"{"mode":"url"}"#;
@@ -170,6 +213,11 @@ pub(super) fn not_built(server: &str) -> String {
 /// Said after it.
 pub(super) fn resolved(server: &str) -> String {
     format!("OAuth connection resolved for MCP server '{server}'. Continuing with chat.")
+}
+
+/// Said after it, when the person came back without a grant.
+pub(super) fn failed(failure: SignInFailure, server: &str) -> String {
+    format!("The sign-in to {server} came to nothing: {failure}. Ask again to try once more.")
 }
 
 /// Said after it, in vain.

@@ -3,8 +3,8 @@
 
 mod adopt;
 mod answer;
-mod can_begin;
 mod connect;
+mod obstacle;
 mod state;
 mod wait;
 
@@ -23,11 +23,13 @@ use super::view::{Closed, View};
 use super::{Gateway, Outcome, Refusal, Request, route};
 use crate::clock::Stopwatch;
 use crate::credentials::headers::GrantVersion;
+use crate::credentials::obstacle::Obstacle;
 use crate::error::{Error, Result};
 use crate::mcp::{Message, Version};
+use crate::oauth::connected_service;
 use crate::registry::server::ServerId;
 use answer::Question;
-use can_begin::can_begin;
+use obstacle::obstacle;
 
 /// A call cannot go on until its person has signed in to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +93,9 @@ impl Climb<'_> {
         {
             return self.go_on().await;
         }
+        if let Some(end) = self.dead_end(needed).await? {
+            return Ok(end);
+        }
         let question = self.question(needed).await?;
         match self.rung() {
             Rung::InputRequired => self.require_input(needed, &question).await,
@@ -149,13 +154,20 @@ impl Climb<'_> {
 
     /// First rung. A client that comes back before its person is done is held for a moment, and then asked again.
     async fn require_input(self, needed: &SignIn, question: &Question) -> Result<Outcome, Refusal> {
-        if self.retry.is_some() {
-            let ending = self.sign_ins().soon(self.gateway, self.request, needed);
-            if self.unless_cancelled(ending).await? == Ending::SignedIn {
-                return self.go_on().await;
+        if let Some(retry) = self.retry {
+            let awaited = (needed, retry.failures);
+            let ending = self.sign_ins().soon(self.gateway, self.request, awaited);
+            match self.unless_cancelled(ending).await? {
+                Ending::SignedIn => return self.go_on().await,
+                Ending::Failed(failure) => {
+                    let text = answer::failed(failure, &needed.server_name);
+                    return Ok(self.respond(question.late(self.method(), &text)));
+                }
+                Ending::TimedOut | Ending::Busy => {}
             }
         }
-        let state = state::seal(self.gateway, self.request, self.message, needed.server)?;
+        let asked = (needed.server, question.failures);
+        let state = state::seal(self.gateway, self.request, self.message, asked)?;
         Ok(self.respond(Ok(question.input_required(&state))))
     }
 
@@ -163,7 +175,7 @@ impl Climb<'_> {
     fn announce_end(&self, needed: &SignIn, question: &Question) {
         if let Some(session) = &self.request.session {
             self.sign_ins()
-                .announce(self.gateway, self.request, session, (needed, &question.id));
+                .announce(self.gateway, self.request, session, (needed, question));
         }
     }
 
@@ -172,33 +184,72 @@ impl Climb<'_> {
         let Some(chat) = self.chat() else {
             return Ok(self.respond(question.link(self.method())));
         };
-        if !can_begin(self.gateway, &self.request.caller, needed.server).await? {
-            let message = answer::not_built(&needed.server_name);
-            let failed = ChatEvent::OauthFailed {
-                server_id: needed.server.0,
-                server_name: needed.server_name.clone(),
-                message: message.clone(),
-            };
-            self.gateway.chats.tell(&chat, failed);
-            return Ok(self.respond(question.late(self.method(), &message)));
-        }
         let required = ChatEvent::OauthRequired {
             server_id: needed.server.0,
             server_name: needed.server_name.clone(),
             auth_url: question.url.clone(),
             message: answer::required(&needed.server_name),
         };
+        let awaited = (needed, question.failures);
         let ending = self
             .sign_ins()
-            .in_chat(self.gateway, self.request, (chat, required), needed);
+            .in_chat(self.gateway, self.request, (chat, required), awaited);
         match self.unless_cancelled(ending).await? {
             Ending::SignedIn => self.go_on().await,
             Ending::TimedOut => {
                 let text = answer::timed_out(&needed.server_name);
                 Ok(self.respond(question.late(self.method(), &text)))
             }
+            Ending::Failed(failure) => {
+                let text = answer::failed(failure, &needed.server_name);
+                Ok(self.respond(question.late(self.method(), &text)))
+            }
             Ending::Busy => Ok(self.respond(question.link(self.method()))),
         }
+    }
+
+    /// The answer where no question leads to anything, if it does not.
+    async fn dead_end(&self, needed: &SignIn) -> Result<Option<Outcome>> {
+        if let Some(obstacle) = obstacle(self.gateway, self.request, needed.server).await? {
+            return Ok(Some(self.impossible(needed, &obstacle)));
+        }
+        if self.was_not_granted(needed).await? {
+            let told = (needed, self.gateway.base_url.as_str());
+            let answer = answer::not_granted(self.method(), told, self.request.version);
+            return Ok(Some(self.respond(answer)));
+        }
+        Ok(None)
+    }
+
+    /// Whether all that is lacking was asked for at the last sign-in, and not granted.
+    async fn was_not_granted(&self, needed: &SignIn) -> Result<bool> {
+        let Some(grant) = needed.refused.filter(|_| !needed.scope.is_empty()) else {
+            return Ok(false);
+        };
+        let mut tx = self.gateway.db.read().await?;
+        let refused = connected_service::refused_scope_of(&mut tx, grant.id).await?;
+        let mut lacking = needed.scope.split_whitespace();
+        Ok(lacking.all(|word| refused.split(' ').any(|refused| refused == word)))
+    }
+
+    /// No rung leads anywhere: what an administrator must do first is said, and in a chat its turn ends.
+    fn impossible(&self, needed: &SignIn, obstacle: &Obstacle) -> Outcome {
+        if self.rung() == Rung::Chat
+            && let Some(chat) = self.chat()
+        {
+            let failed = ChatEvent::OauthFailed {
+                server_id: needed.server.0,
+                server_name: needed.server_name.clone(),
+                message: answer::not_built(&needed.server_name),
+            };
+            self.gateway.chats.tell(&chat, failed);
+        }
+        let sentence = obstacle.sentence(&needed.server_name);
+        self.respond(answer::impossible(
+            self.method(),
+            (needed, &sentence),
+            self.request.version,
+        ))
     }
 
     fn sign_ins(&self) -> &SignIns {
@@ -220,6 +271,9 @@ impl Climb<'_> {
         );
         match Box::pin(served).await {
             Err(Refusal::SignIn(needed)) => {
+                if let Some(end) = self.dead_end(&needed).await? {
+                    return Ok(end);
+                }
                 let question = self.question(&needed).await?;
                 Ok(self.respond(question.link(self.method())))
             }

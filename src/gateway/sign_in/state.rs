@@ -21,6 +21,8 @@ pub(in crate::gateway) struct Retry {
     pub(in crate::gateway) message: Message,
     /// What its person was asked to sign in to.
     pub(in crate::gateway) server: ServerId,
+    /// How many tries to sign in had failed when they were asked.
+    pub(in crate::gateway) failures: i64,
     /// Whether the person went there; they may not be done yet.
     pub(in crate::gateway) is_accepted: bool,
 }
@@ -47,10 +49,10 @@ pub(super) fn seal(
     gateway: &Gateway,
     request: &Request,
     message: &Message,
-    server: ServerId,
+    (server, failures): (ServerId, i64),
 ) -> Result<String, RpcError> {
     let until = gateway.clock.now().plus(PROMPT_LIFE).0;
-    let text = format!("{} {until}", server.0);
+    let text = format!("{} {until} {failures}", server.0);
     let params = params_of(message)?;
     let sealed = bond(request, message, &params).seal(&gateway.vault, RECORD, &text);
     Ok(format!("{STATE_PREFIX}{sealed}"))
@@ -76,7 +78,7 @@ pub(in crate::gateway) fn retry(
         return Ok(None);
     };
     let opened = bond(request, message, &params).open(&gateway.vault, RECORD, sealed);
-    let (server, until) = opened.as_deref().and_then(numbers_in).ok_or_else(invalid)?;
+    let [server, until, failures] = opened.as_deref().and_then(numbers_in).ok_or_else(invalid)?;
     if gateway.clock.now().0 >= until {
         return Err(invalid());
     }
@@ -89,13 +91,14 @@ pub(in crate::gateway) fn retry(
     Ok(Some(Retry {
         message: Message::parse(first.into())?,
         server: ServerId(server),
+        failures,
         is_accepted,
     }))
 }
 
-fn numbers_in(text: &str) -> Option<(i64, i64)> {
-    let (server, until) = text.split_once(' ')?;
-    Some((server.parse().ok()?, until.parse().ok()?))
+fn numbers_in(text: &str) -> Option<[i64; 3]> {
+    let numbers: Option<Vec<i64>> = text.split(' ').map(|number| number.parse().ok()).collect();
+    numbers?.try_into().ok()
 }
 
 /// No answer at all is one that is still to come.

@@ -8,17 +8,18 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
 use super::adopt::adopt;
+use super::answer::Question;
 use super::{SignIn, answer};
 use crate::auth::Caller;
 use crate::clock::UnixMs;
-use crate::error::Error;
+use crate::error::{Error, SignInFailure};
 use crate::gateway::chats::{ChatEvent, ChatKey};
 use crate::gateway::client::ClientSession;
 use crate::gateway::view::{Access, Closed, Open};
 use crate::gateway::{Gateway, Request, Target};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, message};
-use crate::oauth::prompt::PROMPT_LIFE;
+use crate::oauth::prompt::{self, PROMPT_LIFE};
 use crate::registry::server::ServerId;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
@@ -44,6 +45,8 @@ pub(super) enum Ending {
     SignedIn,
     /// The person did not come back in time.
     TimedOut,
+    /// They came back, or could not even go, and nothing came of it.
+    Failed(SignInFailure),
     /// Too many wait already.
     Busy,
 }
@@ -74,15 +77,23 @@ struct Wait {
     gateway: Arc<Gateway>,
     request: Request,
     needed: SignIn,
+    /// How many tries had failed when the wait began.
+    failures: i64,
     until: UnixMs,
 }
 
 impl Wait {
-    fn new(gateway: &Arc<Gateway>, request: &Request, needed: &SignIn, time: Duration) -> Self {
+    fn new(
+        gateway: &Arc<Gateway>,
+        request: &Request,
+        (needed, failures): (&SignIn, i64),
+        time: Duration,
+    ) -> Self {
         Self {
             gateway: gateway.clone(),
             request: request.clone(),
             needed: needed.clone(),
+            failures,
             until: gateway.clock.now().plus(time),
         }
     }
@@ -96,6 +107,9 @@ impl Wait {
             if is_signed_in((&self.gateway, caller), &self.request.target, &self.needed).await {
                 return Ending::SignedIn;
             }
+            if let Some(failure) = self.failure().await {
+                return Ending::Failed(failure);
+            }
             let left_ms = self.until.since_ms(self.gateway.clock.now());
             if left_ms == 0 {
                 return Ending::TimedOut;
@@ -106,6 +120,20 @@ impl Wait {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+    }
+
+    /// How a try to sign in that was made meanwhile failed.
+    async fn failure(&self) -> Option<SignInFailure> {
+        let caller = &self.request.caller;
+        let person = (caller.tenant.id, caller.user.id);
+        let looked = async {
+            let mut tx = self.gateway.db.read().await?;
+            prompt::failure_of(&mut tx, person, self.needed.server, self.failures).await
+        };
+        looked.await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error.chain(), "a failed sign-in could not be looked for");
+            None
+        })
     }
 }
 
@@ -126,7 +154,7 @@ pub(super) async fn is_signed_in(
             .find(|member| member.server.id == needed.server);
         Ok::<_, Error>(match member.map(|member| &member.access) {
             Some(Access::Open(open)) => !is_refused(open),
-            Some(Access::Closed(Closed::SignInNeeded)) => {
+            Some(Access::Closed(Closed::SignInNeeded | Closed::SignInImpossible(_))) => {
                 adopt(gateway, caller, needed.server).await?
             }
             Some(Access::Own(_) | Access::Closed(_)) | None => true,
@@ -164,7 +192,7 @@ impl SignIns {
         &self,
         gateway: &Arc<Gateway>,
         request: &Request,
-        needed: &SignIn,
+        needed: (&SignIn, i64),
     ) -> Ending {
         let wait = Wait::new(gateway, request, needed, RETRY_WAIT);
         wait.end().await
@@ -176,7 +204,7 @@ impl SignIns {
         gateway: &Arc<Gateway>,
         request: &Request,
         (chat, required): (ChatKey, ChatEvent),
-        needed: &SignIn,
+        (needed, failures): (&SignIn, i64),
     ) -> Ending {
         let key = (chat, needed.server);
         let mut ending = {
@@ -188,7 +216,7 @@ impl SignIns {
                     let (sender, receiver) = watch::channel(None);
                     let sender = Arc::new(sender);
                     waits.insert(key.clone(), sender.clone());
-                    let wait = Wait::new(gateway, request, needed, CHAT_WAIT);
+                    let wait = Wait::new(gateway, request, (needed, failures), CHAT_WAIT);
                     let chat = ChatWait {
                         key,
                         sender,
@@ -213,16 +241,16 @@ impl SignIns {
         gateway: &Arc<Gateway>,
         request: &Request,
         session: &Arc<ClientSession>,
-        (needed, question): (&SignIn, &str),
+        (needed, question): (&SignIn, &Question),
     ) {
-        let key = (session.id.clone(), question.to_owned());
+        let key = (session.id.clone(), question.id.clone());
         {
             let mut announced = lock(&self.announced);
             if announced.len() >= ANNOUNCED_MAX || !announced.insert(key.clone()) {
                 return;
             }
         }
-        let wait = Wait::new(gateway, request, needed, PROMPT_LIFE);
+        let wait = Wait::new(gateway, request, (needed, question.failures), PROMPT_LIFE);
         let session = session.clone();
         gateway.tasks.spawn(async move {
             let stop = wait.gateway.tasks.stop.clone();
@@ -276,6 +304,11 @@ impl ChatWait {
             Some(Ending::TimedOut) => ChatEvent::OauthFailed {
                 server_id,
                 message: answer::timed_out(&server_name),
+                server_name,
+            },
+            Some(Ending::Failed(failure)) => ChatEvent::OauthFailed {
+                server_id,
+                message: answer::failed(failure, &server_name),
                 server_name,
             },
             // Every call was given up: nobody is there to be told.

@@ -74,14 +74,15 @@ async fn replace(call: Call) -> Result<Answer> {
     let model = reader.text("model", Text::filled(MODEL_CHARACTERS_MAX));
     let model = reader.not_null("model", model);
     let key = reader.text("api_key", Text::blank(API_KEY_CHARACTERS_MAX));
-    let has_stored = stored.is_some_and(|stored| !stored.api_key_sealed.is_empty());
+    let shown_key =
+        stored.map_or_else(String::new, |stored| stored.masked_api_key(&call.app.vault));
     let api_key = match key {
         Given::Absent | Given::Null => Change::Keep,
         Given::Value(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
             reader.errors.add("api_key", "Enter a valid key.");
             Change::Keep
         }
-        Given::Value(text) => Change::of_credentials(text, has_stored, &mut reader.errors),
+        Given::Value(text) => Change::of_credentials(text, &shown_key, &mut reader.errors),
     };
     call.fields
         .require(&["base_url", "model"], &mut reader.errors);

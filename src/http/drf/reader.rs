@@ -92,6 +92,15 @@ impl Text {
     }
 }
 
+/// Which end of a day a bound means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Day {
+    /// Its first moment.
+    Begins,
+    /// The first moment of the next one.
+    Ends,
+}
+
 /// A file, or the text that stands in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileOrText {
@@ -276,6 +285,25 @@ impl<'a> Reader<'a> {
             },
             Given::Absent => Given::Absent,
             Given::Null => Given::Null,
+        }
+    }
+
+    /// A point in time, or a whole day in UTC as its beginning or its end.
+    pub fn time_or_day(&mut self, name: &str, day: Day) -> Option<UnixMs> {
+        let word = self.word(name).value().unwrap_or_default();
+        // To the parser of dates a time is one too.
+        let is_day = word.trim().len() == "2026-11-21".len();
+        let date = word.trim().parse::<jiff::civil::Date>().ok();
+        let Some(date) = date.filter(|_| is_day) else {
+            return self.time(name).value();
+        };
+        let date = match day {
+            Day::Begins => Ok(date),
+            Day::Ends => date.tomorrow(),
+        };
+        match date.and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC)) {
+            Ok(begins) => Some(UnixMs(begins.timestamp().as_millisecond())),
+            Err(_) => self.refuse(name, NO_TIME).value(),
         }
     }
 

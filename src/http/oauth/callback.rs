@@ -77,8 +77,14 @@ pub(crate) async fn finish(incoming: &Incoming, person: Option<&Person>) -> Resu
         issuers: all(query, "iss").to_vec(),
         redirect_uri: one(query, "redirect_uri")?.map(str::to_owned),
     };
-    let finished = flow::finish(&incoming.app.flow, &answer, person).await?;
     let gateway = &incoming.app.gateway;
+    let finished = flow::finish(&incoming.app.flow, &answer, person).await;
+    let finished = finished.inspect_err(|_| {
+        // Whoever waits looks what became of it.
+        if let Some(person) = person {
+            gateway.sign_ins.wake(person.tenant, person.user);
+        }
+    })?;
     gateway.signed_in(finished.tenant, finished.user, finished.server);
     Ok(finished)
 }

@@ -16,9 +16,9 @@ use crate::audit;
 use crate::error::{Error, Result, SignInFailure};
 use crate::oauth::connected_service::{self, ConnectedService, Filter};
 use crate::oauth::flow::{self, Person, Start};
-use crate::oauth::prompt;
+use crate::oauth::prompt::{self, About};
 use crate::oauth::provider::{self, ProviderId};
-use crate::oauth::service::{self, Offer};
+use crate::oauth::service::{self, Offer, ServiceId};
 use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::server::{self, ServerId};
 use crate::storage::Tx;
@@ -147,14 +147,19 @@ async fn start(call: Call) -> Result<Answer> {
         redirect_uri: redirect_uri.as_deref(),
         base_url: &call.base_url,
     };
-    match flow::start(&call.app.flow, &start).await {
-        Ok(started) => Answer::ok(&StartAnswer {
-            auth_url: started.auth_url,
-        }),
-        Err(Error::SignIn(failure @ SignInFailure::NoCredentials)) => {
+    let error = match flow::start(&call.app.flow, &start).await {
+        Ok(started) => {
+            return Answer::ok(&StartAnswer {
+                auth_url: started.auth_url,
+            });
+        }
+        Err(error) => error,
+    };
+    match give_up(&call, (&person, server, offer.service.id), error).await {
+        Error::SignIn(failure @ SignInFailure::NoCredentials) => {
             not_set_up(&call, failure, offer.provider.id).await
         }
-        Err(error) => Err(error),
+        error => Err(error),
     }
 }
 
@@ -173,6 +178,33 @@ async fn not_set_up(call: &Call, failure: SignInFailure, provider: ProviderId) -
         body["reason"] = reason.into();
     }
     Answer::json(sign_in_status(failure), &body)
+}
+
+/// Lets the calls that wait for the sign-in hear that it cannot begin.
+async fn give_up(
+    call: &Call,
+    (person, server, service): (&User, Option<ServerId>, ServiceId),
+    error: Error,
+) -> Error {
+    let Error::SignIn(failure) = error else {
+        return error;
+    };
+    let whose = (call.caller.tenant.id, person.id);
+    let told = async {
+        let about = About {
+            prompt: "",
+            server,
+            service: Some(service),
+        };
+        let mut tx = call.app.db.write().await?;
+        prompt::fail(&mut tx, whose, about, failure).await?;
+        Ok::<_, Error>(tx.commit().await?)
+    };
+    if let Err(other) = told.await {
+        tracing::warn!(error = %other.chain(), "a sign-in that failed was not told to who waits for it");
+    }
+    call.app.gateway.sign_ins.wake(whose.0, whose.1);
+    error
 }
 
 /// The person and the service of the path, and the scopes that a call of theirs to the server lacked; the server, if

@@ -10,6 +10,7 @@ use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use super::connected_service_answer::ServiceInfo;
 use crate::audit;
+use crate::credentials::obstacle;
 use crate::error::{Error, Result};
 use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX};
 use crate::oauth::provider::{self, Provider};
@@ -52,7 +53,7 @@ pub(crate) const CREATE: Endpoint = Endpoint::closed(
 .answers(200, ONE);
 
 pub(crate) const CHANGE: Endpoint = Endpoint::closed(
-    "Replaces the value of an integration credential; a mask keeps what is stored.",
+    "Changes an integration credential. A mask keeps what is stored, and so does leaving a secret out; null removes it.",
     |call| Box::pin(change(call)),
 )
 .body(schema_of::<CredentialRequest>)
@@ -84,7 +85,7 @@ struct CredentialRequest {
     /// An object; for `auth_{provider}` with `client_id`, `client_secret`, `redirect_uri`, and if the provider wants to
     /// hear more in the authorization request, `auth_parameters`.
     value: Value,
-    /// The tenant's key.
+    /// The tenant's key; may be left out of a change.
     platform: String,
 }
 
@@ -105,7 +106,7 @@ struct CredentialName {
 #[schemars(rename = "IntegrationCredential")]
 struct CredentialAnswer {
     name: String,
-    /// The value with every text masked.
+    /// The value; what may be a secret is masked.
     value: Map<String, Value>,
     /// The tenant's key.
     platform: String,
@@ -142,7 +143,7 @@ fn name_filter(call: &Call) -> Result<Option<String>> {
 }
 
 async fn create(call: Call) -> Result<Answer> {
-    let (name, value) = request(&call)?;
+    let (name, value) = request(&call, &["name", VALUE, "platform"])?;
     let tenant = call.caller.tenant.id;
     let mut tx = begin(&call).await?;
     integration::create(
@@ -157,7 +158,7 @@ async fn create(call: Call) -> Result<Answer> {
 }
 
 async fn change(call: Call) -> Result<Answer> {
-    let (name, value) = request(&call)?;
+    let (name, value) = request(&call, &["name", VALUE])?;
     let mut tx = begin(&call).await?;
     let stored = integration::get(&mut tx, call.caller.tenant.id, &name).await?;
     integration::update(&mut tx, &call.app.vault, &stored, &value, call.now()).await?;
@@ -199,10 +200,9 @@ async fn schema(call: Call) -> Result<Answer> {
 }
 
 /// Name and value of the body, with every complaint at once.
-fn request(call: &Call) -> Result<(String, Value)> {
+fn request(call: &Call, required: &[&str]) -> Result<(String, Value)> {
     let mut reader = Reader::new(&call.fields);
-    call.fields
-        .require(&["name", VALUE, "platform"], &mut reader.errors);
+    call.fields.require(required, &mut reader.errors);
     let name = name(&mut reader);
     let value = reader.json(VALUE);
     let value = reader.not_null(VALUE, value);
@@ -238,6 +238,7 @@ async fn finish(call: Call, mut tx: Tx, action: &str, name: &str) -> Result<Answ
     let tenant = call.caller.tenant.id;
     let stored = integration::get(&mut tx, tenant, name).await?;
     record(&call, &mut tx, action, &stored).await?;
+    obstacle::forget_tenant(&mut tx, tenant).await?;
     let providers = provider::list(&mut tx, tenant).await?;
     tx.commit().await?;
     Answer::ok(&shown(&call, &stored, &providers)?)

@@ -10,9 +10,10 @@ use super::html::{Page, Text};
 use super::visit::{Visit, person};
 use super::{leave, sign_in};
 use crate::auth::Browser;
-use crate::error::{Error, Result};
+use crate::credentials::obstacle;
+use crate::error::{Error, Result, SignInFailure};
 use crate::oauth::flow::{self, Start};
-use crate::oauth::prompt::{self, Prompt};
+use crate::oauth::prompt::{self, About, Prompt};
 use crate::oauth::scope;
 use crate::oauth::service::Offer;
 use crate::registry::server;
@@ -58,7 +59,10 @@ pub(super) async fn go(visit: &Visit, id: &str, body: Body) -> Result<Answer> {
         redirect_uri: None,
         base_url: &visit.base_url,
     };
-    let started = flow::start(&visit.app.flow, &start).await?;
+    let started = match flow::start(&visit.app.flow, &start).await {
+        Ok(started) => started,
+        Err(error) => return Err(give_up(visit, browser, &prompt, error).await),
+    };
     let provider = &offer.provider.display_name;
     Ok(leave::page(visit, provider, &started.auth_url))
 }
@@ -83,10 +87,14 @@ async fn find(visit: &Visit, browser: &Browser, id: &str) -> Result<Found> {
     // A server that names no service may have to be asked for one.
     drop(tx);
     let offer = flow::service_of(&visit.app.flow, caller.tenant.id, &server).await;
-    let offer = offer.map_err(|error| match error {
-        Error::NotFound(_) => Error::SignIn(crate::error::SignInFailure::NoCredentials),
-        other => other,
-    })?;
+    let offer = match offer {
+        Ok(offer) => offer,
+        Err(Error::NotFound(_)) => {
+            let error = Error::SignIn(SignInFailure::NoCredentials);
+            return Err(give_up(visit, browser, &prompt, error).await);
+        }
+        Err(error) => return Err(give_up(visit, browser, &prompt, error).await),
+    };
     let person = (caller.tenant.id, caller.user.id);
     let scope = flow::scope_of(&visit.app.flow, person, (&offer, &prompt.scope)).await?;
     Ok(Found::Theirs(Box::new(Question {
@@ -94,6 +102,35 @@ async fn find(visit: &Visit, browser: &Browser, id: &str) -> Result<Found> {
         offer,
         scope,
     })))
+}
+
+/// Lets the calls that wait for the answer hear that there will be none, and whoever asks next that nobody can give one.
+/// The error stays the one that the person is shown.
+async fn give_up(visit: &Visit, browser: &Browser, prompt: &Prompt, error: Error) -> Error {
+    let Error::SignIn(failure) = error else {
+        return error;
+    };
+    let (tenant, user) = (browser.caller.tenant.id, browser.caller.user.id);
+    let told = async {
+        let mut tx = visit.app.db.write().await?;
+        let about = About {
+            prompt: &prompt.id,
+            server: Some(prompt.server_id),
+            service: None,
+        };
+        prompt::fail(&mut tx, (tenant, user), about, failure).await?;
+        if let Some(server) = server::find_visible(&mut tx, tenant, prompt.server_id).await? {
+            let now = visit.app.clock.now();
+            obstacle::note(&mut tx, tenant, &server, failure, now).await?;
+        }
+        tx.commit().await?;
+        Ok::<_, Error>(())
+    };
+    if let Err(other) = told.await {
+        tracing::warn!(error = %other.chain(), "a sign-in that failed was not told to who waits for it");
+    }
+    visit.app.gateway.sign_ins.wake(tenant, user);
+    error
 }
 
 fn another_persons(browser: &Browser) -> Page {

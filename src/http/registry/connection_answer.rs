@@ -8,7 +8,7 @@ use super::super::endpoint::Call;
 use super::super::path::Words;
 use crate::error::Result;
 use crate::oauth::ReauthReason;
-use crate::registry::connection::{Connection, Listed};
+use crate::registry::connection::{Connection, ConnectionId, Listed};
 use crate::registry::sealed::{HeaderView, Record};
 
 /// A credential of one scope for one server.
@@ -44,6 +44,9 @@ pub(crate) struct ConnectionAnswer {
     is_active: bool,
     /// Whether other tenants may fall back to it when the server is featured.
     is_shared: bool,
+    /// In the answer to its creation: the connections that it stands before, because the newest of a scope is used first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shadows: Vec<i64>,
     created_at: String,
     updated_at: String,
 }
@@ -68,6 +71,12 @@ struct Summary {
 }
 
 impl ConnectionAnswer {
+    /// The same, with the connections that it stands before.
+    pub(crate) fn shadowing(mut self, others: Vec<ConnectionId>) -> Self {
+        self.shadows = others.into_iter().map(|id| id.0).collect();
+        self
+    }
+
     /// What an admin of the tenant, or the person themself, sees.
     ///
     /// # Errors
@@ -128,6 +137,7 @@ impl ConnectionAnswer {
             extra_headers: record.headers(vault, &row.extra_headers_sealed, view)?,
             is_active: row.is_active,
             is_shared: row.is_shared,
+            shadows: Vec::new(),
             created_at: row.created_at.to_iso(),
             updated_at: row.updated_at.to_iso(),
         })

@@ -10,7 +10,7 @@ use crate::registry::connection::{Connection, Draft, SERVER_UNAVAILABLE};
 use crate::registry::header::{
     SCHEME_CHARACTERS_MAX, check_credentials, check_extra, check_scheme,
 };
-use crate::registry::sealed::Change;
+use crate::registry::sealed::{Change, Record};
 use crate::registry::server::{self, ServerId};
 use crate::registry::{AuthType, Scope, connected_service};
 use crate::storage::Tx;
@@ -82,8 +82,8 @@ pub(crate) async fn draft(
         }
     }
     platform(&mut reader, call);
-    secrets(&mut reader, &mut draft, stored);
-    server_of(tx, call, &mut reader, &mut draft).await?;
+    secrets(&mut reader, &mut draft, call, stored);
+    server_of(tx, call, &mut reader, (&mut draft, stored)).await?;
     people(tx, call, &mut reader, &mut draft).await?;
     if spelled.as_deref() == Some(TENANT_SPELLING) {
         draft.user = None;
@@ -139,16 +139,29 @@ fn platform(reader: &mut Reader<'_>, call: &Call) {
     }
 }
 
-fn secrets(reader: &mut Reader<'_>, draft: &mut Draft, stored: Option<&Connection>) {
+/// What clients see of the stored token.
+fn shown_credentials(call: &Call, stored: Option<&Connection>) -> String {
+    stored.map_or_else(String::new, |row| {
+        let name = Connection::record_name(row.id);
+        let record = Record {
+            tenant: row.tenant_id,
+            name: &name,
+            origin: &row.origin,
+        };
+        record.masked(&call.app.vault, &row.credentials_sealed)
+    })
+}
+
+fn secrets(reader: &mut Reader<'_>, draft: &mut Draft, call: &Call, stored: Option<&Connection>) {
     match reader.text("credentials", Text::verbatim(TEXT_CHARACTERS_MAX)) {
         Given::Absent => {}
         Given::Null => {
-            draft.credentials = Change::of_credentials(String::new(), false, &mut reader.errors)
+            draft.credentials = Change::of_credentials(String::new(), "", &mut reader.errors)
         }
         Given::Value(text) => {
-            let has_stored = stored.is_some_and(|row| !row.credentials_sealed.is_empty());
+            let shown = shown_credentials(call, stored);
             check_credentials(&text, &mut reader.errors);
-            draft.credentials = Change::of_credentials(text, has_stored, &mut reader.errors);
+            draft.credentials = Change::of_credentials(text, &shown, &mut reader.errors);
         }
     }
     match reader.text("authorization_scheme", Text::blank(SCHEME_CHARACTERS_MAX)) {
@@ -173,11 +186,13 @@ async fn server_of(
     tx: &mut Tx,
     call: &Call,
     reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    (draft, stored): (&mut Draft, Option<&Connection>),
 ) -> Result<()> {
     if let Some(id) = required(reader, "server", Reader::id) {
         draft.server = server::find_visible(tx, call.caller.tenant.id, ServerId(id)).await?;
-        if draft.server.is_none() {
+        // Of one that its owner features no more, the rules say what may still be done.
+        let is_stored = stored.is_some_and(|row| row.server_id == ServerId(id));
+        if draft.server.is_none() && !is_stored {
             // The same for a foreign server and for none at all (threats.md A07).
             reader.errors.add("server", SERVER_UNAVAILABLE);
         }

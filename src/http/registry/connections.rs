@@ -9,7 +9,7 @@ use super::connection_request::{self, ConnectionRequest};
 use crate::audit;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
 use crate::oauth::integration;
-use crate::registry::connection::{self, Connection, ConnectionId, Draft, Filter, Listed};
+use crate::registry::connection::{self, Connection, ConnectionId, Draft, Filter, Listed, OffBy};
 use crate::registry::server::ServerId;
 use crate::registry::{AuthType, Scope};
 use crate::storage::{Page, Tx};
@@ -195,6 +195,10 @@ async fn delete(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = of_path(&mut tx, &call).await?.connection;
     may_change(&call, &stored)?;
+    if !call.caller.is_admin() && stored.off_by() == Some(OffBy::Admin) {
+        // Whoever deletes it could make it anew, switched on.
+        return Err(Error::Forbidden("tenant admin"));
+    }
     connection::delete(&mut tx, stored.id).await?;
     record(&call, &mut tx, "connection.delete", &stored).await?;
     tx.commit().await?;
@@ -223,10 +227,11 @@ async fn of_path(tx: &mut Tx, call: &Call) -> Result<Listed> {
 async fn finish(call: Call, mut tx: Tx, action: &str, id: ConnectionId) -> Result<Answer> {
     let row = connection::get_listed(&mut tx, call.caller.tenant.id, id).await?;
     record(&call, &mut tx, action, &row.connection).await?;
+    let shadows = connection::shadowed(&mut tx, &row.connection).await?;
     tx.commit().await?;
     let answer = ConnectionAnswer::new(row, &call)?;
     match action {
-        "connection.create" => Answer::created(&answer),
+        "connection.create" => Answer::created(&answer.shadowing(shadows)),
         _ => Answer::ok(&answer),
     }
 }

@@ -9,7 +9,7 @@ use super::super::endpoint::Call;
 use crate::error::{FieldErrors, Result};
 use crate::oauth::service::{self, ServiceId};
 use crate::registry::header::{check_credentials, check_extra};
-use crate::registry::sealed::Change;
+use crate::registry::sealed::{Change, Record};
 use crate::registry::server::image::Image;
 use crate::registry::server::{Draft, NAME_CHARACTERS_MAX, Server, URL_CHARACTERS_MAX, check_url};
 use crate::registry::{AuthType, Scope, Transport};
@@ -72,7 +72,7 @@ pub(crate) async fn draft(
     let mut draft = base(call, stored);
     texts(&mut reader, &mut draft);
     words(&mut reader, &mut draft);
-    secrets(&mut reader, &mut draft, stored);
+    secrets(&mut reader, &mut draft, call, stored);
     picture(&mut reader, &mut draft, call, stored);
     if let Some(url) = given(&mut reader, "url", Text::filled(URL_CHARACTERS_MAX)) {
         draft.origin =
@@ -155,16 +155,29 @@ fn set<T>(target: &mut T, value: Option<T>) {
     }
 }
 
-fn secrets(reader: &mut Reader<'_>, draft: &mut Draft, stored: Option<&Server>) {
+/// What clients see of the stored header value.
+fn shown_credentials(call: &Call, stored: Option<&Server>) -> String {
+    stored.map_or_else(String::new, |server| {
+        let name = Server::record_name(server.id);
+        let record = Record {
+            tenant: server.tenant_id,
+            name: &name,
+            origin: &server.origin,
+        };
+        record.masked_header_value(&call.app.vault, &server.credentials_sealed)
+    })
+}
+
+fn secrets(reader: &mut Reader<'_>, draft: &mut Draft, call: &Call, stored: Option<&Server>) {
     match reader.text("credentials", Text::verbatim(TEXT_CHARACTERS_MAX)) {
         Given::Absent => {}
         Given::Null => {
-            draft.credentials = Change::of_credentials(String::new(), false, &mut reader.errors)
+            draft.credentials = Change::of_credentials(String::new(), "", &mut reader.errors)
         }
         Given::Value(text) => {
-            let has_stored = stored.is_some_and(|server| !server.credentials_sealed.is_empty());
+            let shown = shown_credentials(call, stored);
             check_credentials(&text, &mut reader.errors);
-            draft.credentials = Change::of_credentials(text, has_stored, &mut reader.errors);
+            draft.credentials = Change::of_credentials(text, &shown, &mut reader.errors);
         }
     }
     match reader.json("extra_headers") {
@@ -232,7 +245,9 @@ async fn oauth_service(
     reader: &mut Reader<'_>,
     draft: &mut Draft,
 ) -> Result<()> {
-    match reader.id("oauth_service") {
+    let given = reader.id("oauth_service");
+    let is_named = matches!(given, Given::Value(_));
+    match given {
         Given::Absent => {}
         // Zero is the blank stub of a server without one, read back.
         Given::Null | Given::Value(0) => draft.oauth_service = None,
@@ -244,6 +259,10 @@ async fn oauth_service(
     match service::find_visible(tx, call.caller.tenant.id, ServiceId(id)).await? {
         None => reader.errors.add("oauth_service", no_such(id)),
         Some(offer) if offer.service.is_for(&draft.url) || reader.errors.has("url") => {}
+        // The server moved on its own host: where people sign in to it is found out anew.
+        Some(offer) if !is_named && offer.service.is_at_host_of(&draft.url) => {
+            draft.oauth_service = None;
+        }
         Some(_) => reader.errors.add(
             "oauth_service",
             "Selected service was discovered at another server's address.",

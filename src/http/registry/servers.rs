@@ -6,10 +6,15 @@ use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::server_answer::{ServerAnswer, Viewer};
 use super::server_request::{self, ServerRequest};
-use crate::audit;
+use crate::audit::{self, Entry};
+use crate::credentials::obstacle;
 use crate::error::{Error, Result};
-use crate::oauth::service;
-use crate::registry::server::{self, Filter, Server, ServerId};
+use crate::oauth::connected_service::{self, Deleted};
+use crate::oauth::{flow, service};
+use crate::registry::attachment;
+use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::connection::Connection;
+use crate::registry::server::{self, Filter, LeftBehind, Server, ServerId};
 use crate::storage::{Page, Tx};
 use crate::tenant;
 
@@ -81,10 +86,10 @@ pub(crate) const CHANGE: Endpoint =
     .body(schema_of::<ServerRequest>)
     .answers(200, ONE);
 
-pub(crate) const DELETE: Endpoint =
-    Endpoint::closed("Deletes a server and every connection to it.", |call| {
-        Box::pin(delete(call))
-    });
+pub(crate) const DELETE: Endpoint = Endpoint::closed(
+    "Deletes a server, every connection to it and what people granted for it alone; mentors lose it.",
+    |call| Box::pin(delete(call)),
+);
 
 async fn list(call: Call) -> Result<Answer> {
     let filter = filter(&call)?;
@@ -156,24 +161,77 @@ async fn change(call: Call, required: &'static [&'static str]) -> Result<Answer>
     let stored = own(&mut tx, &call).await?;
     let (draft, mut errors) = server_request::draft(&mut tx, &call, Some(&stored)).await?;
     call.fields.require(required, &mut errors);
-    server::update(
-        &mut tx,
-        &call.app.vault,
-        &stored,
-        (draft, errors),
-        call.now(),
-    )
-    .await?;
+    let vault = &call.app.vault;
+    let left = server::update(&mut tx, vault, &stored, (draft, errors), call.now()).await?;
+    tell_left_behind(&call, &mut tx, stored.id, &left).await?;
+    obstacle::forget_server(&mut tx, stored.id).await?;
     finish(call, tx, "server.update", stored.id).await
 }
 
 async fn delete(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = own(&mut tx, &call).await?;
+    let mentors = attachment::mentors_of(&mut tx, stored.id).await?;
+    let grants = connected_service::delete_of_server(&mut tx, stored.id).await?;
     server::delete(&mut tx, stored.id).await?;
-    record(&call, &mut tx, "server.delete", stored.id).await?;
+    let mut entry = call.entry("server.delete", Server::record_name(stored.id));
+    entry.server_id = Some(stored.id.0);
+    if mentors > 0 {
+        entry.detail = format!("taken from {mentors} mentors");
+    }
+    audit::record(&mut tx, &entry).await?;
+    for grant in &grants {
+        let mut entry = Entry {
+            at: call.now().0,
+            tenant_id: grant.tenant_id.0,
+            action: "connected_service.delete".to_owned(),
+            outcome: "ok".to_owned(),
+            request_id: call.request_id.as_str().to_owned(),
+            detail: "its server was deleted".to_owned(),
+            ..Entry::default()
+        };
+        entry.object = Reference::record_name(grant.id);
+        audit::record(&mut tx, &entry).await?;
+    }
     tx.commit().await?;
+    give_back(&call, grants);
     Ok(Answer::no_content())
+}
+
+/// The providers may be slow or gone; the grants are gone all the same.
+fn give_back(call: &Call, grants: Vec<Deleted>) {
+    let flow = call.app.flow.clone();
+    call.app.tasks.spawn(async move {
+        for grant in grants {
+            flow::give_back(&flow, &grant).await;
+        }
+    });
+}
+
+/// Whose connections were switched off by a change that was not theirs finds that in their own log; it names nobody of
+/// the tenant that made it.
+async fn tell_left_behind(
+    call: &Call,
+    tx: &mut Tx,
+    server: ServerId,
+    left: &[LeftBehind],
+) -> Result<()> {
+    let owner = call.caller.tenant.id;
+    for row in left.iter().filter(|row| row.tenant_id != owner) {
+        let entry = Entry {
+            at: call.now().0,
+            tenant_id: row.tenant_id.0,
+            action: "connection.deactivate".to_owned(),
+            object: Connection::record_name(row.id),
+            server_id: Some(server.0),
+            outcome: "ok".to_owned(),
+            request_id: call.request_id.as_str().to_owned(),
+            detail: "the server's owner changed its address".to_owned(),
+            ..Entry::default()
+        };
+        audit::record(tx, &entry).await?;
+    }
+    Ok(())
 }
 
 async fn begin(call: &Call) -> Result<Tx> {

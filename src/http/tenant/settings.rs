@@ -10,7 +10,7 @@ use super::settings_answer;
 use crate::audit;
 use crate::error::{FieldErrors, Result};
 use crate::oauth::service;
-use crate::registry::attachment;
+use crate::registry::{attachment, server};
 use crate::storage::Tx;
 use crate::tenant;
 use crate::tenant::mentor::{self, Mentor};
@@ -22,7 +22,8 @@ pub(crate) const READ: Endpoint =
         .answers(200, ANSWER);
 
 pub(crate) const CHANGE: Endpoint = Endpoint::closed(
-    "Changes the given settings. Lists replace; null leaves them, an empty list clears them.",
+    "Changes the given settings. A list such as `mcp_servers` replaces the whole stored one, so send all of it; null \
+     leaves it, an empty list clears it.",
     |call| Box::pin(change(call)),
 )
 .body(settings_schema)
@@ -72,7 +73,11 @@ async fn of_path(tx: &mut Tx, call: &Call) -> Result<Mentor> {
 
 async fn full(tx: &mut Tx, call: &Call, mentor: &Mentor) -> Result<Map<String, Value>> {
     let servers = servers(tx, call, mentor).await?;
-    Ok(settings_answer::full(&call.caller.tenant, mentor, &servers))
+    let tenant = &call.caller.tenant;
+    let mut unavailable = server::attached_to(tx, mentor.id).await?;
+    unavailable.retain(|server| !server.is_open_to(tenant.id));
+    let shown = (servers.as_slice(), unavailable.as_slice());
+    Ok(settings_answer::full(tenant, mentor, shown))
 }
 
 /// The servers of one mentor as its tenant sees them.

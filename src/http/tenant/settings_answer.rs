@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 use super::super::openapi::named;
 use super::super::registry::ServerAnswer;
 use super::tools::tool;
+use crate::credentials::Closed;
+use crate::registry::server::Server;
 use crate::tenant::Tenant;
 use crate::tenant::mentor::Mentor;
 use crate::tenant::mentor::settings::{SETTINGS, value_of};
@@ -24,7 +26,7 @@ pub(crate) fn public(tenant: &Tenant, mentor: &Mentor) -> Map<String, Value> {
 pub(crate) fn full(
     tenant: &Tenant,
     mentor: &Mentor,
-    servers: &[ServerAnswer],
+    (servers, unavailable): (&[ServerAnswer], &[Server]),
 ) -> Map<String, Value> {
     let mut answer = public(tenant, mentor);
     let stored = mentor.stored_settings();
@@ -34,6 +36,15 @@ pub(crate) fn full(
     let department = answer.get("department_id").cloned().unwrap_or_default();
     answer.insert("department".into(), department);
     answer.insert("mcp_servers".into(), json!(servers));
+    // Still attached, and of use again when its owner features it again.
+    let unavailable = unavailable.iter().map(|server| {
+        let message = Closed::Unavailable.sentence(&server.name);
+        json!({ "id": server.id.0, "name": server.name, "message": message })
+    });
+    let unavailable: Vec<Value> = unavailable.collect();
+    if !unavailable.is_empty() {
+        answer.insert("unavailable_mcp_servers".into(), json!(unavailable));
+    }
     answer.insert("is_deleted".into(), json!(mentor.is_deleted));
     let call = json!({ "id": mentor.id.0, "mentor": mentor.unique_id, "platform_key": tenant.key });
     answer.insert("call_configuration".into(), call);

@@ -72,6 +72,22 @@ pub(crate) const CATEGORIES: Endpoint =
     })
     .answers(200, Shape::List(schema_of::<CategoryAnswer>));
 
+pub(crate) const OF_PERSON: Endpoint = Endpoint::closed(
+    "Lists the tools that a person's mentors can be given.",
+    |call| Box::pin(of_person(call)),
+)
+.query(&[
+    query("search", "string", "part of the name or the slug"),
+    query("ordering", "string", "accepted; there is one tool"),
+])
+.answers(200, LIST);
+
+pub(crate) const CATEGORIES_OF_PERSON: Endpoint = Endpoint::closed(
+    "Lists the categories of the tools that a person's mentors can be given.",
+    |_| Box::pin(async { Answer::ok(&[CATEGORY]) }),
+)
+.answers(200, Shape::List(schema_of::<CategoryAnswer>));
+
 /// The tool of a slug, in the spelling that was set.
 pub(crate) fn tool(slug: &str) -> ToolAnswer {
     let is_mcp = MCP_TOOL_SLUGS.contains(&slug);
@@ -97,11 +113,20 @@ pub(crate) fn tool(slug: &str) -> ToolAnswer {
 }
 
 async fn available(call: Call) -> Result<Answer> {
+    let mut tx = call.app.db.read().await?;
+    mentor::get(&mut tx, call.caller.tenant.id, call.path.get("mentor")).await?;
+    found(&call)
+}
+
+async fn of_person(call: Call) -> Result<Answer> {
+    found(&call)
+}
+
+/// The tools that there are, as far as they are sought.
+fn found(call: &Call) -> Result<Answer> {
     let mut reader = Reader::new(&call.query);
     let search = reader.filter("search", SEARCH_CHARACTERS_MAX);
     reader.finish()?;
-    let mut tx = call.app.db.read().await?;
-    mentor::get(&mut tx, call.caller.tenant.id, call.path.get("mentor")).await?;
     let mcp = tool(MCP_TOOL_SLUGS[0]);
     let is_found = search.is_none_or(|text| {
         let text = text.to_lowercase();

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::document::http_url;
+use crate::registry::audience;
 
 /// Scopes that are taken from metadata.
 const SCOPES_MAX: usize = 100;
@@ -45,16 +45,7 @@ pub(super) fn texts(value: &Value) -> Vec<String> {
 
 /// Whether a resource identifier is of the URL that is called, or of what contains it (RFC 9728 section 3.3).
 pub fn is_about(resource: &str, url: &str) -> bool {
-    let (Some(resource), Some(url)) = (http_url(resource), http_url(url)) else {
-        return false;
-    };
-    let path = resource.path().trim_end_matches('/');
-    let below = url.path().strip_prefix(path);
-    resource.origin() == url.origin()
-        && resource
-            .query()
-            .is_none_or(|query| url.query() == Some(query))
-        && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    audience::contains(resource, url)
 }
 
 #[cfg(test)]

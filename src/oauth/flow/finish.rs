@@ -5,6 +5,7 @@ use super::super::answer::is_code;
 use super::super::client;
 use super::super::connected_service::{self, NewGrant};
 use super::super::integration::Identity;
+use super::super::prompt::{self, About};
 use super::super::service::{self, Offer};
 use super::super::state::{self, STATE_BYTES_MAX, State};
 use super::super::token::{CodeGrant, TokenEndpoint, TokenError, Tokens};
@@ -219,6 +220,13 @@ async fn fail(
             ..entry(&mut tx, state, person, now.0).await?
         };
         audit::record(&mut tx, &entry).await?;
+        let about = About {
+            prompt: &state.prompt_id,
+            server: state.server_id,
+            service: Some(state.service_id),
+        };
+        let whose = (state.tenant_id, state.user_id);
+        prompt::fail(&mut tx, whose, about, failure).await?;
         Ok::<_, Error>(tx.commit().await?)
     };
     match remembered.await {
@@ -281,7 +289,11 @@ async fn connect(
         return Ok(None);
     };
     let person = (state.tenant_id, state.user_id);
-    connection::bind_grant(tx, person, &server, connected_service, flow.clock.now()).await?;
+    let now = flow.clock.now();
+    let bound = connection::bind_grant(tx, person, &server, connected_service, now).await?;
+    if bound.is_none() {
+        return Ok(None);
+    }
     sql!(
         tx,
         execute,

@@ -127,6 +127,8 @@ pub struct Refresher {
     used: Cache<i64, ()>,
     /// Grants whose token was refused although it was refreshed for that, at the version that was.
     in_vain: Cache<i64, i64>,
+    /// Changes when tokens may have.
+    renewed: watch::Sender<()>,
 }
 
 /// What is under way in this process, and where its end is announced.
@@ -149,6 +151,7 @@ impl Refresher {
                 .time_to_live(USED_EVERY)
                 .build(),
             in_vain: Cache::builder().max_capacity(USED_MAX).build(),
+            renewed: watch::channel(()).0,
         }
     }
 
@@ -180,6 +183,11 @@ impl Refresher {
             // The wait was too long, or the task ended without a word.
             Err(_) | Ok(Err(_)) => Refreshed::Later,
         }
+    }
+
+    /// Changes whenever the tokens of a grant may have.
+    pub fn renewed(&self) -> watch::Receiver<()> {
+        self.renewed.subscribe()
     }
 
     /// Notes that a call travels with a grant. Written now and then, and by nobody waited for.
@@ -217,9 +225,10 @@ impl Refresher {
             flights: self.flights.clone(),
             key,
         };
-        let parts = self.parts.clone();
+        let (parts, renewed) = (self.parts.clone(), self.renewed.clone());
         self.parts.tasks.spawn(async move {
             let end = work::refresh(&parts, grant, ask).await;
+            renewed.send_replace(());
             // Whoever comes from now on must look again; whoever waits is told after that.
             drop(landing);
             let _ = sender.send(Some(end));

@@ -8,11 +8,12 @@ use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
 pub use rules::{Draft, MENTOR_REQUIRED, SERVER_UNAVAILABLE};
-pub use write::{bind_grant, create, delete, update};
+pub use write::{bind_grant, create, delete, shadowed, update};
 
 use super::server::ServerId;
 use super::{AuthType, Scope};
 use crate::clock::UnixMs;
+use crate::storage::words;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::MentorId;
 use crate::tenant::user::UserId;
@@ -21,6 +22,18 @@ use crate::tenant::user::UserId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct ConnectionId(pub i64);
+
+words! {
+    /// By what a connection was switched off.
+    OffBy {
+        /// By an administrator, who alone switches it on again.
+        Admin = "admin",
+        /// By the person whose own it is.
+        Person = "person",
+        /// By a change of the server's address: what it holds was for another one.
+        Address = "address",
+    }
+}
 
 /// A credential of one scope for one server.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -53,6 +66,8 @@ pub struct Connection {
     pub extra_headers_sealed: String,
     /// Whether it may be used.
     pub is_active: bool,
+    /// By what it was switched off, a word of [`OffBy`]; empty while it is on, or if nobody noted it.
+    pub off_by: String,
     /// Whether other tenants may fall back to it when the server is featured.
     pub is_shared: bool,
     /// When it was made.
@@ -65,5 +80,10 @@ impl Connection {
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: ConnectionId) -> String {
         format!("connection:{}", id.0)
+    }
+
+    /// By what it was switched off, if it is and that is known.
+    pub fn off_by(&self) -> Option<OffBy> {
+        self.off_by.parse().ok().filter(|_| !self.is_active)
     }
 }

@@ -3,12 +3,13 @@
 
 use super::Connection;
 use crate::error::FieldErrors;
+use crate::registry::audience;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
 use crate::tenant::mentor::MentorId;
-use crate::tenant::user::{Role, UserId};
+use crate::tenant::user::UserId;
 
 /// Message for a mentor scope without a mentor; the agent spelling translates it.
 pub const MENTOR_REQUIRED: &str = "Mentor scoped connections require a mentor.";
@@ -74,8 +75,15 @@ impl Draft {
         actor: UserId,
         errors: &mut FieldErrors,
     ) {
+        if stored.is_some_and(|stored| self.only_switches_off(stored)) {
+            return;
+        }
         self.check_scope(errors);
         self.check_grant(stored, actor, errors);
+        self.check_type(stored, errors);
+        if let Some(stored) = stored {
+            self.check_person(stored, errors);
+        }
         let stored_credentials = stored.map_or("", |row| row.credentials_sealed.as_str());
         let has_token = self.credentials.leaves_one(stored_credentials);
         if self.auth_type == AuthType::Token && !has_token && !errors.has(CREDENTIALS) {
@@ -92,7 +100,31 @@ impl Draft {
         }
     }
 
+    /// Whether nothing is asked but that the row be used no more: whatever it is, and whatever became of its server,
+    /// that is always allowed.
+    pub(super) fn only_switches_off(&self, stored: &Connection) -> bool {
+        let is_same_server = match &self.server {
+            Some(server) => server.id == stored.server_id,
+            None => true,
+        };
+        !self.is_active
+            && is_same_server
+            && self.scope == stored.scope
+            && self.auth_type == stored.auth_type
+            && self.user == stored.user_id
+            && self.mentor == stored.mentor_id
+            && self.grant.as_ref().map(|grant| grant.id) == stored.connected_service_id
+            && keeps(&self.credentials, &stored.credentials_sealed)
+            && keeps(&self.extra_headers, &stored.extra_headers_sealed)
+            && self.authorization_scheme == stored.authorization_scheme
+            && self.is_shared == stored.is_shared
+    }
+
     fn check_scope(&self, errors: &mut FieldErrors) {
+        // What the scope needs is not known of one that is none.
+        if errors.has("scope") {
+            return;
+        }
         let forbids = |field: &str, scope: &str| {
             format!("{scope} scoped connections must not name a {field}.")
         };
@@ -143,19 +175,56 @@ impl Draft {
             }
             return;
         };
-        let is_stored = stored.is_some_and(|row| row.connected_service_id == Some(grant.id));
-        let fits = match self.scope {
-            Scope::User => self.person() == Some(grant.user_id),
-            // A learner's own grant must not become everybody's identity.
-            Scope::Platform | Scope::Mentor => {
-                is_stored || grant.user_id == actor || grant.role == Role::Admin
-            }
-        };
-        if !fits {
+        // Nobody's own grant becomes everybody's identity but by themself: a row that holds it for one person is no
+        // leave to share it.
+        let was_shared = stored.is_some_and(|row| {
+            row.connected_service_id == Some(grant.id) && row.scope != Scope::User
+        });
+        let is_given = self.scope == Scope::User || grant.user_id == actor || was_shared;
+        let owner = (grant.user_id, grant.role);
+        if !(is_given && audience::may_hold(self.scope, self.person(), owner)) {
             errors.add(
                 "connected_service",
                 "Selected connected service belongs to another user.",
             );
+        } else if let Some(server) = &self.server
+            && let Some(misfit) = grant.audience().misfit(server)
+        {
+            errors.add("connected_service", misfit.complaint());
+        }
+    }
+
+    /// A connection without a credential must not stand in the way of those that have one.
+    fn check_type(&self, stored: Option<&Connection>, errors: &mut FieldErrors) {
+        let stored_headers = stored.map_or("", |row| row.extra_headers_sealed.as_str());
+        let has_headers = self.extra_headers.leaves_one(stored_headers);
+        let wants = |server: &Server| server.auth_type != AuthType::None;
+        if self.auth_type == AuthType::None
+            && !has_headers
+            && self.server.as_ref().is_some_and(wants)
+            && !errors.has("auth_type")
+        {
+            errors.add(
+                "auth_type",
+                "The server wants a credential, and this connection would have none.",
+            );
+        }
+    }
+
+    /// A secret that was entered for one person is entered again before it serves anybody else.
+    fn check_person(&self, stored: &Connection, errors: &mut FieldErrors) {
+        let stays = self.scope == Scope::User && self.person() == stored.user_id;
+        if stored.scope != Scope::User || stays {
+            return;
+        }
+        let has = |sealed: &str, change: &Change| !sealed.is_empty() && *change == Change::Keep;
+        if has(&stored.credentials_sealed, &self.credentials) && !errors.has(CREDENTIALS) {
+            let message = "Enter the credential again: it was entered for one person.";
+            errors.add(CREDENTIALS, message);
+        }
+        if has(&stored.extra_headers_sealed, &self.extra_headers) && !errors.has(EXTRA_HEADERS) {
+            let message = "Enter the headers again: they were entered for one person.";
+            errors.add(EXTRA_HEADERS, message);
         }
     }
 
@@ -188,5 +257,13 @@ impl Draft {
     pub(super) fn enters_something(&self) -> bool {
         let enters = |change: &Change| matches!(change, Change::Set(secret) if !secret.is_empty());
         enters(&self.credentials) || enters(&self.extra_headers) || self.names_grant
+    }
+}
+
+/// Whether a change leaves a stored secret as it is.
+fn keeps(change: &Change, stored_sealed: &str) -> bool {
+    match change {
+        Change::Keep => true,
+        Change::Set(secret) => secret.is_empty() && stored_sealed.is_empty(),
     }
 }

@@ -10,7 +10,7 @@ use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
 pub use rules::{NAME_CHARACTERS_MAX, TOOL_PREFIX_CHARACTERS_MAX, URL_CHARACTERS_MAX, check_url};
-pub use write::{Draft, create, delete, update};
+pub use write::{Draft, LeftBehind, create, delete, update};
 
 use super::{AuthType, Scope, Transport};
 use crate::clock::UnixMs;
@@ -82,6 +82,11 @@ impl Server {
     pub fn record_name(id: ServerId) -> String {
         format!("server:{}", id.0)
     }
+
+    /// Whether a tenant may use it: its own, or another's that is featured.
+    pub fn is_open_to(&self, tenant: TenantId) -> bool {
+        self.tenant_id == tenant || self.is_featured
+    }
 }
 
 /// The server that a tenant may see: its own, or another's featured one.
@@ -108,17 +113,17 @@ pub async fn find_visible(tx: &mut Tx, tenant: TenantId, id: ServerId) -> Result
     )?)
 }
 
-/// The servers attached to a mentor that its tenant may still see, in the order they were attached.
+/// The servers attached to a mentor, in the order they were attached; also those that their owner features no more, which
+/// the tenant may not use.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn attached_to(tx: &mut Tx, tenant: TenantId, mentor: MentorId) -> Result<Vec<Server>> {
+pub async fn attached_to(tx: &mut Tx, mentor: MentorId) -> Result<Vec<Server>> {
     Ok(sql!(
         tx,
         fetch_all as Server,
         "SELECT s.* FROM servers s JOIN mentor_servers a ON a.server_id = s.id
-         WHERE a.mentor_id = $2 AND (s.tenant_id = $1 OR s.is_featured) ORDER BY a.position, s.id",
-        tenant,
+         WHERE a.mentor_id = $1 ORDER BY a.position, s.id",
         mentor
     )?)
 }

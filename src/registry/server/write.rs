@@ -1,10 +1,14 @@
 //! Creating, changing and deleting servers, with what that does to the connections of every tenant.
 
+use sqlx::FromRow;
+
 use super::image;
 use super::rules::{check_origin, check_prefix, free_prefix};
 use super::{Server, ServerId};
 use crate::clock::UnixMs;
 use crate::error::{FieldErrors, Result};
+use crate::registry::audience;
+use crate::registry::connection::{ConnectionId, OffBy};
 use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS, Record};
 use crate::registry::{AuthType, Scope, Transport};
 use crate::secret::Vault;
@@ -94,7 +98,17 @@ pub async fn create(
     Ok(id)
 }
 
-/// Changes a server. A new origin deactivates every connection to it, in every tenant (design.md D10).
+/// A connection that was switched off because what it holds is not for the server's new address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct LeftBehind {
+    /// The connection.
+    pub id: ConnectionId,
+    /// Its tenant.
+    pub tenant_id: TenantId,
+}
+
+/// Changes a server. A new origin deactivates every connection to it, in every tenant (design.md D10), and an address
+/// outside of the resource that a grant was asked for deactivates those that hold it (D17); those are returned.
 ///
 /// # Errors
 /// `Invalid` with every complaint.
@@ -104,7 +118,7 @@ pub async fn update(
     stored: &Server,
     (draft, mut errors): (Draft, FieldErrors),
     now: UnixMs,
-) -> Result<()> {
+) -> Result<Vec<LeftBehind>> {
     let (tenant, id) = (stored.tenant_id, stored.id);
     if let Some(prefix) = &draft.tool_prefix {
         check_prefix(tx, tenant, Some(id), prefix, &mut errors).await?;
@@ -115,18 +129,56 @@ pub async fn update(
     }
     errors.into_result()?;
     store(tx, vault, (tenant, id), &draft, now).await?;
-    if stored.origin != draft.origin {
+    if stored.url == draft.url {
+        return Ok(Vec::new());
+    }
+    leave_behind(tx, id, &draft, now).await
+}
+
+/// A connection in use and what its grant was asked for, if it holds one.
+#[derive(FromRow)]
+struct InUse {
+    id: ConnectionId,
+    tenant_id: TenantId,
+    origin: String,
+    resource: Option<String>,
+}
+
+async fn leave_behind(
+    tx: &mut Tx,
+    server: ServerId,
+    draft: &Draft,
+    now: UnixMs,
+) -> Result<Vec<LeftBehind>> {
+    let in_use = sql!(
+        tx,
+        fetch_all as InUse,
+        "SELECT c.id, c.tenant_id, c.origin, g.resource
+         FROM connections c LEFT JOIN connected_services g ON g.id = c.connected_service_id AND c.auth_type = 'oauth2'
+         WHERE c.server_id = $1 AND c.is_active ORDER BY c.id",
+        server
+    )?;
+    let is_for = |row: &InUse| {
+        let resource = row.resource.as_deref().unwrap_or_default();
+        row.origin == draft.origin
+            && (resource.is_empty() || audience::contains(resource, &draft.url))
+    };
+    let mut left = Vec::new();
+    for row in in_use.into_iter().filter(|row| !is_for(row)) {
         sql!(
             tx,
             execute,
-            "UPDATE connections SET is_active = FALSE, updated_at = $3
-             WHERE server_id = $1 AND origin <> $2 AND is_active",
-            id,
-            &draft.origin,
+            "UPDATE connections SET is_active = FALSE, off_by = $2, updated_at = $3 WHERE id = $1",
+            row.id,
+            OffBy::Address.as_str(),
             now
         )?;
+        left.push(LeftBehind {
+            id: row.id,
+            tenant_id: row.tenant_id,
+        });
     }
-    Ok(())
+    Ok(left)
 }
 
 async fn store(
