@@ -1,5 +1,5 @@
 //! What each upstream offers, held per server and credential (design.md D12): lists are answered from here,
-//! so a dead or hanging upstream never slows one.
+//! so a dead or hanging upstream slows the first one at most.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};

@@ -9,6 +9,7 @@ use super::view::{Access, View};
 use super::{Gateway, Refusal, Request, lists};
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
+use crate::registry::server::Server;
 use crate::upstream::Session;
 
 /// How long a client may keep what `server/discover` said, in ms.
@@ -96,15 +97,25 @@ async fn describe(
     if let Some(client_session) = &request.session {
         client_session.uses(at, &lane, &session);
     }
-    Ok(of_server(&session, request.version))
+    Ok(of_server(&session, &member.server, request.version))
 }
 
 /// A single server speaks for itself; only what its era alone knows is left out.
-fn of_server(session: &Session, client: Version) -> Description {
+fn of_server(session: &Session, server: &Server, client: Version) -> Description {
     let handshake = session.handshake();
     let object = RawObject::parse(&handshake).unwrap_or_default();
-    let said = mend::introduction(&handshake, &mut Notes::default());
-    let metadata = said.metadata;
+    let mut notes = Notes::default();
+    let said = mend::introduction(&handshake, &mut notes);
+    let has_notes = !notes.is_empty();
+    let metadata = if has_notes {
+        let origin = mend::Origin {
+            id: server.id.0,
+            name: &server.name,
+        };
+        Some(mend::noted(said.metadata.as_deref(), origin, notes))
+    } else {
+        said.metadata
+    };
     let info_in_meta = metadata
         .as_deref()
         .and_then(|m| RawObject::parse(m).ok())
@@ -129,7 +140,7 @@ fn of_server(session: &Session, client: Version) -> Description {
         .collect();
     if !client.is_modern()
         && let Some(metadata) = &metadata
-        && !session.version().is_modern()
+        && (has_notes || !session.version().is_modern())
     {
         rest.push(("_meta".to_owned(), metadata.clone()));
     }

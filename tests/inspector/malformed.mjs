@@ -64,8 +64,33 @@ function changed(item, place, wrong) {
   else parent[place.at(-1)] = wrong;
   return item;
 }
+// Numbers that look random and are the same in every run.
+let seed = 20261130;
+function upTo(count) {
+  seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff;
+  return (seed >> 8) % count;
+}
+const KEYWORDS = ['type', '$ref', 'properties', 'items', 'anyOf', 'not', 'if', 'enum', 'required', 'pattern', 'patternProperties',
+  'dependencies', '$defs', '$id', 'id', 'nullable', 'format', 'minimum', 'multipleOf', 'maxLength', 'contains', 'propertyNames',
+  'additionalProperties', 'prefixItems', '$anchor', '$dynamicRef', '$async', '$schema', 'discriminator', '__proto__', 'constructor'];
+const VALUES = [null, 0, 1.5, 'x', '#', '#/properties/a', '#/$defs/b', '#/$defs/zz', '#foo', 'http://x/y', 'x#/a', 'object', '[',
+  true, false, [], {}, [{}], [true], ['a', 'a'], { a: 'b' }, { a: ['b'] }, { $ref: '#' }, { $ref: '#/properties/a' },
+  { properties: { a: { $ref: '#' } } }, { enum: [] }, { '[': {} }, { $id: 'u', $ref: 'u' }, { $id: 'https://example.com/s' },
+  { nullable: true }, { items: [{}, {}] }, { if: true, then: false }];
+// A few things of an item changed, or added where nobody expects them.
+function shaken(item) {
+  for (let left = 1 + upTo(4); left > 0; left -= 1) {
+    const all = [...places(item)];
+    const place = all[upTo(all.length)];
+    const value = structuredClone(VALUES[upTo(VALUES.length)]);
+    const parent = place.slice(0, -1).reduce((value, name) => value[name], item);
+    if (upTo(2) || Array.isArray(parent)) changed(item, place, value);
+    else changed(item, [...place.slice(0, -1), KEYWORDS[upTo(KEYWORDS.length)]], value);
+  }
+  return item;
+}
 function badItems(member) {
-  const items = [];
+  const items = Array.from({ length: 300 }, (_, at) => shaken(good[member](`shaken${at}`)));
   for (const place of places(good[member]('x'))) {
     for (const wrong of [...WRONG, undefined]) items.push(changed(good[member](`bad${items.length}`), place, wrong));
   }
@@ -82,10 +107,13 @@ async function server(items) {
       if (id === undefined) return response.writeHead(202).end();
       const cacheable = { resultType: 'complete', ttlMs: 60000, cacheScope: 'private' };
       const capabilities = { tools: {}, prompts: {}, resources: {} };
-      const result = method === 'server/discover'
-        ? { ...cacheable, supportedVersions: ['2026-07-28'], capabilities }
-        : { ...cacheable, [LISTS[method][0]]: items[LISTS[method][0]] };
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, result }));
+      const member = LISTS[method]?.[0];
+      const answer = method === 'server/discover'
+        ? { result: { ...cacheable, supportedVersions: ['2026-07-28'], capabilities } }
+        : member
+          ? { result: { ...cacheable, [member]: items[member] } }
+          : { error: { code: -32601, message: 'Method not found' } };
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...answer }));
     });
   });
   await new Promise(resolve => listener.listen(0, '127.0.0.1', resolve));
@@ -111,6 +139,12 @@ const well = Object.fromEntries(Object.keys(good).map(member => [member, [good[m
 const servers = [await register('Malformed', bad), await register('Well', well)];
 const mentor = await rest('POST', '', { name: 'Malformed items' });
 await rest('PATCH', `mentors/${mentor.unique_id}/settings/`, { tools: ['mcp-tool'], mcp_servers: servers });
+
+// Without the gateway each of these lists is lost.
+const direct = new modern.Client({ name: 'malformed', version: '1' }, { capabilities: {}, ...eras[2].options });
+await direct.connect(new modern.StreamableHTTPClientTransport(new URL(await server(bad))));
+for (const [, list] of Object.values(LISTS)) await assert.rejects(direct[list](), `${list} takes malformed items`);
+await direct.close();
 
 for (const era of eras) {
   for (const endpoint of [`mentors/${mentor.unique_id}`, ...servers.map(id => `servers/${id}`)]) {

@@ -296,9 +296,11 @@ async fn what_no_validator_compiles_goes_from_a_schema() {
             "b": { "$ref": "#/$defs/missing", "enum": [] },
             "c": "a string",
             "d": { "$ref": "#/$defs/found", "items": null, "$async": true },
+            "e": { "$ref": "#/properties/e" }, "f": { "$id": "urn:f", "$ref": "urn:f" }, "g": { "$anchor": "^" }, "h": { "id": "h" },
         }, "$defs": { "found": { "anyOf": [] } } } }),
         json!({ "outputSchema": { "type": "object", "properties": {
             "a": {}, "b": {}, "c": {}, "d": { "$ref": "#/$defs/found" },
+            "e": {}, "f": {}, "g": {}, "h": {},
         }, "$defs": { "found": {} } } }),
         &[
             "tools \"t\": outputSchema.required is not a list of names and was dropped",
@@ -309,9 +311,14 @@ async fn what_no_validator_compiles_goes_from_a_schema() {
             "tools \"t\": outputSchema.properties.b.enum is not a list of values and was dropped",
             "tools \"t\": outputSchema.properties.c is not a schema and was dropped",
             "tools \"t\": outputSchema.properties.d.$async is no keyword of JSON Schema and was dropped",
+            "tools \"t\": outputSchema.properties.e.$ref refers to itself and was dropped",
+            "tools \"t\": outputSchema.properties.f.$id is a name that clients take for another's and was dropped",
+            "tools \"t\": outputSchema.properties.f.$ref refers to a schema elsewhere and was dropped",
+            "tools \"t\": outputSchema.properties.g.$anchor is not the name of one part and was dropped",
+            "tools \"t\": outputSchema.properties.h.id is no keyword of JSON Schema and was dropped",
             "tools \"t\": outputSchema.$defs.found.anyOf is not a list of schemas and was dropped",
         ],
-        &[],
+        &["tools \"t\": outputSchema.properties.f.$ref refers to a schema elsewhere and was dropped"],
     )
     .await;
 }

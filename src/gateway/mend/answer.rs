@@ -41,17 +41,24 @@ pub(in crate::gateway) fn answer(
     }
     let mended = mended.unwrap_or_else(|| result.to_vec());
     let mut object = RawObject::parse(&mended).ok()?;
-    let metadata = object.get("_meta").map(<[u8]>::to_vec).unwrap_or_default();
-    let mut metadata = RawObject::parse(&metadata).unwrap_or_default();
-    let mut state = serde_json::json!({ "id": origin.id, "name": origin.name, "state": "ok" });
-    notes.write(&mut state);
-    metadata.set(
-        SERVERS_META,
-        serde_json::json!([state]).to_string().into_bytes(),
-    );
-    let metadata = metadata.to_json();
+    let metadata = noted(object.get("_meta"), origin, notes);
     object.set("_meta", metadata);
     Some(object.to_json())
+}
+
+/// `_meta` with what was done to an answer, beside the state of the server that gave it.
+pub(in crate::gateway) fn noted(
+    metadata: Option<&[u8]>,
+    origin: Origin<'_>,
+    notes: Notes,
+) -> Vec<u8> {
+    let metadata = metadata.and_then(|json| RawObject::parse(json).ok());
+    let mut metadata = metadata.unwrap_or_default();
+    let mut state = serde_json::json!({ "id": origin.id, "name": origin.name, "state": "ok" });
+    notes.write(&mut state);
+    let states = serde_json::json!([state]).to_string().into_bytes();
+    metadata.set(SERVERS_META, states);
+    metadata.to_json()
 }
 
 fn listed(list: List, client: Version, result: &[u8], notes: &mut Notes) -> Option<Vec<u8>> {

@@ -14,7 +14,7 @@ mod text;
 
 use url::Url;
 
-pub(super) use answer::{Origin, answer};
+pub(super) use answer::{Origin, answer, noted};
 pub(super) use notes::{Notes, shown};
 
 use super::catalog::List;

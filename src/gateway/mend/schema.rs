@@ -1,6 +1,8 @@
 //! JSON Schemas of tools. A keyword whose value no validator takes goes, because one such schema costs clients that
 //! compile schemas their whole list; nothing is fetched from elsewhere (threats.md B, sink S11).
 
+use std::collections::HashSet;
+
 use super::json::{Change, Malformed, Sort, elements, members, number_of, text_of};
 use super::mender::{Mended, Mender, Path, Wrong, is};
 use super::pattern;
@@ -10,7 +12,9 @@ use crate::mcp::RawObject;
 use crate::mcp::raw::{string, value_at};
 
 /// How often a schema is looked through until nothing of it has to go.
-const ROUNDS_MAX: usize = 4;
+const ROUNDS_MAX: usize = 8;
+/// References that may lead from one to the next.
+const HOPS_MAX: usize = 64;
 const TYPES: [&str; 7] = [
     "array", "boolean", "integer", "null", "number", "object", "string",
 ];
@@ -37,6 +41,9 @@ enum Keyword {
     LocalReference,
     Pattern,
     Word,
+    Id,
+    OldId,
+    Anchor,
     Values,
     Examples,
     Data,
@@ -78,8 +85,10 @@ impl Keyword {
             "$ref" => Self::Reference,
             "$dynamicRef" | "$recursiveRef" => Self::LocalReference,
             "pattern" => Self::Pattern,
-            "$id" | "$schema" | "$anchor" | "$dynamicAnchor" | "format" | "contentEncoding"
-            | "contentMediaType" => Self::Word,
+            "$schema" | "format" | "contentEncoding" | "contentMediaType" => Self::Word,
+            "$id" => Self::Id,
+            "id" => Self::OldId,
+            "$anchor" | "$dynamicAnchor" => Self::Anchor,
             "enum" => Self::Values,
             "examples" => Self::Examples,
             "const" | "default" => Self::Data,
@@ -147,6 +156,7 @@ impl Mender<'_> {
                 mender: self,
                 root,
                 is_compiled,
+                anchors: HashSet::new(),
                 has_hidden_data: false,
             };
             let next = schemas.schema(root, path)?;
@@ -219,6 +229,7 @@ struct Schemas<'m, 'n, 'r> {
     root: &'r [u8],
     /// Whether clients compile it, so that a pattern which is none costs them the list.
     is_compiled: bool,
+    anchors: HashSet<String>,
     has_hidden_data: bool,
 }
 
@@ -227,6 +238,7 @@ impl Schemas<'_, '_, '_> {
         match Sort::of(json) {
             Sort::Boolean => Ok(None),
             Sort::Object => {
+                let is_root = std::ptr::eq(json, self.root);
                 let has_type = RawObject::parse(json)
                     .map_err(|_| Malformed)?
                     .get("type")
@@ -243,7 +255,10 @@ impl Schemas<'_, '_, '_> {
                         return Ok(Change::Drop);
                     }
                     let path = path.name(name);
-                    match self.keyword(&keyword, value, path) {
+                    let mended = self
+                        .check_compiled(&keyword, value, is_root)
+                        .and_then(|()| self.keyword(&keyword, value, path));
+                    match mended {
                         Ok(None) => Ok(Change::Keep),
                         Ok(Some(json)) => Ok(Change::Set(json)),
                         Err(Wrong::Said) => Ok(Change::Drop),
@@ -258,6 +273,34 @@ impl Schemas<'_, '_, '_> {
                 self.mender.dropped(path, "is not a schema");
                 Ok(Some(b"{}".to_vec()))
             }
+        }
+    }
+
+    /// What compilers of schemas throw on beside what is wrong anyhow. They keep all names of parts in one place, across
+    /// the schemas of all servers.
+    fn check_compiled(
+        &mut self,
+        keyword: &Keyword,
+        json: &[u8],
+        is_root: bool,
+    ) -> Result<(), Wrong> {
+        match keyword {
+            _ if !self.is_compiled => Ok(()),
+            Keyword::Id if !is_root => Err(is("is a name that clients take for another's")),
+            Keyword::OldId => Err(is("is no keyword of JSON Schema")),
+            Keyword::Anchor => {
+                let anchor = text_of(json).ok_or_else(|| is("is not a string"))?;
+                let mut bytes = anchor.bytes();
+                let is_name = bytes
+                    .next()
+                    .is_some_and(|c| c.is_ascii_alphabetic() || c == b'_')
+                    && bytes.all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.'));
+                if !is_name || !self.anchors.insert(anchor) {
+                    return Err(is("is not the name of one part"));
+                }
+                Ok(())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -298,7 +341,9 @@ impl Schemas<'_, '_, '_> {
             Keyword::Flag | Keyword::Nullable => fits(sort == Sort::Boolean, "is not a boolean"),
             Keyword::Title => self.mender.value(&Kind::Line, json, path),
             Keyword::Description => self.mender.value(&Kind::Text, json, path),
-            Keyword::Word => self.mender.value(&Kind::Word, json, path),
+            Keyword::Word | Keyword::Id | Keyword::OldId | Keyword::Anchor => {
+                self.mender.value(&Kind::Word, json, path)
+            }
             Keyword::Reference | Keyword::LocalReference => self.reference(keyword, json, path),
             Keyword::Pattern => {
                 let text = text_of(json).ok_or_else(|| is("is not a string"))?;
@@ -377,20 +422,49 @@ impl Schemas<'_, '_, '_> {
 
     fn reference(&mut self, keyword: &Keyword, json: &[u8], path: Path<'_>) -> Mended {
         let to: String = serde_json::from_slice(json).map_err(|_| is("is not a string"))?;
-        let Some(fragment) = to.strip_prefix('#') else {
-            if self.has_id(&to) {
+        let Some(fragment) = self.fragment_of(&to) else {
+            if !self.is_compiled && self.has_id(&to) {
                 return Ok(None);
             }
             self.mender
                 .flag(path, "refers to a schema elsewhere and was dropped");
-            self.mender.dropped(path, "refers to a schema elsewhere");
-            return Err(Wrong::Said);
+            return Err(is("refers to a schema elsewhere"));
         };
-        if matches!(keyword, Keyword::LocalReference) || self.has(fragment) {
-            Ok(None)
-        } else {
-            Err(is("refers to nothing"))
+        if matches!(keyword, Keyword::LocalReference) {
+            return Ok(None);
         }
+        if !self.has(fragment) {
+            return Err(is("refers to nothing"));
+        }
+        if self.leads_in_a_circle(fragment) {
+            return Err(is("refers to itself"));
+        }
+        Ok(None)
+    }
+
+    /// The part of this schema that a reference means, if it means one.
+    fn fragment_of<'t>(&self, to: &'t str) -> Option<&'t str> {
+        if let Some(fragment) = to.strip_prefix('#') {
+            return Some(fragment);
+        }
+        let (id, fragment) = to.split_once('#').unwrap_or((to, ""));
+        let root = RawObject::parse(self.root).ok()?.get_str("$id")?;
+        (root.trim_end_matches('#') == id).then_some(fragment)
+    }
+
+    /// Whether one reference leads to the next without end, and never to a schema.
+    fn leads_in_a_circle(&self, fragment: &str) -> bool {
+        let mut fragment = fragment.to_owned();
+        for _ in 0..HOPS_MAX {
+            let next = self
+                .target(&fragment)
+                .and_then(|json| RawObject::parse(json).ok()?.get_str("$ref"));
+            match next.as_deref().and_then(|next| self.fragment_of(next)) {
+                Some(next) => fragment = next.to_owned(),
+                None => return false,
+            }
+        }
+        true
     }
 
     /// Whether a part of the schema bears this name, so that it need not be looked for elsewhere.
@@ -416,22 +490,31 @@ impl Schemas<'_, '_, '_> {
     /// Whether a part of the schema is found under a fragment. Inside of parts with names of their own, fragments mean
     /// something else, which is not looked into.
     fn has(&self, fragment: &str) -> bool {
-        if memchr::memmem::find_iter(self.root, b"\"$id\"")
-            .nth(1)
-            .is_some()
+        if !self.is_compiled
+            && memchr::memmem::find_iter(self.root, b"\"$id\"")
+                .nth(1)
+                .is_some()
         {
             return true;
         }
-        let Some(pointer) = fragment.strip_prefix('/') else {
-            let anchors = ["\"$anchor\"", "\"$dynamicAnchor\""];
-            return fragment.is_empty() || self.has_value(&anchors, fragment);
-        };
-        let root: &[u8] = self.root;
-        let found = pointer.split('/').try_fold(root, |json, token| {
+        if fragment.is_empty() || fragment.starts_with('/') {
+            let target = self.target(fragment);
+            target.is_some_and(|json| matches!(Sort::of(json), Sort::Object | Sort::Boolean))
+        } else {
+            self.has_value(&["\"$anchor\"", "\"$dynamicAnchor\""], fragment)
+        }
+    }
+
+    /// What a pointer points to.
+    fn target(&self, pointer: &str) -> Option<&[u8]> {
+        if pointer.is_empty() {
+            return Some(self.root);
+        }
+        let mut tokens = pointer.strip_prefix('/')?.split('/');
+        tokens.try_fold(self.root, |json, token| {
             let token = percent_decoded(token).replace("~1", "/").replace("~0", "~");
             child(json, &token)
-        });
-        found.is_some_and(|json| matches!(Sort::of(json), Sort::Object | Sort::Boolean))
+        })
     }
 
     /// Values and names stay as they are: others would be refused by the server.
