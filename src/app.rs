@@ -13,6 +13,7 @@ use crate::egress::{Egress, Policy, SetupError};
 use crate::files::{Files, FilesError};
 use crate::gateway::client::ClientSessions;
 use crate::gateway::{Gateway, Parts};
+use crate::guard::Guards;
 use crate::jobs;
 use crate::mail::{self, Sender};
 use crate::metrics::Metrics;
@@ -43,6 +44,8 @@ pub struct App {
     pub vault: Arc<Vault>,
     /// From keys to callers.
     pub auth: Authenticator,
+    /// What is open because of a permission.
+    pub guards: Guards,
     /// The audit queue of MCP calls.
     pub audit: AuditLog,
     /// What operators watch.
@@ -135,6 +138,7 @@ impl App {
         let egress = way_out(&config)?;
         let auth = Authenticator::new(db.clone(), vault.clone(), clock.clone())
             .with_sessions(sessions_of(&config, &egress, &clock));
+        let guards = guards_of((&db, &metrics), &clock, &tasks);
         let upstreams = Upstreams::new(egress.clone(), tasks.clone(), config.upstream_timeout);
         let flow = flow_of(&config, (&db, &vault, &clock), &egress);
         let files = files_of(&config, &egress)?;
@@ -159,13 +163,14 @@ impl App {
             base_url: config.base_url(),
             refresher: Refresher::new(flow.clone(), tasks.clone()),
             native: native.clone(),
+            guards: guards.clone(),
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();
         let chat = Arc::new(Chat::new(crate::chat::Parts {
             db: db.clone(),
             clock: clock.clone(),
-            auth: auth.clone(),
+            guards: guards.clone(),
             models,
             gateway: gateway.clone(),
             tasks: tasks.clone(),
@@ -180,6 +185,7 @@ impl App {
             db,
             vault,
             auth,
+            guards,
             audit,
             metrics,
             limits,
@@ -293,6 +299,14 @@ fn audit_of(
         retention::run(db.clone(), clock.clone(), days, stop.clone())
     });
     audit
+}
+
+/// What looks after everything that is open because of a permission.
+fn guards_of((db, metrics): (&Db, &Metrics), clock: &Clock, tasks: &Tasks) -> Guards {
+    let guards = Guards::new(db.clone(), clock.clone(), metrics.clone());
+    let (looking, stop) = (guards.clone(), tasks.stop.clone());
+    tasks.supervise("guard", move || looking.clone().run(stop.clone()));
+    guards
 }
 
 /// The way out to the network that the settings allow.

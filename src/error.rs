@@ -61,6 +61,9 @@ pub enum Error {
     /// The upstream MCP server failed; its operator must act.
     #[error("{0}")]
     Upstream(UpstreamFailure),
+    /// What the request was allowed by ended while it was under way.
+    #[error("{0} while this was under way; the call may have executed")]
+    Ended(Ended),
     /// A part of ours that the call needs (database, audit) does not answer now.
     #[error("temporarily unavailable: {0}")]
     Unavailable(&'static str),
@@ -260,6 +263,101 @@ impl SignInFailure {
 impl fmt::Display for SignInFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.row().1)
+    }
+}
+
+/// What something was open because of, and how that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// The key was revoked.
+    KeyRevoked,
+    /// The key is past its end, or past the overlap with the one that took its place.
+    KeyExpired,
+    /// The key lost a scope, the right to act for others, or the address that it was used from.
+    KeyNarrowed,
+    /// The session token is past its end.
+    SessionOver,
+    /// The person, or who acts for them, was switched off.
+    PersonOff,
+    /// The person, or who acts for them, has another role.
+    RoleChanged,
+    /// The mentor was deleted.
+    MentorGone,
+    /// The mentor may not use MCP tools any more.
+    ToolsOff,
+    /// The server is not the mentor's any more.
+    Detached,
+    /// The server was deleted, or is not to be seen by this tenant any more.
+    ServerGone,
+    /// The server was switched off.
+    ServerOff,
+    /// The connection was deleted.
+    ConnectionGone,
+    /// The connection was switched off, withheld, or is for something else now.
+    ConnectionOff,
+    /// The grant was given back, or its person must sign in again.
+    GrantEnded,
+}
+
+/// Every end with its word and its sentence.
+#[rustfmt::skip]
+const ENDS: [(Ended, &str, &str); 14] = [
+    (Ended::KeyRevoked, "key_revoked", "the key was revoked"),
+    (Ended::KeyExpired, "key_expired", "the key expired"),
+    (Ended::KeyNarrowed, "key_narrowed", "the key lost a right"),
+    (Ended::SessionOver, "session_over", "the session token expired"),
+    (Ended::PersonOff, "person_off", "the user was switched off"),
+    (Ended::RoleChanged, "role_changed", "the user's role was changed"),
+    (Ended::MentorGone, "mentor_gone", "the mentor was deleted"),
+    (Ended::ToolsOff, "tools_off", "the mentor's MCP tool was switched off"),
+    (Ended::Detached, "detached", "the server was detached from the mentor"),
+    (Ended::ServerGone, "server_gone", "the server was deleted or withdrawn"),
+    (Ended::ServerOff, "server_off", "the server was switched off"),
+    (Ended::ConnectionGone, "connection_gone", "the connection to the server was deleted"),
+    (Ended::ConnectionOff, "connection_off", "the connection to the server was switched off"),
+    (Ended::GrantEnded, "grant_ended", "the sign-in to the server ended"),
+];
+
+impl Ended {
+    fn row(self) -> (&'static str, &'static str) {
+        let row = ENDS.iter().find(|(end, _, _)| *end == self);
+        row.map_or(("", ""), |(_, word, text)| (word, text))
+    }
+
+    /// A stable word for `error.data`, metrics and audit rows.
+    pub fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What happened, as a fragment; it fits into the reason of a close frame.
+    pub fn reason(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Whether it is the caller who may not come any more: their next request is refused too.
+    pub fn is_of_caller(self) -> bool {
+        match self {
+            Self::KeyRevoked
+            | Self::KeyExpired
+            | Self::KeyNarrowed
+            | Self::SessionOver
+            | Self::PersonOff
+            | Self::RoleChanged => true,
+            Self::MentorGone
+            | Self::ToolsOff
+            | Self::Detached
+            | Self::ServerGone
+            | Self::ServerOff
+            | Self::ConnectionGone
+            | Self::ConnectionOff
+            | Self::GrantEnded => false,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
     }
 }
 

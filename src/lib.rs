@@ -31,6 +31,7 @@
 //! * [`mail`]: templates, the one outbox, and the way to the mail server.
 //! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
+//! * [`guard`]: [what is open](guard::Guard) because of a permission, and its end when the permission ends, wherever that is.
 //! * [`model`]: the language models of tenants, and how one is asked.
 //! * [`academy`]: courses, cohorts, enrollments, materials and certificates of a tenant, live and in its sandbox.
 //! * [`learner`]: who learners are, what they did and when, and what that comes to.
@@ -85,6 +86,9 @@
 //! 16. No secret is in a log, the database, the audit or an answer, in any spelling.
 //!     Test: `no_secret_is_in_a_log_the_database_the_audit_the_metrics_or_an_answer`.
 //!
+//! 17. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
+//!     Every long-lived thing holds a [`guard::Guard`]. Test: `a_revoked_key_ends_everything_that_it_opened`.
+//!
 //! # Four requests
 //!
 //! **An admin stores a key for a server**, `POST …/mcp-server-connections/`.
@@ -101,7 +105,8 @@
 //! for each the credential that [`credentials::resolve()`] chose), finds the server by the tool's prefix, refuses if the
 //! audit queue cannot take the call, and asks [`upstream`] for the session of this person and credential.
 //! The call goes out through [`egress`]; what comes back is passed on as it comes, with the caller's id and progress token
-//! restored. Hanging up cancels the call at the server. One [`audit`] entry is queued.
+//! restored. Hanging up cancels the call at the server, and so does the end of whatever permission it runs by ([`guard`]). One
+//! [`audit`] entry is queued.
 //!
 //! **A mentor lists its tools**, `tools/list`.
 //! The same checks and the same view. The list is put together from the catalogs that [`gateway`] holds for each server
@@ -148,6 +153,7 @@ pub mod webhook;
 pub mod mail;
 pub mod oauth;
 pub mod credentials;
+pub mod guard;
 pub mod model;
 pub mod academy;
 pub mod learner;

@@ -44,6 +44,11 @@ struct Task {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct End {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Holding {
     what: &'static str,
     state: String,
@@ -61,6 +66,7 @@ struct Inner {
     answers: Family<Answer, Counter>,
     calls: Family<Call, Counter>,
     durations: Family<Method, Histogram, fn() -> Histogram>,
+    ends: Family<End, Counter>,
     registry: Registry,
 }
 
@@ -86,7 +92,14 @@ impl Default for Metrics {
             Unit::Seconds,
             durations.clone(),
         );
+        let ends = Family::default();
+        registry.register(
+            "ended",
+            "What was open and ended with the permission for it, by what became of that",
+            ends.clone(),
+        );
         Self(Arc::new(Inner {
+            ends,
             answers,
             calls,
             durations,
@@ -117,6 +130,11 @@ impl Metrics {
             .get_or_create(&duration)
             .observe(took.as_secs_f64());
         self.0.calls.get_or_create(&Call { method, outcome }).inc();
+    }
+
+    /// Counts something open that ended with the permission for it, by the word for that.
+    pub fn ended(&self, reason: &'static str) {
+        self.0.ends.get_or_create(&End { reason }).inc();
     }
 
     /// All of it as OpenMetrics text, with how many of what is held there are now, by state, and how often which task

@@ -109,6 +109,23 @@ async fn a_link_is_for_one_file_and_for_ten_minutes() {
 }
 
 #[tokio::test]
+async fn a_link_ends_with_the_key_that_asked_for_it() {
+    for change in [
+        "UPDATE tokens SET revoked_at = 1",
+        "UPDATE tokens SET expires_at = 1",
+        "UPDATE users SET is_active = FALSE",
+    ] {
+        let academy = Academy::v2().await;
+        let link = certificate_link(&academy).await;
+        assert_eq!(follow(&academy, &link).await.status, 200);
+        let mut tx = academy.gateway.app.db.write().await.unwrap();
+        sql!(&mut tx, execute, change).unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(follow(&academy, &link).await.status, 404, "{change}");
+    }
+}
+
+#[tokio::test]
 async fn opening_a_material_counts_and_closes_with_the_enrollment() {
     let academy = Academy::v2().await;
     let arguments = json!({ "courseId": "crs_ai_foundations" });

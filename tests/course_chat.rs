@@ -8,10 +8,10 @@ use upstream_fixtures::{Model, Reply};
 
 use crate::harness::{Academy, Client, eventually};
 
-const TOOL: &str = "academy_chat";
+pub const TOOL: &str = "academy_chat";
 const KEY: &str = "sk-CANARY-0123456789abcdef";
 /// Longer than the span over which a burst is counted.
-const BURST: Duration = Duration::from_secs(2);
+pub const BURST: Duration = Duration::from_secs(2);
 const QUESTION: &str = "What is prompt engineering?";
 const NOTHING: &str = "The materials of this course do not say anything about that.";
 
@@ -34,7 +34,12 @@ async fn enter(academy: &Academy, model: &Model) {
 
 /// The same with a model that gives these replies.
 async fn with(replies: Vec<Reply>) -> (Academy, Model) {
-    let academy = academy(5_000).await;
+    with_patience(replies, 5_000).await
+}
+
+/// The same with a gateway that waits so long for it.
+pub async fn with_patience(replies: Vec<Reply>, patience_ms: u64) -> (Academy, Model) {
+    let academy = academy(patience_ms).await;
     let model = Model::start(replies).await.unwrap();
     enter(&academy, &model).await;
     (academy, model)
@@ -144,7 +149,7 @@ async fn a_conversation_goes_on_and_what_was_said_before_is_bounded() {
 }
 
 #[tokio::test]
-async fn without_an_answer_of_the_model_one_is_drawn_from_the_materials_and_says_so() {
+pub async fn without_an_answer_of_the_model_one_is_drawn_from_the_materials_and_says_so() {
     let academy = academy(300).await;
     let drawn = ask(&academy, &academy.learner, json!({})).await;
     let long: &'static str = "x".repeat(16 * 1024 + 1).leak();

@@ -1,7 +1,7 @@
 //! Every error, and how each wire spells it: reading this table is reviewing the error contract.
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
-use mentor_gateway::error::{Error, SignInFailure, UpstreamFailure, UpstreamFailureKind};
+use mentor_gateway::error::{Ended, Error, SignInFailure, UpstreamFailure, UpstreamFailureKind};
 use mentor_gateway::http::path::Words;
 use mentor_gateway::http::{chat, drf};
 
@@ -61,6 +61,9 @@ fn every() -> Vec<(&'static str, Error)> {
             "Upstream breaker",
             upstream(UpstreamFailureKind::BreakerOpen),
         ),
+        ("Ended key", Error::Ended(Ended::KeyRevoked)),
+        ("Ended role", Error::Ended(Ended::RoleChanged)),
+        ("Ended server", Error::Ended(Ended::ServerOff)),
         ("Unavailable", Error::Unavailable("audit")),
         ("Internal", Error::internal("SELECT secret FROM table")),
     ]
@@ -120,6 +123,9 @@ async fn every_error_has_its_answer_on_the_rest_surface() {
     Upstream timeout      504 {"detail":"Server \"Drive\" did not answer in time."}
     Upstream unreachable  502 {"detail":"Server \"Drive\" cannot be reached."}
     Upstream breaker      503 {"detail":"Server \"Drive\" failed repeatedly and is not called for a while."}
+    Ended key             401 {"detail":"The key was revoked while this was under way; the call may have executed."} [Token realm="mentor-gateway"]
+    Ended role            401 {"detail":"The user's role was changed while this was under way; the call may have executed."} [Token realm="mentor-gateway"]
+    Ended server          403 {"detail":"The server was switched off while this was under way; the call may have executed."}
     Unavailable           503 {"detail":"Temporarily unavailable."} [5]
     Internal              500 {"detail":"Internal server error."}
     Invalid, agent        400 {"agent":["Agent scoped connections require an agent."]}
@@ -156,6 +162,9 @@ fn every_error_has_its_frame_in_a_chat() {
     Upstream timeout      {"error":"Server \"Drive\" did not answer in time.","status_code":504}
     Upstream unreachable  {"error":"Server \"Drive\" cannot be reached.","status_code":502}
     Upstream breaker      {"error":"Server \"Drive\" failed repeatedly and is not called for a while.","status_code":503,"retry_after":5}
+    Ended key             {"error":"Invalid token.","status_code":401}
+    Ended role            {"error":"The user's role was changed.","status_code":401}
+    Ended server          {"error":"The server was switched off.","status_code":403}
     Unavailable           {"error":"Temporarily unavailable.","status_code":503,"retry_after":5}
     Internal              {"error":"Internal server error.","status_code":500}
     "#);

@@ -78,6 +78,7 @@ mod own_servers;
 mod pages;
 mod rate_limits;
 mod registry_connections;
+mod revocation;
 mod registry_servers;
 mod secrets_in_sight;
 mod session_tokens;

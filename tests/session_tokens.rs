@@ -13,7 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use mentor_gateway::sql;
 use serde_json::{Value, json};
 
-use crate::harness::{Academy, Client};
+use crate::harness::{Academy, Client, Mcp};
+use crate::revocation::world::Socket;
 
 const TOOL: &str = "/mcp/v2/tools/academy_get_enrollments";
 const ISSUER: &str = "https://login.academy.example";
@@ -173,6 +174,25 @@ async fn a_token_speaks_for_the_user_that_it_names() {
     assert_eq!(issuer.asked(), 1);
     let several = with(json!({ "aud": ["other", AUDIENCE] }));
     assert_eq!(answer(&academy, &ec.sign(&several)).await, ok());
+}
+
+#[tokio::test]
+async fn what_a_token_opened_ends_with_it() {
+    let signer = Signer::es256("ec");
+    let issuer = Issuer::start(&[&signer]).await;
+    let academy = issuer.academy().await;
+    let mut client = academy.gateway.anonymous();
+    client.key = Some(signer.sign(&claims()));
+    let socket = Socket::open(&client, "/mcp/v2/ws").await;
+    let mut stream = Mcp::legacy(&client, "/mcp/v2/").await.listen().await;
+    academy.gateway.advance(Duration::from_secs(660));
+    let over = json!([1008, "the session token expired"]);
+    assert_eq!(socket.close().await, over);
+    assert_eq!(stream.rest().await, Vec::<Value>::new());
+    assert_eq!(
+        answer(&academy, client.key.as_deref().unwrap()).await,
+        refused()
+    );
 }
 
 #[tokio::test]

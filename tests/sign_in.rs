@@ -333,6 +333,20 @@ async fn a_call_in_a_chat_gives_up_after_five_minutes_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_call_that_waits_for_its_person_ends_with_its_key() {
+    let drive = Drive::start().await;
+    let mut chat = drive.chat().await;
+    let client = drive.in_chat();
+    let (answer, ()) = tokio::join!(drive.search(&client, json!({})), async {
+        let told = next(&mut chat).await;
+        assert!(matches!(told, ChatEvent::OauthRequired { .. }), "{told:?}");
+        drive.stage.gateway.revoke_keys_of("acme", "bob").await;
+    });
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.error()["data"]["reason"], "key_revoked");
+}
+
+#[tokio::test]
 async fn another_persons_chat_hears_nothing_and_the_call_does_not_wait_for_it() {
     let drive = Drive::start().await;
     let mut chat = drive.chat().await;

@@ -2,7 +2,8 @@
 //! A link opens nothing by itself: what it names is checked again when it is used.
 
 use super::RealmId;
-use crate::auth::link::Link;
+use crate::auth::link::{Asker, Link};
+use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::secret::Vault;
 use crate::tenant::user::UserId;
@@ -14,14 +15,16 @@ pub struct Download {
     pub realm: RealmId,
     /// Who may have it.
     pub user: UserId,
+    /// With which key they asked for it.
+    pub key: TokenId,
     /// When the link ends.
     pub expires_at: UnixMs,
 }
 
 impl Download {
-    /// A link of this user that begins now.
-    pub fn new(realm: RealmId, user: UserId, now: UnixMs) -> Self {
-        Self::of(Link::new(realm.0, user, now))
+    /// A link of whoever asks that begins now.
+    pub fn new(realm: RealmId, asker: Asker, now: UnixMs) -> Self {
+        Self::of(Link::new(realm.0, asker, now))
     }
 
     /// The token that goes with a link to `file`.
@@ -29,6 +32,7 @@ impl Download {
         let link = Link {
             place: self.realm.0,
             user: self.user,
+            key: self.key,
             expires_at: self.expires_at,
         };
         link.token(vault, file)
@@ -43,6 +47,7 @@ impl Download {
         Self {
             realm: RealmId(link.place),
             user: link.user,
+            key: link.key,
             expires_at: link.expires_at,
         }
     }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::session::Sessions;
 use super::token::{self, Token, TokenId, TokenKind};
-use super::{ACT_AS_SCOPE, Caller};
+use super::{ACT_AS_SCOPE, Caller, scope};
 use crate::cache::Cached;
 use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, Result};
@@ -104,42 +104,6 @@ impl Authenticator {
         }))
     }
 
-    /// Refuses a caller whose key has stopped working since it was accepted, for what goes on for long.
-    ///
-    /// # Errors
-    /// `InvalidCredentials` if the key was revoked or has expired, or one of its people was disabled.
-    pub async fn require_current(&self, caller: &Caller) -> Result<()> {
-        if caller
-            .session_ends_at
-            .is_some_and(|end| self.clock.now() >= end)
-        {
-            return Err(Error::InvalidCredentials);
-        }
-        let mut tx = self.db.read().await?;
-        if caller.token == TokenId::SESSION {
-            let user = user::get_by_id(&mut tx, caller.tenant.id, caller.user.id).await;
-            let user = user.map_err(unknown)?;
-            return user
-                .is_active
-                .then_some(())
-                .ok_or(Error::InvalidCredentials);
-        }
-        let working = sql!(
-            &mut tx,
-            scalar as i64,
-            "SELECT COUNT(*) FROM tokens t JOIN users holder ON holder.id = t.user_id JOIN users person ON person.id = $2
-             WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3)
-               AND holder.is_active AND person.is_active",
-            caller.token,
-            caller.user.id,
-            self.clock.now()
-        )?;
-        match working {
-            0 => Err(Error::InvalidCredentials),
-            _ => Ok(()),
-        }
-    }
-
     /// Forgets every cached caller, for a change made in this process.
     pub fn forget_all(&self) {
         self.callers.forget_all();
@@ -191,7 +155,9 @@ impl Authenticator {
             .ok_or(Error::InvalidCredentials)?;
         let holder = holder(&mut tx, &token).await?;
         let tenant = Arc::new(tenant::get_by_id(&mut tx, token.tenant_id).await?);
-        let scopes: Vec<String> = serde_json::from_str(&token.scopes).map_err(Error::internal)?;
+        let mut scopes = token.scope_list()?;
+        // A role may have been taken back since the key was made.
+        scopes.retain(|scope| scope::is_within(holder.role, scope));
         let actor = Arc::new(holder);
         let user = match act_as {
             None => actor.clone(),

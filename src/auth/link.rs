@@ -1,12 +1,37 @@
-//! Short-lived links: bound to a place, a user and a file, and worth nothing a few minutes later.
-//! A link opens nothing by itself: what it names is checked again when it is used.
+//! Short-lived links: bound to a place, a user, the key that asked and a file, and worth nothing a few minutes later.
+//! A link opens nothing by itself: what it names, and the key, are checked again when it is used.
 
+use super::Caller;
+use super::token::{self, TokenId};
 use crate::clock::UnixMs;
+use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
+use crate::storage::Tx;
 use crate::tenant::user::UserId;
 
 /// How long a link works, in ms (threats.md T10).
 const LINK_MS: i64 = 10 * 60 * 1000;
+
+/// Who asks for links, and with what: they end with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// The person.
+    pub user: UserId,
+    /// The key that was shown.
+    pub key: TokenId,
+    /// When the session token that was shown ends, if it was one.
+    pub ends_at: Option<UnixMs>,
+}
+
+impl From<&Caller> for Asker {
+    fn from(caller: &Caller) -> Self {
+        Self {
+            user: caller.user.id,
+            key: caller.token,
+            ends_at: caller.session_ends_at,
+        }
+    }
+}
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,24 +40,38 @@ pub struct Link {
     pub place: i64,
     /// Who may use it.
     pub user: UserId,
+    /// With which key they asked for it.
+    pub key: TokenId,
     /// When it ends.
     pub expires_at: UnixMs,
 }
 
 impl Link {
-    /// A link of this user that begins now.
-    pub fn new(place: i64, user: UserId, now: UnixMs) -> Self {
+    /// A link of whoever asks that begins now.
+    pub fn new(place: i64, asker: Asker, now: UnixMs) -> Self {
+        let end = UnixMs(now.0.saturating_add(LINK_MS));
         Self {
             place,
-            user,
-            expires_at: UnixMs(now.0.saturating_add(LINK_MS)),
+            user: asker.user,
+            key: asker.key,
+            expires_at: asker.ends_at.map_or(end, |own| own.min(end)),
+        }
+    }
+
+    /// Whoever asked for it, who may ask for more.
+    pub fn asker(&self) -> Asker {
+        let is_session = self.key == TokenId::SESSION;
+        Asker {
+            user: self.user,
+            key: self.key,
+            ends_at: is_session.then_some(self.expires_at),
         }
     }
 
     /// The token that goes with a link to `file`.
     pub fn token(&self, vault: &Vault, file: &str) -> String {
-        let (place, user, end) = (self.place, self.user.0, self.expires_at.0);
-        format!("{place}.{user}.{end}.{}", self.proof(vault, file))
+        let (place, user, key, end) = (self.place, self.user.0, self.key.0, self.expires_at.0);
+        format!("{place}.{user}.{key}.{end}.{}", self.proof(vault, file))
     }
 
     /// What a token says, if it is ours, for this file, and still good.
@@ -42,6 +81,7 @@ impl Link {
         let link = Self {
             place: number()?,
             user: UserId(number()?),
+            key: TokenId(number()?),
             expires_at: UnixMs(number()?),
         };
         let proof = parts.next().filter(|_| parts.next().is_none())?;
@@ -51,9 +91,20 @@ impl Link {
     }
 
     fn proof(&self, vault: &Vault, file: &str) -> String {
-        let (place, user, end) = (self.place, self.user.0, self.expires_at.0);
+        let (place, user, key, end) = (self.place, self.user.0, self.key.0, self.expires_at.0);
         vault.digest(&Secret::new(format!(
-            "download\n{place}\n{user}\n{end}\n{file}"
+            "download\n{place}\n{user}\n{key}\n{end}\n{file}"
         )))
+    }
+}
+
+/// Refuses a link whose key does not work any more.
+///
+/// # Errors
+/// `NotFound`, as for a link that never was.
+pub async fn require_key(tx: &mut Tx, key: TokenId, now: UnixMs) -> Result<()> {
+    match key == TokenId::SESSION || token::works(tx, key, now).await? {
+        true => Ok(()),
+        false => Err(Error::NotFound("file")),
     }
 }

@@ -59,7 +59,8 @@ pub fn check(kind: TokenKind, role: Role, scopes: &[String], errors: &mut FieldE
     }
 }
 
-fn is_within(role: Role, scope: &str) -> bool {
+/// Whether a role allows a scope.
+pub(super) fn is_within(role: Role, scope: &str) -> bool {
     match scope {
         "instructor" => matches!(role, Role::Admin | Role::Instructor),
         ACT_AS_SCOPE | "admin" => role == Role::Admin,

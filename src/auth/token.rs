@@ -247,6 +247,22 @@ pub async fn find(tx: &mut Tx, id: TokenId) -> Result<Token> {
     .ok_or(Error::NotFound("token"))
 }
 
+/// Whether a key opens anything at this time: it is neither revoked nor over, and its holder is active.
+///
+/// # Errors
+/// If the database fails.
+pub async fn works(tx: &mut Tx, id: TokenId, now: UnixMs) -> Result<bool> {
+    let working = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM tokens t JOIN users holder ON holder.id = t.user_id
+         WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) AND holder.is_active",
+        id,
+        now
+    )?;
+    Ok(working > 0)
+}
+
 /// Revokes a key at once.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use sqlx::FromRow;
 use super::content;
 use super::file::safe_name;
 use crate::academy::Json;
-use crate::auth::link::Link;
+use crate::auth::link::{Asker, Link};
 use crate::clock::{Iso, UnixMs};
 use crate::error::{Error, Result};
 use crate::learner::Learner;
@@ -16,7 +16,6 @@ use crate::secret::Vault;
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
-use crate::tenant::user::UserId;
 
 use super::draft::NewFile;
 pub use super::draft::{Checked, Draft, LINKS_MAX, Noted, Upload};
@@ -76,21 +75,21 @@ pub struct Links<'a> {
     /// The tenant.
     pub tenant: TenantId,
     /// Who asked.
-    pub viewer: UserId,
+    pub asker: Asker,
     /// The current time.
     pub now: UnixMs,
 }
 
 impl Links<'_> {
     fn file(&self, id: i64) -> String {
-        let link = Link::new(self.tenant.0, self.viewer, self.now);
+        let link = Link::new(self.tenant.0, self.asker, self.now);
         let token = link.token(self.vault, &file_of(id));
         format!("{}/api/career/files/{id}/?token={token}", self.base_url)
     }
 
     /// A link under which the resume of this learner may be uploaded.
     pub fn upload(&self, learner: &Learner) -> UploadLink {
-        let link = Link::new(self.tenant.0, self.viewer, self.now);
+        let link = Link::new(self.tenant.0, self.asker, self.now);
         let name = learner.info.username.as_deref().unwrap_or_default();
         let token = link.token(self.vault, &upload_of(name));
         UploadLink {

@@ -16,10 +16,11 @@ pub use generation::TURNS_PER_USER_MAX;
 pub use look::Warned;
 pub use turn::{PROMPT_BYTES_MAX, Running, Said, TURN_DEADLINE, Told, Turn};
 
-use crate::auth::{Authenticator, Caller};
+use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::gateway::Gateway;
+use crate::guard::Guards;
 use crate::model::Models;
 use crate::storage::Db;
 use crate::tasks::Tasks;
@@ -31,7 +32,7 @@ use session::Session;
 pub struct Chat {
     db: Db,
     clock: Clock,
-    auth: Authenticator,
+    guards: Guards,
     models: Models,
     gateway: Arc<Gateway>,
     tasks: Tasks,
@@ -44,8 +45,8 @@ pub struct Parts {
     pub db: Db,
     /// The source of time.
     pub clock: Clock,
-    /// From keys to callers.
-    pub auth: Authenticator,
+    /// What is open because of a permission.
+    pub guards: Guards,
     /// The way to language models.
     pub models: Models,
     /// The way to tools.
@@ -77,7 +78,7 @@ impl Chat {
         let Parts {
             db,
             clock,
-            auth,
+            guards,
             models,
             gateway,
             tasks,
@@ -85,7 +86,7 @@ impl Chat {
         Self {
             db,
             clock,
-            auth,
+            guards,
             models,
             gateway,
             tasks,

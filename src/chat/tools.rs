@@ -170,6 +170,7 @@ impl Toolbox {
         let message = Message::parse(text.into()).map_err(Error::internal)?;
         let cancelled = CancellationToken::new();
         let request = Request {
+            guard: self.gateway.guards.guard(&self.caller),
             caller: self.caller.clone(),
             target: Target::Mentor(self.mentor.clone()),
             version: Version::V2026_07_28,
@@ -180,7 +181,9 @@ impl Toolbox {
             param_headers: None,
             chat: Some(self.chat.clone()),
         };
-        let last = match self.gateway.handle(request, message).await {
+        // Boxed: in debug builds a turn's stack is nearly full without a call on it.
+        let handled = Box::pin(self.gateway.handle(request, message));
+        let last = match handled.await {
             Outcome::Answer(text, _) => Some(text),
             Outcome::Stream(mut relay) => {
                 let mut last = None;

@@ -28,7 +28,7 @@ pub const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 pub const PROMPT_BYTES_MAX: usize = 64 * 1024;
 /// Frames that a slow client may be behind before its turn waits for it.
 const FRAMES_MAX: usize = 64;
-/// How often a turn asks whether it was stopped elsewhere and whether its key still works.
+/// How often a turn asks whether it was stopped elsewhere.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// Earlier messages that an engine is given.
 const HISTORY_MESSAGES_MAX: i64 = 40;
@@ -124,13 +124,16 @@ impl Chat {
         let id = random_uuid().to_string();
         let generation = self.generations.begin(id.clone(), turn.caller.user_id())?;
         let history = self.open(turn, &id).await?;
+        let guard = self.guards.guard(&turn.caller);
+        guard.depend(|through| through.mentor = Some(turn.mentor.id));
         let mut out = Out::new(said);
         out.tell(Frame::Generation(id)).await;
         let ended = tokio::select! {
             biased;
             () = gone.cancelled() => Ok(Ended::HungUp),
             () = generation.stop.cancelled() => Ok(Ended::Stopped),
-            ended = self.watch(turn, &generation) => ended,
+            why = guard.ended() => Err(Error::Ended(why)),
+            ended = self.watch(&generation) => ended,
             () = tokio::time::sleep(TURN_DEADLINE) => Ok(Ended::Stopped),
             answered = self.answer(turn, &history, &mut out) => answered.map(|()| Ended::Done),
         };
@@ -185,11 +188,10 @@ impl Chat {
         Ok(())
     }
 
-    /// Ends when the turn is stopped elsewhere, and fails when the key behind it stops working.
-    async fn watch(&self, turn: &Turn, generation: &Generation) -> Result<Ended> {
+    /// Ends when the turn is stopped elsewhere.
+    async fn watch(&self, generation: &Generation) -> Result<Ended> {
         loop {
             tokio::time::sleep(WATCH_EVERY).await;
-            self.auth.require_current(&turn.caller).await?;
             let mut tx = self.db.read().await?;
             if !generation::goes_on(&mut tx, &generation.id).await? {
                 return Ok(Ended::Stopped);

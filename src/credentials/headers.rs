@@ -9,7 +9,7 @@ use super::resolve::{Grant, Resolution, Source, Step};
 use super::verdict::Place;
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService;
-use crate::registry::connection::Connection;
+use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::sealed::begins_with_scheme;
 use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, Record};
 use crate::registry::server::Server;
@@ -35,6 +35,14 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// The connection that it comes from, if it does.
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self.place {
+            Place::Connection(connection) => Some(connection),
+            Place::Server(_) => None,
+        }
+    }
+
     /// Names and masks of the headers, for whoever may see masks.
     pub fn masked(&self) -> BTreeMap<String, String> {
         let show = |(name, value): (&HeaderName, &HeaderValue)| {

@@ -20,7 +20,7 @@ use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
 use crate::credentials::resolve::Step;
-use crate::error::UpstreamFailureKind;
+use crate::error::{Error, UpstreamFailureKind};
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, RawObject, Version, meta, method};
 use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
@@ -103,8 +103,9 @@ impl Call<'_> {
 
     /// Carries the request to the server and brings back what comes.
     pub(super) async fn relay(self, gateway: &Arc<Gateway>) -> Result<Outcome, Refusal> {
-        let mut record = Record::new(gateway, self.entry(gateway), self.watch);
+        let mut record = Record::new(gateway, self.entry(gateway), self.watch, self.request);
         let open = self.enter(gateway, &mut record)?;
+        open.bind(&self.request.guard, self.member.server.id);
         if let Err(error) = gateway.audit.admit() {
             record.ended("audit_unavailable");
             return Err(error.into());
@@ -142,6 +143,10 @@ impl Call<'_> {
             .await;
         let open = renewed.ready().unwrap_or(open);
         let Some(sent) = sent else {
+            if let Some(why) = self.request.why() {
+                back.record.ended(why.as_str());
+                return Err(Error::Ended(why).into());
+            }
             back.record.ended("cancelled");
             // The response is never read: the client has forgotten the call.
             return Ok(Outcome::Answer(Bytes::new(), 202));
@@ -152,7 +157,7 @@ impl Call<'_> {
                 if is_refused_token(&failure) {
                     open.last.said(gateway, false);
                 }
-                return self.failed(back, (open, &renewed), failure);
+                return self.failed(back, (open, &renewed), failure).await;
             }
         };
         open.last.said(gateway, true);
@@ -224,6 +229,11 @@ impl Call<'_> {
             }
         };
         back.crossing.upstream = parked.exchange.session().version();
+        // It travels with what it was begun with.
+        let begun_through = parked.guard.through();
+        self.request
+            .guard
+            .depend(|through| *through = begun_through);
         let Some(response) = response else {
             let result = gateway.parked.park(parked, &bond, tools).await;
             back.record.ended("input_required");
@@ -233,7 +243,7 @@ impl Call<'_> {
             ));
         };
         if let Err(failure) = parked.ask.answer(&response).await {
-            return Ok(self.finish(back.failure(failure)));
+            return Ok(self.fail(back, failure).await);
         }
         let metadata = self
             .params
@@ -244,6 +254,15 @@ impl Call<'_> {
         Ok(self
             .stream(self.start(back, Some(parked.exchange), None), self.request)
             .await)
+    }
+
+    /// The answer to a call that failed. If its connection was closed because of its permission, it says so.
+    async fn fail(&self, mut back: Back, failure: CallFailure) -> Outcome {
+        let answer = match self.request.why_closed(&failure).await {
+            Some(why) => back.ended(why),
+            None => back.failure(failure),
+        };
+        self.finish(answer)
     }
 
     fn end_call(&self) {
@@ -276,14 +295,14 @@ impl Call<'_> {
                 start.exchange = None;
                 self.finish(start.back.answer(&answer))
             }
-            Some(Err(failure)) => self.finish(start.back.failure(failure)),
+            Some(Err(failure)) => self.fail(start.back, failure).await,
             first => Outcome::Stream(Box::new(Relay::new(Start { first, ..start }, request))),
         }
     }
 
     /// The answer to a call that brought none, or the way to one: a sign-in, with the scopes that the server asks for
     /// or because it takes no token of the last one any more.
-    fn failed(
+    async fn failed(
         &self,
         mut back: Back,
         (open, renewed): (&Open, &Renewed),
@@ -303,7 +322,7 @@ impl Call<'_> {
                 self.end_call();
                 return Err(closed.error(&server.name).into());
             }
-            _ => return Ok(self.finish(back.failure(failure))),
+            _ => return Ok(self.fail(back, failure).await),
         };
         back.record.ended(word);
         self.end_call();
@@ -322,7 +341,9 @@ impl Call<'_> {
         open: &Open,
         (id, request): (&Bytes, &Request),
     ) -> (Option<Result<Sent, CallFailure>>, Renewed) {
-        let sent = self.send_unless_cancelled(open, id, request).await;
+        let sent = self
+            .send_unless_cancelled(gateway, open, (id, request))
+            .await;
         if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
             return (sent, Renewed::No);
         }
@@ -330,7 +351,10 @@ impl Call<'_> {
         let Some(open) = renewed.ready() else {
             return (sent, renewed);
         };
-        let sent = self.send_unless_cancelled(open, id, request).await;
+        open.bind(&self.request.guard, self.member.server.id);
+        let sent = self
+            .send_unless_cancelled(gateway, open, (id, request))
+            .await;
         if matches!(&sent, Some(Err(failure)) if is_refused_token(failure))
             && let Some(grant) = open.credential.grant
         {
@@ -342,24 +366,24 @@ impl Call<'_> {
     /// Sends; `None` if the client cancels the call before there is an answer.
     async fn send_unless_cancelled(
         &self,
+        gateway: &Gateway,
         open: &Open,
-        id: &Bytes,
-        request: &Request,
+        (id, request): (&Bytes, &Request),
     ) -> Option<Result<Sent, CallFailure>> {
         tokio::select! {
             biased;
-            sent = self.send(open, id) => Some(sent),
+            sent = self.send(gateway, open, id) => Some(sent),
             () = request.cancelled.cancelled() => None,
         }
     }
 
     /// Sends, and sends once more where the first attempt provably never arrived or may be repeated.
-    async fn send(&self, open: &Open, id: &Bytes) -> Result<Sent, CallFailure> {
-        let mut attempt = self.attempt(open, id).await;
+    async fn send(&self, gateway: &Gateway, open: &Open, id: &Bytes) -> Result<Sent, CallFailure> {
+        let mut attempt = self.attempt(gateway, open, id).await;
         if let Err((failure, session_is_gone)) = &attempt {
             let is_harmless = self.is_idempotent() && failure.kind == UpstreamFailureKind::Closed;
             if is_harmless || (*session_is_gone && !failure.may_have_executed) {
-                attempt = self.attempt(open, id).await;
+                attempt = self.attempt(gateway, open, id).await;
             }
         }
         attempt.map_err(|(failure, _)| failure)
@@ -367,8 +391,13 @@ impl Call<'_> {
 
     /// One attempt. A connection that many calls share takes any request, and whether it is lost shows in the
     /// first event: where that may lead to another attempt, it is awaited.
-    async fn attempt(&self, open: &Open, id: &Bytes) -> Result<Sent, (CallFailure, bool)> {
-        let mut sent = self.send_once(open, id).await?;
+    async fn attempt(
+        &self,
+        gateway: &Gateway,
+        open: &Open,
+        id: &Bytes,
+    ) -> Result<Sent, (CallFailure, bool)> {
+        let mut sent = self.send_once(gateway, open, id).await?;
         if let Reply::Stream(exchange) = &mut sent.reply
             && self.is_idempotent()
             && !exchange.is_event_stream()
@@ -386,16 +415,23 @@ impl Call<'_> {
         self.method() != "tools/call" || self.item.is_some_and(|item| item.is_idempotent)
     }
 
-    async fn send_once(&self, open: &Open, id: &Bytes) -> Result<Sent, (CallFailure, bool)> {
+    async fn send_once(
+        &self,
+        gateway: &Gateway,
+        open: &Open,
+        id: &Bytes,
+    ) -> Result<Sent, (CallFailure, bool)> {
         let lane = self.view.lane(self.request);
         let session = open
             .upstream
             .session(&lane, &open.credential, &self.request.client)
             .await;
         let session = session.map_err(|failure| (failure, false))?;
-        let client_session = self.request.session.as_ref();
         let at = (&open.upstream, &open.credential);
-        let began_anew = client_session.is_some_and(|client| client.uses(at, &lane, &session));
+        let until = (&self.request.guard, &gateway.tasks);
+        let client_session = self.request.session.as_ref();
+        let began_anew =
+            client_session.is_some_and(|client| client.uses(at, &lane, &session, until));
         let out = Outgoing {
             method: self.method(),
             id,

@@ -13,7 +13,9 @@ use tokio::time::Instant;
 
 use super::fetch;
 use crate::credentials::Outbound;
+use crate::guard::{Guard, Guards, Through};
 use crate::mcp::raw::value_at;
+use crate::registry::connection::ConnectionId;
 use crate::registry::server::ServerId;
 use crate::tasks::Tasks;
 use crate::upstream::{CallFailure, Upstream, Upstreams};
@@ -225,6 +227,8 @@ pub struct Cell {
     stale_since: Mutex<Option<Instant>>,
     looks: watch::Sender<u64>,
     looked: broadcast::Sender<Looked>,
+    /// Of the connections that have its credential.
+    guards: Mutex<Vec<(ConnectionId, Guard)>>,
 }
 
 /// A look at a catalog that may have changed it.
@@ -314,12 +318,36 @@ impl Catalogs {
                     stale_since: Mutex::default(),
                     looks: watch::channel(0).0,
                     looked: self.looked.clone(),
+                    guards: Mutex::default(),
                 })
             })
             .await;
         cell.adopt(credential);
         self.revalidate(&cell);
         cell
+    }
+
+    /// A catalog is read for as long as one of its connections may be used. With each end all sessions that were opened
+    /// with it.
+    pub fn guard(&self, cell: &Arc<Cell>, guards: &Guards, connection: ConnectionId) {
+        let mut held = cell.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|(_, guard)| guard.why().is_none());
+        if held.iter().any(|(known, _)| *known == connection) {
+            return;
+        }
+        let guard = guards.guard_credential(Through {
+            connection: Some(connection),
+            server: Some(cell.upstream.id),
+            mentor: None,
+            grant: cell.credential().grant.map(|grant| grant.id),
+        });
+        let (upstream, tasks) = (Arc::downgrade(&cell.upstream), self.tasks.clone());
+        guard.at_end(move || {
+            if let Some(upstream) = upstream.upgrade() {
+                tasks.spawn(async move { upstream.end_sessions_of(connection).await });
+            }
+        });
+        held.push((connection, guard));
     }
 
     /// Looks again now at an upstream that could not be read, and waits for what is seen, at most for `patience`.
@@ -440,7 +468,21 @@ impl Cell {
         *self.due.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    fn credential(&self) -> Outbound {
+        let held = self.credential.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether every connection that has its credential was taken back.
+    fn is_over(&self) -> bool {
+        let held = self.guards.lock().unwrap_or_else(PoisonError::into_inner);
+        !held.is_empty() && held.iter().all(|(_, guard)| guard.why().is_some())
+    }
+
     fn is_due(&self) -> bool {
+        if self.is_over() {
+            return false;
+        }
         let due = *self.due.read().unwrap_or_else(PoisonError::into_inner);
         self.announced.load(Ordering::Acquire) != 0 || due.is_none_or(|due| Instant::now() >= due)
     }
@@ -448,11 +490,7 @@ impl Cell {
     async fn look(&self) {
         let announced = self.announced.swap(0, Ordering::AcqRel);
         let begun = Instant::now();
-        let credential = self
-            .credential
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let credential = self.credential();
         let before = self.snapshot();
         let seen = fetch::everything(&self.upstream, &credential, &before).await;
         let (next, wait) = match seen {

@@ -20,6 +20,7 @@ use super::watch::WATCHED_MAX;
 use crate::auth::Caller;
 use crate::clock::{Clock, random_hex};
 use crate::credentials::Outbound;
+use crate::guard::Guard;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
 use crate::upstream::{Ask, Client, Inbox, Lane, Session, Unread, Unsolicited, Upstream};
@@ -40,6 +41,16 @@ struct Used {
     credential: Outbound,
     session: Weak<Session>,
     lane: Lane,
+    /// Ends that session with what it was opened through.
+    #[expect(dead_code, reason = "it guards as long as it is kept")]
+    guard: Guard,
+}
+
+impl Used {
+    fn is(&self, upstream: &Arc<Upstream>, credential: &Outbound) -> bool {
+        Arc::ptr_eq(&self.upstream, upstream)
+            && self.credential.fingerprint == credential.fingerprint
+    }
 }
 
 /// A client's session.
@@ -68,6 +79,8 @@ pub struct ClientSession {
     pub known: Known,
     /// Cancelled when the session ends.
     pub closed: CancellationToken,
+    /// Ends it with the key that it was opened with.
+    pub guard: Guard,
     clock: Clock,
     /// Milliseconds of [`Clock::uptime`] when the client was last heard.
     used_at_ms: AtomicU64,
@@ -75,7 +88,12 @@ pub struct ClientSession {
 
 impl ClientSession {
     /// A new session of this caller.
-    pub fn new(caller: &Caller, target: Target, client: Client, clock: &Clock) -> Arc<Self> {
+    pub fn new(
+        (caller, guard): (&Caller, Guard),
+        target: Target,
+        client: Client,
+        clock: &Clock,
+    ) -> Arc<Self> {
         let (inbox, unsolicited) = Inbox::new();
         let version = client.legacy_version;
         Arc::new(Self {
@@ -95,6 +113,7 @@ impl ClientSession {
             streams: Streams::default(),
             known: Known::default(),
             closed: CancellationToken::new(),
+            guard,
             clock: clock.clone(),
             used_at_ms: AtomicU64::new(now_ms(clock)),
         })
@@ -112,6 +131,17 @@ impl ClientSession {
         self.clock.uptime().saturating_sub(used_at) >= SESSION_IDLE
             && !self.inbox.is_read()
             && lock(&self.calls).is_empty()
+    }
+
+    /// From now on it ends with the permission of whoever opened it, and so do those that it has upstream.
+    pub fn end_with_permission(self: &Arc<Self>, tasks: &crate::tasks::Tasks) {
+        let (session, tasks) = (Arc::downgrade(self), tasks.clone());
+        self.guard.at_end(move || {
+            if let Some(session) = session.upgrade() {
+                session.closed.cancel();
+                tasks.spawn(async move { session.close().await });
+            }
+        });
     }
 
     /// Whether this caller may use it at this endpoint.
@@ -223,20 +253,17 @@ impl ClientSession {
         }
     }
 
-    /// Notes an upstream where this session has a session of its own. Returns whether it had another one there before,
-    /// with whatever the server kept in it.
+    /// Notes an upstream where this session has a session of its own, which ends with what it is opened through. Returns
+    /// whether it had another one there before, with whatever the server kept in it.
     pub fn uses(
-        &self,
+        self: &Arc<Self>,
         (upstream, credential): (&Arc<Upstream>, &Outbound),
         lane: &Lane,
         session: &Arc<Session>,
+        (guard, tasks): (&Guard, &crate::tasks::Tasks),
     ) -> bool {
         let mut all = lock(&self.upstreams);
-        let known = |used: &&mut Used| {
-            Arc::ptr_eq(&used.upstream, upstream)
-                && used.credential.fingerprint == credential.fingerprint
-        };
-        if let Some(used) = all.iter_mut().find(known) {
+        if let Some(used) = all.iter_mut().find(|used| used.is(upstream, credential)) {
             let is_other = !std::ptr::eq(used.session.as_ptr(), Arc::as_ptr(session));
             if is_other {
                 used.session = Arc::downgrade(session);
@@ -244,13 +271,34 @@ impl ClientSession {
             return is_other && !session.version().is_modern();
         }
         let is_other = all.iter().any(|used| used.upstream.id == upstream.id);
+        let guard = guard.another();
         all.push(Used {
             upstream: upstream.clone(),
             credential: credential.clone(),
             session: Arc::downgrade(session),
             lane: lane.clone(),
+            guard: guard.clone(),
         });
+        drop(all);
+        self.end_upstream_with(&guard, (upstream, credential, lane), tasks);
         is_other && !session.version().is_modern()
+    }
+
+    /// Has its session at an upstream end with a guard.
+    fn end_upstream_with(
+        self: &Arc<Self>,
+        guard: &Guard,
+        (upstream, credential, lane): (&Arc<Upstream>, &Outbound, &Lane),
+        tasks: &crate::tasks::Tasks,
+    ) {
+        let (session, upstream) = (Arc::downgrade(self), Arc::downgrade(upstream));
+        let (credential, lane, tasks) = (credential.clone(), lane.clone(), tasks.clone());
+        guard.at_end(move || {
+            if let (Some(session), Some(upstream)) = (session.upgrade(), upstream.upgrade()) {
+                lock(&session.upstreams).retain(|used| !used.is(&upstream, &credential));
+                tasks.spawn(async move { upstream.end_session(&lane, &credential).await });
+            }
+        });
     }
 
     /// Ends a watch of a resource, and notes a new one if it is wanted: returns what will end that.
@@ -435,7 +483,8 @@ impl ClientSessions {
     ) -> Option<Arc<ClientSession>> {
         let session = self.0.get(id).await?;
         // One that is over is ended by the sweep.
-        if session.is_idle() || !session.belongs_to(caller, target) {
+        let is_over = session.is_idle() || session.closed.is_cancelled();
+        if is_over || !session.belongs_to(caller, target) {
             return None;
         }
         session.touch();

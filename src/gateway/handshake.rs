@@ -95,7 +95,8 @@ async fn describe(
     let session = at.0.session(&lane, at.1, &request.client).await;
     let session = session.map_err(|failure| failure.into_error(&member.server.name))?;
     if let Some(client_session) = &request.session {
-        client_session.uses(at, &lane, &session);
+        open.bind(&request.guard, member.server.id);
+        client_session.uses(at, &lane, &session, (&request.guard, &gateway.tasks));
     }
     Ok(of_server(&session, &member.server, request.version))
 }

@@ -17,6 +17,9 @@ use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
 use super::view::View;
 use super::{Gateway, Outcome, Request, Target};
 use crate::auth::Caller;
+use crate::error::Error;
+use crate::guard::Guard;
+use crate::mcp::error::RpcError;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, message, meta};
 
@@ -295,6 +298,7 @@ pub(super) async fn open(
         first: Some(first.into()),
         stop: gateway.tasks.stop.clone(),
         cancelled: request.cancelled.clone(),
+        guard: request.guard.clone(),
         is_over: false,
     })))
 }
@@ -314,6 +318,7 @@ pub struct Subscription {
     first: Option<Bytes>,
     stop: CancellationToken,
     cancelled: CancellationToken,
+    guard: Guard,
     is_over: bool,
 }
 
@@ -328,6 +333,11 @@ impl Subscription {
         }
         let changed = tokio::select! {
             () = self.cancelled.cancelled() => return None,
+            why = self.guard.ended() => {
+                self.is_over = true;
+                let error = RpcError::from(&Error::Ended(why));
+                return Some(message::error(&self.id, &error.to_json()).into());
+            }
             () = self.stop.cancelled() => None,
             Some(update) = self.watched.updates.recv() => return Some(self.tagged(&update)),
             changed = self.listening.next() => changed,

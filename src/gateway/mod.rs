@@ -36,7 +36,8 @@ use futures_util::future::join_all;
 use crate::audit::AuditLog;
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch};
-use crate::error::Error;
+use crate::error::{Ended, Error, UpstreamFailureKind};
+use crate::guard::{Guard, Guards};
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, Version};
 use crate::native;
@@ -46,7 +47,7 @@ use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
-use crate::upstream::{Client, Upstreams};
+use crate::upstream::{CallFailure, Client, Upstreams};
 use catalog::Catalogs;
 use chats::Chats;
 use client::ClientSession;
@@ -90,6 +91,8 @@ pub struct Gateway {
     /// Who waits for a person to sign in.
     pub sign_ins: SignIns,
     pub(crate) own: OwnServers,
+    /// What is open because of a permission.
+    pub guards: Guards,
     base_url: String,
     views: Views,
     /// Turns to read views for those who listen.
@@ -102,6 +105,8 @@ pub struct Gateway {
 pub struct Request {
     /// Who calls.
     pub caller: Arc<Caller>,
+    /// Ends the request with what it is allowed by.
+    pub guard: Guard,
     /// What was called.
     pub target: Target,
     /// The revision of the request.
@@ -118,6 +123,39 @@ pub struct Request {
     pub param_headers: Option<Arc<[(String, String)]>>,
     /// The chat session that it is made in, if it is made in one.
     pub chat: Option<Arc<str>>,
+}
+
+impl Request {
+    /// Why the request has ended, if what it is allowed by has: its own permission, or that of its session, whose calls
+    /// end with it however young they are.
+    pub(crate) fn why(&self) -> Option<Ended> {
+        let of_session = || {
+            self.session
+                .as_ref()
+                .and_then(|session| session.guard.why())
+        };
+        self.guard.why().or_else(of_session)
+    }
+
+    /// Why a connection to a server was closed under a request, if that was because of the request's own permission.
+    pub(crate) async fn why_closed(&self, failure: &CallFailure) -> Option<Ended> {
+        let is_closed = matches!(
+            failure.kind,
+            UpstreamFailureKind::Closed | UpstreamFailureKind::Disabled
+        );
+        match is_closed {
+            true => self.guard.check().await,
+            false => None,
+        }
+    }
+
+    /// The end of a request of this id as an error.
+    fn end(&self, id: Option<&Bytes>, why: Ended) -> Error {
+        if let (Some(session), Some(id)) = (&self.session, id) {
+            session.end_call(id);
+        }
+        Error::Ended(why)
+    }
 }
 
 /// What becomes of a request.
@@ -146,6 +184,7 @@ impl Gateway {
             base_url,
             refresher,
             native,
+            guards,
         } = parts;
         let catalogs = Catalogs::new(upstreams.clone(), tasks.clone());
         let views = Views::new(clock.clone());
@@ -162,6 +201,7 @@ impl Gateway {
             chats: Chats::default(),
             sign_ins: SignIns::default(),
             own: OwnServers::new(native),
+            guards,
             base_url,
             views,
             listening: Semaphore::new(listen::LOOKS_MAX),
@@ -184,10 +224,35 @@ impl Gateway {
     /// Answers one request. A refusal is an answer too.
     pub async fn handle(self: &Arc<Self>, request: Request, message: Message) -> Outcome {
         let watch = Stopwatch::start();
-        match route::dispatch(self, &request, &message, watch).await {
+        let dispatched = tokio::select! {
+            biased;
+            dispatched = route::dispatch(self, &request, &message, watch) => dispatched,
+            why = request.guard.ended() => Err(request.end(message.id.as_ref(), why).into()),
+        };
+        match dispatched {
             Ok(outcome) => outcome,
             Err(error) => refusal(&message, &error, &request),
         }
+    }
+
+    /// A guard of what this caller keeps open at this target.
+    ///
+    /// # Errors
+    /// As [`Gateway::view`].
+    pub async fn guard(
+        self: &Arc<Self>,
+        caller: &Arc<Caller>,
+        target: &Target,
+    ) -> Result<Guard, Error> {
+        let guard = self.guards.guard(caller);
+        match target {
+            Target::Native(_) => {}
+            Target::Mentor(_) | Target::Server(_) => {
+                self.view(caller, target).await?.bind(&guard);
+            }
+        }
+        guard.hold();
+        Ok(guard)
     }
 
     /// Takes a notification of a client with a session.
@@ -295,6 +360,8 @@ pub struct Parts {
     pub refresher: Refresher,
     /// Servers of our own.
     pub native: Arc<native::Server>,
+    /// What is open because of a permission.
+    pub guards: Guards,
 }
 
 /// Why a request gets no result: already in the words of this wire, or a product error.

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, message};
 use crate::native::{self, FACES, Face};
+use crate::registry::server::ServerId;
 
 /// The argument that says whom a call is about.
 const WHO: &str = "username";
@@ -56,7 +57,7 @@ impl OwnServers {
     pub(super) async fn call(
         &self,
         gateway: &Gateway,
-        own: &view::Own,
+        (server, own): (ServerId, &view::Own),
         request: &Request,
         (view, message, mut params): (&View, &Message, RawObject<'_>),
     ) -> Result<Outcome, Refusal> {
@@ -66,8 +67,12 @@ impl OwnServers {
         if method == "tools/call" && is_locked(caller) {
             name_caller(own.face, caller, &mut params)?;
         }
+        request
+            .guard
+            .depend(|through| through.server = Some(server));
         let mentor = view.mentor.as_ref().map(|mentor| mentor.unique_id.clone());
         let asked = native::Request {
+            guard: request.guard.clone(),
             caller: Arc::new(as_holder(own.face, caller)),
             face: own.face,
             version: Some(request.version),

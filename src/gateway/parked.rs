@@ -8,6 +8,7 @@ use moka::future::Cache;
 
 use super::bond::Bond;
 use crate::clock::{Clock, random_hex};
+use crate::guard::Guard;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::message;
 use crate::mcp::raw::string;
@@ -33,6 +34,8 @@ pub struct Parked {
     pub exchange: Box<Exchange>,
     /// What the upstream asked.
     pub ask: Ask,
+    /// Ends it with what it is allowed by.
+    pub guard: Guard,
 }
 
 /// A slot of the store; taken once.
@@ -110,7 +113,14 @@ impl ParkedCalls {
                 bond.seal(vault, RECORD, &format!("{id} {until}"))
             ),
         );
-        self.0.insert(id, Arc::new(Mutex::new(Some(parked)))).await;
+        let guard = parked.guard.clone();
+        let slot = Arc::new(Mutex::new(Some(parked)));
+        let weak = Arc::downgrade(&slot);
+        guard.at_end(move || {
+            // Dropping the call cancels it at the upstream.
+            drop(weak.upgrade().and_then(|slot| take(&slot)));
+        });
+        self.0.insert(id, slot).await;
         result
     }
 
@@ -133,13 +143,15 @@ impl ParkedCalls {
             return Err(invalid());
         }
         let slot = self.0.remove(id).await.ok_or_else(invalid)?;
-        let parked = slot
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .take()
-            .ok_or_else(invalid)?;
+        let parked = take(&slot).ok_or_else(invalid)?;
         Ok((parked, response_in(bond.params)))
     }
+}
+
+fn take(slot: &Slot) -> Option<Parked> {
+    slot.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .take()
 }
 
 /// The client's answer as a response to the upstream's request.

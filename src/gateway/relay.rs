@@ -17,6 +17,8 @@ use super::translate::Crossing;
 use super::{Gateway, Request, Target};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
+use crate::error::{Ended, Error};
+use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::{Message, RawObject, message};
 use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply, changed_list};
@@ -24,23 +26,33 @@ use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply, changed_
 /// The `_meta` key under which a client of a session revision finds that a server has forgotten its session.
 pub const SESSION_META: &str = "mentor-gateway/session";
 
+/// The outcome of a call that nobody waits for any more.
+const CANCELLED: &str = "cancelled";
+
 /// What the audit row of a call needs; written once, when dropped.
 #[derive(Debug)]
 pub struct Record {
     gateway: Arc<Gateway>,
     entry: Option<Entry>,
     watch: Stopwatch,
+    guard: Guard,
 }
 
 impl Record {
     /// A record of a call that begins.
-    pub(super) fn new(gateway: &Arc<Gateway>, mut entry: Entry, watch: Stopwatch) -> Self {
+    pub(super) fn new(
+        gateway: &Arc<Gateway>,
+        mut entry: Entry,
+        watch: Stopwatch,
+        request: &Request,
+    ) -> Self {
         // A client that hangs up drops the call wherever it is; every other end says what it is.
-        "cancelled".clone_into(&mut entry.outcome);
+        CANCELLED.clone_into(&mut entry.outcome);
         Self {
             gateway: gateway.clone(),
             entry: Some(entry),
             watch,
+            guard: request.guard.clone(),
         }
     }
 
@@ -55,6 +67,11 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if let Some(mut entry) = self.entry.take() {
+            if entry.outcome == CANCELLED
+                && let Some(why) = self.guard.why()
+            {
+                why.as_str().clone_into(&mut entry.outcome);
+            }
             entry.duration_us = i64::try_from(self.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.gateway.audit.push(entry);
         }
@@ -150,6 +167,16 @@ impl Back {
         object.to_json()
     }
 
+    /// The error response for a call whose permission has ended.
+    pub(super) fn ended(&mut self, why: Ended) -> (Bytes, u16) {
+        self.record.ended(why.as_str());
+        let error = RpcError::from(&Error::Ended(why));
+        (
+            message::error(&self.id, &error.to_json()).into(),
+            error.status,
+        )
+    }
+
     /// The error response for a call that brought no answer.
     pub(super) fn failure(&mut self, failure: CallFailure) -> (Bytes, u16) {
         self.record.ended(failure.kind.as_str());
@@ -221,17 +248,24 @@ impl Relay {
 
     /// The next message; `None` after the response, or when the client cancelled the call.
     pub async fn next(&mut self) -> Option<Bytes> {
-        let cancelled = self.request.cancelled.clone();
+        let (cancelled, guard) = (self.request.cancelled.clone(), self.request.guard.clone());
         loop {
             if let Some(text) = self.texts.pop_front() {
                 return Some(text);
+            }
+            if self.first.is_none() && matches!(self.leg, Leg::Ended) {
+                return None;
             }
             let event = match self.first.take() {
                 Some(event) => event,
                 None => tokio::select! {
                     biased;
+                    why = guard.ended() => return Some(self.revoked(why)),
                     () = cancelled.cancelled() => {
-                        self.back.record.ended("cancelled");
+                        if let Some(why) = self.request.why() {
+                            return Some(self.revoked(why));
+                        }
+                        self.back.record.ended(CANCELLED);
                         self.end();
                         return None;
                     }
@@ -268,6 +302,9 @@ impl Relay {
             Ok(Event::Ask(ask)) => self.asked(ask).await,
             Ok(Event::Answer(answer)) => self.answered(&answer),
             Err(failure) => {
+                if let Some(why) = self.request.why_closed(&failure).await {
+                    return Some(self.revoked(why));
+                }
                 self.end();
                 Some(self.back.failure(failure).0)
             }
@@ -307,7 +344,11 @@ impl Relay {
         let result = gateway
             .parked
             .park(
-                Parked { exchange, ask },
+                Parked {
+                    exchange,
+                    ask,
+                    guard: self.request.guard.another(),
+                },
                 &bond,
                 (&gateway.vault, &gateway.clock),
             )
@@ -338,6 +379,12 @@ impl Relay {
         }
         self.end();
         Some(self.back.answer(answer).0)
+    }
+
+    /// What the call was allowed by has ended: so has the call.
+    fn revoked(&mut self, why: Ended) -> Bytes {
+        self.end();
+        self.back.ended(why).0
     }
 
     fn end(&mut self) {
@@ -395,7 +442,7 @@ fn refusal(response: Option<Message>) -> Answer {
 impl Drop for Relay {
     fn drop(&mut self) {
         if !matches!(self.leg, Leg::Ended) {
-            self.back.record.ended("cancelled");
+            self.back.record.ended(CANCELLED);
             self.end();
         }
     }

@@ -12,6 +12,9 @@ use crate::upstream::address_of;
 /// How often the records are looked at (design.md section 9: 2 s in all).
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How long the calls of a server that goes may take to say so.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Sweeps until the gateway stops.
 pub(super) async fn run(gateway: Arc<Gateway>) {
     let mut seen = None;
@@ -51,6 +54,9 @@ async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {
         .map(|(id, transport, url)| (id, address_of(&transport, &url)))
         .collect();
     drop(tx);
+    // A call says why it ends; then its connection may go.
+    gateway.guards.look_now().await?;
+    tokio::time::sleep(LAST_WORDS).await;
     gateway
         .upstreams
         .retain(|id, address| enabled.contains(&(id, address.to_owned())))

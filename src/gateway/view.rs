@@ -18,6 +18,7 @@ use crate::clock::Clock;
 pub use crate::credentials::Closed;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailureKind};
+use crate::guard::Guard;
 use crate::native::Face;
 use crate::registry::server::{self, Server, ServerId};
 use crate::storage::Tx;
@@ -167,6 +168,17 @@ impl Member {
     }
 }
 
+impl Open {
+    /// Says that something goes on at this server, with this credential.
+    pub(super) fn bind(&self, guard: &Guard, server: ServerId) {
+        guard.depend(|through| {
+            through.server = Some(server);
+            through.connection = self.credential.connection();
+            through.grant = self.credential.grant.map(|grant| grant.id);
+        });
+    }
+}
+
 impl View {
     /// The only member of a server's endpoint.
     ///
@@ -177,6 +189,13 @@ impl View {
             .first()
             .filter(|_| self.mentor.is_none())
             .ok_or(Error::NotFound("server"))
+    }
+
+    /// Says that something is open at what this is a view of.
+    pub fn bind(&self, guard: &Guard) {
+        let server = self.only().ok().map(|member| member.server.id);
+        let mentor = self.mentor.as_ref().map(|mentor| mentor.id);
+        guard.depend(|through| (through.mentor, through.server) = (mentor, server));
     }
 
     /// To whom upstream sessions of this request belong.
@@ -369,6 +388,9 @@ async fn access(
         return Ok((Access::Closed(Closed::Refused), to_refresh));
     };
     let cell = gateway.catalogs.cell(&upstream, &credential).await;
+    if let Some(connection) = credential.connection() {
+        gateway.catalogs.guard(&cell, &gateway.guards, connection);
+    }
     let open = Open {
         last: gateway.verdicts.of(credential.place, now),
         upstream,

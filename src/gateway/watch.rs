@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::random_hex;
 use crate::credentials::Outbound;
+use crate::guard::Guard;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, meta};
 use crate::upstream::{
@@ -30,6 +31,8 @@ pub struct Watch {
     pub lane: Lane,
     /// The client.
     pub client: Client,
+    /// Ends it with what it is allowed by.
+    pub guard: Guard,
     /// The URIs, in the upstream's words.
     pub uris: Vec<String>,
 }
@@ -46,6 +49,10 @@ impl Watch {
         tasks: &crate::tasks::Tasks,
     ) -> Result<(), CallFailure> {
         let (inbox, unsolicited) = Inbox::new();
+        let over = Over {
+            stop,
+            guard: self.guard.clone(),
+        };
         self.lane.session = Some(format!("watch-{}", random_hex::<8>()).into());
         self.lane.inbox = Some(inbox);
         let session = self
@@ -54,7 +61,7 @@ impl Watch {
             .await?;
         if session.version().is_modern() {
             let exchange = self.listen(&session).await?;
-            tasks.spawn(async move { forward_events(exchange, sink, stop).await });
+            tasks.spawn(async move { forward_events(exchange, sink, over).await });
         } else {
             for uri in &self.uris {
                 let mut params = RawObject::default();
@@ -64,7 +71,7 @@ impl Watch {
                     .await?;
             }
             tasks.spawn(async move {
-                forward_unsolicited(unsolicited, &session, sink, stop).await;
+                forward_unsolicited(unsolicited, &session, sink, over).await;
                 self.upstream
                     .end_session(&self.lane, &self.credential)
                     .await;
@@ -94,13 +101,29 @@ impl Watch {
     }
 }
 
-async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, stop: CancellationToken) {
+/// The end of a watch.
+struct Over {
+    stop: CancellationToken,
+    guard: Guard,
+}
+
+impl Over {
+    /// Waits until nobody wants to watch any more, or nobody may.
+    async fn wait(&self) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = self.guard.ended() => {}
+        }
+    }
+}
+
+async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, over: Over) {
     let Reply::Stream(mut exchange) = reply else {
         return;
     };
     loop {
         let event = tokio::select! {
-            () = stop.cancelled() => return,
+            () = over.wait() => return,
             () = sink.closed() => return,
             event = exchange.next() => event,
         };
@@ -120,11 +143,11 @@ async fn forward_unsolicited(
     mut unsolicited: Unread,
     session: &Session,
     sink: mpsc::Sender<Message>,
-    stop: CancellationToken,
+    over: Over,
 ) {
     loop {
         let item = tokio::select! {
-            () = stop.cancelled() => return,
+            () = over.wait() => return,
             () = sink.closed() => return,
             () = session.closed() => return,
             item = unsolicited.recv() => item,

@@ -15,6 +15,7 @@ use super::drf::reader::Reader;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query};
 use crate::audit::{self, Filter};
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 
@@ -68,6 +69,8 @@ struct Rest {
     form: Form,
     /// The last row that was written; none before the first batch.
     after: Option<i64>,
+    /// Cuts it off with the permission of whoever asked.
+    guard: Guard,
 }
 
 async fn export(call: Call) -> Result<Answer> {
@@ -75,7 +78,10 @@ async fn export(call: Call) -> Result<Answer> {
     let filter = filter_of(&mut reader);
     let form = reader.choice("as").value().unwrap_or(Form::Csv);
     reader.finish()?;
+    let guard = call.app.guards.guard(&call.caller);
+    guard.hold();
     let rest = Rest {
+        guard,
         db: call.app.db.clone(),
         tenant: call.caller.tenant.id,
         filter,
@@ -97,6 +103,9 @@ async fn export(call: Call) -> Result<Answer> {
 impl Rest {
     /// The next batch as it is written, and what is left then. A failure cuts the file off, which the client sees.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
+        if let Some(why) = self.guard.why() {
+            return Err(Error::Ended(why));
+        }
         let mut tx = self.db.read().await?;
         let after = self.after.unwrap_or(0);
         let rows = audit::after(&mut tx, self.tenant, &self.filter, (after, BATCH_ROWS)).await?;

@@ -114,8 +114,15 @@ fn other_method(method: &Method, allow: HeaderValue) -> Response {
 
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response {
     let words = words_of(request.extensions());
+    let guards = app.guards.clone();
     let mut response = match answer(app, route, request).await {
-        Ok(answer) => answer.into_response(),
+        Ok(answer) => {
+            if route.method != Method::GET {
+                // What was changed here ends what is open here at once.
+                guards.look_soon();
+            }
+            answer.into_response()
+        }
         Err(error) => drf::error::answer(&error, words),
     };
     if let Some(fault) = response.extensions_mut().get_mut::<Fault>() {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::message::ParseError;
 use super::version::Version;
-use crate::error::Error;
+use crate::error::{Ended, Error};
 
 /// Not JSON.
 pub const PARSE_ERROR: i64 = -32700;
@@ -114,6 +114,17 @@ impl RpcError {
         self.data.as_ref()?.get(RETRY_AFTER_S)?.as_u64()
     }
 
+    /// 401 if the caller may not come any more.
+    fn of_end(why: Ended, text: String) -> Self {
+        let data = json!({ "kind": "ended", "reason": why.as_str(), "mayHaveExecuted": true });
+        match why.is_of_caller() {
+            true => Self::new(INVALID_REQUEST, text)
+                .with_data(data)
+                .with_status(401),
+            false => Self::new(INTERNAL_ERROR, text).with_data(data),
+        }
+    }
+
     /// The error object as JSON.
     pub fn to_json(&self) -> Vec<u8> {
         let mut object = json!({ "code": self.code, "message": self.message });
@@ -176,6 +187,7 @@ impl From<&Error> for RpcError {
                     "mayHaveExecuted": failure.may_have_executed,
                 }))
             }
+            Error::Ended(why) => Self::of_end(*why, error.to_string()),
             Error::Unavailable(_) => Self::new(INTERNAL_ERROR, error.to_string())
                 .with_status(503)
                 .with_data(json!({ RETRY_AFTER_S: UNAVAILABLE_S })),

@@ -100,7 +100,8 @@ impl Words {
 fn status_of(error: &Error) -> u16 {
     match error {
         Error::NoCredentials | Error::InvalidCredentials => 401,
-        Error::Forbidden(_) => 403,
+        Error::Ended(why) if why.is_of_caller() => 401,
+        Error::Ended(_) | Error::Forbidden(_) => 403,
         Error::NotFound(_) => 404,
         Error::Invalid(_) | Error::Malformed(_) => 400,
         Error::TooLarge { .. } => 413,

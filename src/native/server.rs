@@ -19,6 +19,7 @@ use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors};
 use crate::files::Files;
+use crate::guard::Guard;
 use crate::mcp::Version;
 use crate::model::Models;
 use crate::rate_limit::Limiter;
@@ -45,6 +46,8 @@ pub struct Server {
 pub struct Request {
     /// Who calls.
     pub caller: Arc<Caller>,
+    /// Ends the call with what it is allowed by.
+    pub guard: Guard,
     /// Which server was called.
     pub face: &'static Face,
     /// The revision of the request; a wire without MCP has none.
@@ -173,7 +176,12 @@ impl Server {
         let outcome = match (charged, tool) {
             (Err(refusal), _) => Err(refusal),
             (Ok(()), None) => Err(Refusal::UnknownTool(name.to_owned())),
-            (Ok(()), Some(tool)) => self.run(request, tool, arguments, &deed).await,
+            (Ok(()), Some(tool)) => tokio::select! {
+                biased;
+                done = self.run(request, tool, arguments, &deed) => done,
+                // What was not committed is undone.
+                why = request.guard.ended() => Err(Refusal::Core(Error::Ended(why))),
+            },
         };
         Reply {
             outcome: self.conclude(request, &deed, outcome).await,

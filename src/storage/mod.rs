@@ -191,6 +191,35 @@ macro_rules! sql {
 }
 pub use crate::sql;
 
+/// Most numbers in one [`sql_among!`].
+pub const AMONG_MAX: usize = 512;
+
+/// Reads the rows of many numbers with one statement: `sql_among!(tx, Row, "SELECT … WHERE id IN ", &ids)`, with at least
+/// one and at most [`AMONG_MAX`] of them. Call it with few different counts, so that the statement stays prepared.
+#[macro_export]
+macro_rules! sql_among {
+    ($tx:expr, $row:ty, $text:expr, $ids:expr) => {
+        match &mut *$tx {
+            $crate::storage::Tx::Sqlite(tx) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($text);
+                builder.push_tuples($ids, |mut to, id: &i64| {
+                    to.push_bind(*id);
+                });
+                builder.build_query_as::<$row>().fetch_all(&mut **tx).await
+            }
+            $crate::storage::Tx::Postgres(tx) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($text);
+                builder.push_tuples($ids, |mut to, id: &i64| {
+                    to.push_bind(*id);
+                });
+                builder.build_query_as::<$row>().fetch_all(&mut **tx).await
+            }
+        }
+        .map_err($crate::storage::StorageError::from)
+    };
+}
+pub use crate::sql_among;
+
 /// Inserts many rows with one statement: `sql_many!(tx, "INSERT INTO t (a, b) ", rows, |to, row| to.push_bind(row.a).push_bind(row.b))`.
 ///
 /// Call it with the same number of rows again and again, so that the statement stays prepared. Rows times

@@ -186,6 +186,60 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, username: &str) -> Result<User> 
         .ok_or(Error::NotFound("user"))
 }
 
+/// Switches a person of a tenant on or off, and with them every key and session token of theirs. What they have open
+/// ends. `false` if they were so already, and there is nothing to write down.
+///
+/// # Errors
+/// `NotFound` if the tenant has no such person.
+pub async fn set_active(
+    tx: &mut Tx,
+    tenant: TenantId,
+    id: UserId,
+    is_active: bool,
+) -> Result<bool> {
+    let changed = sql!(
+        tx,
+        execute,
+        "UPDATE users SET is_active = $3 WHERE tenant_id = $1 AND id = $2 AND is_active <> $3",
+        tenant,
+        id,
+        is_active
+    )?;
+    was_there(tx, tenant, id, changed).await
+}
+
+/// Gives a person of a tenant another role. Their keys grant no more than it allows from then on, and what they have
+/// open ends. `false` if they had it already, and there is nothing to write down.
+///
+/// # Errors
+/// `NotFound` if the tenant has no such person.
+pub async fn set_role(tx: &mut Tx, tenant: TenantId, id: UserId, role: Role) -> Result<bool> {
+    let changed = sql!(
+        tx,
+        execute,
+        "UPDATE users SET role = $3 WHERE tenant_id = $1 AND id = $2 AND role <> $3",
+        tenant,
+        id,
+        role.as_str()
+    )?;
+    was_there(tx, tenant, id, changed).await
+}
+
+/// Whether rows were changed; where none was, the person must be there all the same.
+async fn was_there(tx: &mut Tx, tenant: TenantId, id: UserId, changed: u64) -> Result<bool> {
+    let known = sql!(
+        tx,
+        scalar as i64,
+        "SELECT COUNT(*) FROM users WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id
+    )?;
+    match known {
+        0 => Err(Error::NotFound("user")),
+        _ => Ok(changed > 0),
+    }
+}
+
 /// Whether an active administrator of the tenant has this address, which is given in lower case.
 ///
 /// # Errors

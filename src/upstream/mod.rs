@@ -36,6 +36,7 @@ use crate::credentials::Outbound;
 use crate::egress::{Destination, Egress, Limits};
 use crate::error::UpstreamFailureKind;
 use crate::registry::Transport;
+use crate::registry::connection::ConnectionId;
 use crate::registry::server::{Server, ServerId};
 use crate::tasks::Tasks;
 use breaker::Breaker;
@@ -227,6 +228,16 @@ impl Upstream {
         };
         if let Some(session) = self.sessions.remove(&key).await {
             session.close().await;
+        }
+    }
+
+    /// Ends every session that has the credential of this connection.
+    pub async fn end_sessions_of(&self, connection: ConnectionId) {
+        for (key, session) in &self.sessions {
+            if session.connection == Some(connection) {
+                self.sessions.invalidate(&*key).await;
+                session.close().await;
+            }
         }
     }
 

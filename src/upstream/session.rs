@@ -27,6 +27,7 @@ use crate::mcp::error::{METHOD_NOT_FOUND, RpcError};
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
 use crate::registry::Transport;
+use crate::registry::connection::ConnectionId;
 
 /// How long a session waits for a call that does not read before it gives that call up.
 const SLOT_STALL: Duration = Duration::from_secs(10);
@@ -50,6 +51,8 @@ pub(super) enum Wire {
 pub struct Session {
     pub(super) upstream: Arc<Upstream>,
     pub(super) credential: HeaderMap,
+    /// The connection that the credential is of, if it is of one.
+    pub(super) connection: Option<ConnectionId>,
     pub(super) wire: Wire,
     /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
     pub(super) handshake: OnceLock<(Version, Bytes)>,
@@ -106,6 +109,7 @@ impl Session {
         Arc::new(Self {
             upstream,
             credential: credential.headers.clone(),
+            connection: credential.connection(),
             wire,
             handshake: OnceLock::new(),
             slots: Arc::default(),

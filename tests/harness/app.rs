@@ -202,10 +202,14 @@ impl Gateway {
     /// Another gateway on the same database and clock, as a load balancer would have it: links lead to this one.
     pub async fn replica(&self) -> Replica {
         let app = App::start(self.app.config.clone(), self.app.clock.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (app, listener) = (
+            app.await.unwrap(),
+            tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap(),
+        );
         Replica {
             base: format!("http://{}", listener.local_addr().unwrap()),
-            server: serve(app.await.unwrap(), listener),
+            server: serve(app.clone(), listener),
+            app,
         }
     }
 
@@ -228,6 +232,7 @@ impl Drop for Gateway {
 
 /// Another gateway on the same database.
 pub struct Replica {
+    pub app: Arc<App>,
     pub base: String,
     server: tokio::task::JoinHandle<()>,
 }

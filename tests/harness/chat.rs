@@ -100,6 +100,22 @@ impl Chat {
         text_of(&self.turn().await)
     }
 
+    /// The last frame, and code and reason of the close frame after it.
+    pub async fn end(mut self) -> Value {
+        let mut last = Value::Null;
+        loop {
+            let message = tokio::time::timeout(SOON, self.socket.next()).await;
+            match message.expect("no frame came in time").unwrap().unwrap() {
+                Message::Text(text) => last = serde_json::from_str(&text).unwrap(),
+                Message::Close(frame) => {
+                    let frame = frame.unwrap();
+                    return json!([last, [u16::from(frame.code), frame.reason.as_str()]]);
+                }
+                _ => {}
+            }
+        }
+    }
+
     pub async fn close(mut self) {
         self.socket.close(None).await.unwrap();
     }

@@ -19,7 +19,7 @@ mod upstream;
 mod webdriver;
 
 pub use academy::{Academy, load as load_world};
-pub use app::{Gateway, PUBLIC_SERVER, today};
+pub use app::{Gateway, PUBLIC_SERVER, Replica, today};
 pub use bucket::Bucket;
 pub use canary::{Canaries, Written, rows_of, written_below};
 pub use chat::{

@@ -52,3 +52,17 @@ async fn its_links_open_the_file_for_minutes_and_as_an_attachment() {
     academy.gateway.advance(Duration::from_secs(601));
     assert_eq!(nobody.get(path).await.brief(), missing);
 }
+
+#[tokio::test]
+async fn its_links_end_with_the_key_that_asked_for_them() {
+    let academy = Academy::user().await;
+    upload(&academy).await;
+    let asked = json!({ "username": "bob" });
+    let resume = academy.call(&academy.learner, TOOL, asked).await;
+    let url = resume["files"][0]["url"].as_str().unwrap();
+    let path = url.strip_prefix(&academy.gateway.base).unwrap();
+    let nobody = academy.gateway.anonymous();
+    assert_eq!(nobody.get(path).await.status, 200);
+    academy.gateway.revoke_keys_of("acme", "bob").await;
+    assert_eq!(nobody.get(path).await.status, 404);
+}

@@ -34,6 +34,7 @@ pub(super) async fn dispatch(
     if let Target::Server(_) = request.target {
         let view = gateway.view(&request.caller, &request.target).await?;
         let member = view.only()?;
+        view.bind(&request.guard);
         if let Access::Own(_) = member.access {
             // It answers for itself, as at its own endpoint.
             let origin = Origin {
@@ -77,6 +78,7 @@ pub(super) async fn dispatch(
             &retry.message,
         ),
     };
+    view.bind(&request.guard);
     match serve(gateway, request, message, (&view, watch)).await {
         Err(Refusal::SignIn(needed)) => {
             let climb = Climb {
@@ -263,6 +265,7 @@ impl<'a> Origin<'a> {
         } = self;
         if let Access::Own(own) = &member.access {
             let asked = (view, message, params);
+            let own = (member.server.id, own);
             return Box::pin(gateway.own.call(gateway, own, request, asked)).await;
         }
         let renewed = renew::member(gateway, request, view, member).await?;

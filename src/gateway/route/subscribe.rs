@@ -2,8 +2,9 @@
 
 use super::{Origin, Outcome, RawObject, Refusal};
 use crate::gateway::listen;
-use crate::gateway::view::Member;
+use crate::gateway::view::{Member, Open};
 use crate::gateway::watch::{WATCHED_MAX, Watch};
+use crate::guard::Guard;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 
 impl Origin<'_> {
@@ -43,6 +44,13 @@ impl Origin<'_> {
         Ok(self.result(b"{}"))
     }
 
+    /// A guard of what goes on at one server after this request.
+    fn guard(&self, member: &Member, open: &Open) -> Guard {
+        let guard = self.request.guard.another();
+        open.bind(&guard, member.server.id);
+        guard
+    }
+
     fn watch(&self, member: &Member, uris: Vec<String>) -> Result<Watch, Refusal> {
         let open = member.enter()?;
         Ok(Watch {
@@ -50,6 +58,7 @@ impl Origin<'_> {
             credential: open.credential.clone(),
             lane: self.view.lane(self.request),
             client: self.request.client.clone(),
+            guard: self.guard(member, open),
             uris,
         })
     }

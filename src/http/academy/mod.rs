@@ -30,6 +30,7 @@ use crate::academy::{
     Actor, RealmId, calendar, certificate as certificates, enrollment, material, office_hours,
 };
 use crate::app::App;
+use crate::auth::link::require_key;
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
@@ -104,7 +105,8 @@ fn allowed(app: &App, file: &str, shown: &Shown) -> Result<Download> {
 }
 
 /// Whoever a link was made for, as they are now: not there any more, or without a right that they had, they get nothing.
-async fn holder(tx: &mut Tx, download: &Download) -> Result<Actor> {
+async fn holder(tx: &mut Tx, download: &Download, now: UnixMs) -> Result<Actor> {
+    require_key(tx, download.key, now).await?;
     Actor::holding(tx, download.realm, download.user)
         .await
         .map_err(core)
@@ -119,7 +121,7 @@ async fn certificate_file(
         let download = allowed(&app, &format!("certificates/{file}"), &shown)?;
         let (id, format) = file.rsplit_once('.').ok_or(Error::NotFound("file"))?;
         let mut tx = app.db.read().await?;
-        let actor = holder(&mut tx, &download).await?;
+        let actor = holder(&mut tx, &download, app.clock.now()).await?;
         let row = certificates::get(&mut tx, download.realm, id)
             .await
             .map_err(core)?;
@@ -166,7 +168,7 @@ async fn material_file(
         let download = allowed(&app, &format!("materials/{id}/download"), &shown)?;
         let (realm, now) = (download.realm, app.clock.now());
         let mut tx = app.db.write().await?;
-        let holder = holder(&mut tx, &download).await?;
+        let holder = holder(&mut tx, &download, app.clock.now()).await?;
         let row = material::get(&mut tx, realm, &id).await.map_err(core)?;
         let place = place_for(&mut tx, &holder, &row, now).await?;
         let text = material::text(&mut tx, realm, &id).await.map_err(core)?;
@@ -227,7 +229,7 @@ async fn calendar_file(
         let mut tx = app.db.read().await?;
         let found = office_hours::get_booking(&mut tx, download.realm, &id).await;
         let (booking, slot) = found.map_err(core)?;
-        let actor = holder(&mut tx, &download).await?;
+        let actor = holder(&mut tx, &download, app.clock.now()).await?;
         if !actor.is_admin && !actor.is(&booking.person_id) {
             return Err(Error::NotFound("file"));
         }

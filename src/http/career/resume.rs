@@ -13,9 +13,10 @@ use super::super::drf::fields::{Fields, Raw};
 use super::super::endpoint::{Call, Endpoint, Incoming, QueryParameter, Shape, query, schema_of};
 use super::records::of_path;
 use crate::audit::{self, Entry};
-use crate::auth::link::Link;
+use crate::auth::link::{Asker, Link, require_key};
 use crate::career::content;
 use crate::career::resume::{self, Draft, Links, Resume, Upload};
+use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result};
 use crate::learner::Learner;
 use crate::storage::Tx;
@@ -85,7 +86,7 @@ pub(crate) const UPLOAD: Endpoint = Endpoint::open(
 async fn read(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
     let learner = of_path(&mut tx, &call).await?;
-    let links = links(&call, &call.caller.user);
+    let links = links(&call, call.caller.tenant.id, (&*call.caller).into());
     Answer::ok(&resume::get(&mut tx, &learner, &links).await?)
 }
 
@@ -100,7 +101,7 @@ async fn write(call: Call, must_exist: bool) -> Result<Answer> {
     let mut tx = app.db.write().await?;
     resume::save(&mut tx, &learner, noted, now).await?;
     audit::record(&mut tx, &call.entry("resume.update", name_of(&learner))).await?;
-    let links = links(&call, &call.caller.user);
+    let links = links(&call, call.caller.tenant.id, (&*call.caller).into());
     let resume = resume::get(&mut tx, &learner, &links).await?;
     tx.commit().await?;
     Answer::ok(&resume)
@@ -121,7 +122,7 @@ async fn file(incoming: Incoming) -> Result<Answer> {
     let tenant = TenantId(link.place);
     let mut tx = incoming.app.db.read().await?;
     let stored = resume::file(&mut tx, tenant, id).await?;
-    holder(&mut tx, &link, &stored.username).await?;
+    holder(&mut tx, (&link, incoming.now()), &stored.username).await?;
     drop(tx);
     let content = content::read(&incoming.app.files, &stored.place).await?;
     let media_type = HeaderValue::try_from(stored.media_type).map_err(Error::internal)?;
@@ -147,7 +148,7 @@ async fn upload(incoming: Incoming) -> Result<Answer> {
     let (app, now) = (&incoming.app, incoming.now());
     let change = (draft(&incoming.fields).check(), false);
     let mut tx = app.db.write().await?;
-    let (holder, learner) = holder(&mut tx, &link, username).await?;
+    let (holder, learner) = holder(&mut tx, (&link, now), username).await?;
     let noted = resume::note(&mut tx, &learner, change, now).await?;
     tx.commit().await?;
     noted.put(&app.files).await?;
@@ -164,7 +165,7 @@ async fn upload(incoming: Incoming) -> Result<Answer> {
         ..Entry::default()
     };
     audit::record(&mut tx, &entry).await?;
-    let links = links(&incoming, &holder);
+    let links = links(&incoming, holder.tenant_id, link.asker());
     let resume = resume::get(&mut tx, &learner, &links).await?;
     tx.commit().await?;
     Answer::ok(&resume)
@@ -182,18 +183,23 @@ fn link(incoming: &Incoming, file: &str) -> Result<Link> {
 }
 
 /// Whoever a link was made for, if they are there and may still see this learner.
-async fn holder(tx: &mut Tx, link: &Link, username: &str) -> Result<(User, Learner)> {
+async fn holder(
+    tx: &mut Tx,
+    (link, now): (&Link, UnixMs),
+    username: &str,
+) -> Result<(User, Learner)> {
+    require_key(tx, link.key, now).await?;
     let holder = user::get_by_id(tx, TenantId(link.place), link.user).await?;
     let learner = Learner::of(tx, &holder, username).await?;
     Ok((holder, learner))
 }
 
-fn links<'a>(incoming: &'a Incoming, viewer: &User) -> Links<'a> {
+fn links(incoming: &Incoming, tenant: TenantId, asker: Asker) -> Links<'_> {
     Links {
         vault: &incoming.app.vault,
         base_url: &incoming.base_url,
-        tenant: viewer.tenant_id,
-        viewer: viewer.id,
+        tenant,
+        asker,
         now: incoming.now(),
     }
 }

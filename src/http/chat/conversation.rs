@@ -15,8 +15,9 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::chat::frame::{self, Frame};
 use crate::chat::{Address, Running, Said, Turn, Warned};
-use crate::error::{Error, Result};
+use crate::error::{Ended, Error, Result};
 use crate::gateway::chats::{ChatEvent, ChatKey, ChatStream};
+use crate::guard::{self, Guard};
 
 /// A turn is never silent for longer; clients give up after 10 s.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);
@@ -32,6 +33,8 @@ pub(super) enum Told {
     Frame(Value),
     /// The last frame: the connection closes after it.
     Last(Value),
+    /// The same, because what the connection was allowed by has ended.
+    Ended(Value, Ended),
 }
 
 /// One client's chat.
@@ -45,6 +48,8 @@ pub(super) struct Conversation {
     running: Option<Running>,
     /// What is said about sign-ins in the session that was connected last.
     events: Option<(String, ChatStream)>,
+    /// Ends the connection with the permission of whoever spoke last.
+    guard: Option<Guard>,
     warned: Warned,
     last_told: Instant,
     /// When the last turn ended.
@@ -71,6 +76,7 @@ impl Conversation {
             queued: VecDeque::new(),
             running: None,
             events: None,
+            guard: None,
             warned: Warned::default(),
             last_told: now,
             last_ended: now,
@@ -113,6 +119,10 @@ impl Conversation {
         };
         let (session, mentor) = self.app.chat.connect(&caller, address).await?;
         let is_new = self.listen(&caller, &session.unique_id);
+        let guard = self.app.guards.guard(&caller);
+        guard.depend(|through| through.mentor = Some(mentor.id));
+        guard.hold();
+        self.guard = Some(guard);
         if is_new || asked.told.is_none() {
             let status = http::StatusCode::OK.as_u16();
             self.ready.push_back(Told::Frame(json!({
@@ -175,12 +185,15 @@ impl Conversation {
                 event = event_of(&mut self.events) => return self.tell(of_event(event)),
                 said = said_of(&mut self.running) => match said {
                     Some(Said::Frame(frame)) => return self.tell(Told::Frame(frame.to_json())),
-                    Some(Said::Failed(failed)) => return self.tell(Told::Last(error::frame(&failed))),
+                    Some(Said::Failed(failed)) => return self.tell(failure(&failed)),
                     None => {
                         self.running = None;
                         self.last_ended = Instant::now();
                     }
                 },
+                why = guard::ended(self.guard.as_ref()) => {
+                    return self.tell(failure(&Error::Ended(why)));
+                }
                 () = sleep_until(silent_until), if self.running.is_some() => {
                     return self.tell(Told::Frame(Frame::Typing.to_json()));
                 }
@@ -206,6 +219,14 @@ impl Conversation {
     fn tell(&mut self, told: Told) -> Told {
         self.last_told = Instant::now();
         told
+    }
+}
+
+fn failure(error: &Error) -> Told {
+    let frame = error::frame(error);
+    match error {
+        Error::Ended(why) => Told::Ended(frame, *why),
+        _ => Told::Last(frame),
     }
 }
 

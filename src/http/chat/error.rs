@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::drf::error::{
     RETRY_AFTER_UNAVAILABLE_S, sentence, sign_in_status, upstream_status,
 };
-use crate::error::Error;
+use crate::error::{Ended, Error};
 
 /// The frame of a refused or failed request.
 pub fn frame(error: &Error) -> Value {
@@ -36,6 +36,14 @@ pub fn frame(error: &Error) -> Value {
             sentence(&failure.to_string()),
         ),
         Error::SignIn(failure) => (sign_in_status(*failure), failure.to_string()),
+        // What clients compare (contract.md section 13).
+        Error::Ended(Ended::KeyRevoked | Ended::KeyExpired | Ended::SessionOver) => {
+            (StatusCode::UNAUTHORIZED, "Invalid token.".to_owned())
+        }
+        Error::Ended(why) if why.is_of_caller() => {
+            (StatusCode::UNAUTHORIZED, sentence(why.reason()))
+        }
+        Error::Ended(why) => (StatusCode::FORBIDDEN, sentence(why.reason())),
         Error::Unavailable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "Temporarily unavailable.".to_owned(),

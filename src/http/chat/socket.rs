@@ -17,7 +17,8 @@ use super::conversation::{Conversation, Told};
 use super::error;
 use super::wire::Wire;
 use crate::app::App;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::guard::{self, Guard};
 
 /// Sockets open at once.
 pub(super) const SOCKETS_MAX: usize = 20_000;
@@ -78,6 +79,7 @@ async fn talking(socket: WebSocket, app: Arc<App>, peer: IpAddr) {
                     }
                 }
                 Told::Last(frame) => return wire.end(&frame).await,
+                Told::Ended(frame, why) => return wire.cut(&frame, why).await,
             },
             text = wire.next() => match text {
                 Some(text) => chat.receive(text.as_bytes()).await,
@@ -89,9 +91,18 @@ async fn talking(socket: WebSocket, app: Arc<App>, peer: IpAddr) {
 
 async fn stopping(socket: WebSocket, app: Arc<App>, peer: IpAddr) {
     let mut wire = Wire::new(socket, app.tasks.stop.clone());
-    while let Some(text) = wire.next().await {
+    let mut last: Option<Guard> = None;
+    loop {
+        let text = tokio::select! {
+            why = guard::ended(last.as_ref()) => {
+                return wire.cut(&error::frame(&Error::Ended(why)), why).await;
+            }
+            text = wire.next() => text,
+        };
+        let Some(text) = text else { return };
         match stop_turn(&app, peer, text.as_bytes()).await {
-            Ok(()) => {
+            Ok(guard) => {
+                last = Some(guard);
                 if !wire.write(&json!({ "detail": "Stopped" })).await {
                     return;
                 }
@@ -101,9 +112,10 @@ async fn stopping(socket: WebSocket, app: Arc<App>, peer: IpAddr) {
     }
 }
 
-/// Stops the turn that a frame names, if it is the sender's.
-async fn stop_turn(app: &App, peer: IpAddr, text: &[u8]) -> Result<()> {
+/// Stops the turn that a frame names, if it is the sender's. The connection goes on as long as they may.
+async fn stop_turn(app: &App, peer: IpAddr, text: &[u8]) -> Result<Guard> {
     let asked = Stop::parse(text)?;
     let caller = asked.who.caller(app, peer).await?;
-    app.chat.stop(&caller, &asked.generation).await
+    app.chat.stop(&caller, &asked.generation).await?;
+    Ok(app.guards.guard(&caller))
 }

@@ -71,7 +71,7 @@ async fn chat(mut call: Call) -> Result<Answer> {
                 let is_end = frame["eos"] == true;
                 (frame, is_end)
             }
-            Told::Last(frame) => (frame, true),
+            Told::Last(frame) | Told::Ended(frame, _) => (frame, true),
         };
         let event = Bytes::from(format!("data: {frame}\n\n"));
         Some((

@@ -9,6 +9,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::error::Ended;
+
 /// How often a silent client is pinged.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// Pings without any sign of life after which a client is gone.
@@ -91,6 +93,13 @@ impl Wire {
     pub(super) async fn end(&mut self, frame: &Value) {
         if self.write(frame).await {
             self.close(close_code::NORMAL, "").await;
+        }
+    }
+
+    /// Writes the last frame and closes, because what the connection was allowed by has ended.
+    pub(super) async fn cut(&mut self, frame: &Value, why: Ended) {
+        if self.write(frame).await {
+            self.close(close_code::POLICY, why.reason()).await;
         }
     }
 

@@ -60,6 +60,8 @@ pub fn answer(error: &Error, words: Words) -> Response {
             upstream_status(failure.kind),
             &sentence(&failure.to_string()),
         ),
+        Error::Ended(why) if why.is_of_caller() => unauthenticated(&sentence(&error.to_string())),
+        Error::Ended(_) => detail(StatusCode::FORBIDDEN, &sentence(&error.to_string())),
         Error::Unavailable(_) => {
             let mut response = detail(StatusCode::SERVICE_UNAVAILABLE, "Temporarily unavailable.");
             with(

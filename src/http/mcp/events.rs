@@ -14,6 +14,7 @@ use tokio_stream::StreamExt;
 
 use crate::gateway::Outcome;
 use crate::gateway::streams::{Position, Reader};
+use crate::guard::{self, Guard};
 use crate::mcp::error::RpcError;
 use crate::mcp::message;
 
@@ -120,8 +121,8 @@ fn write_frame(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// A stream of a session: every event has an id to come back to; the first one may be nothing but an id
-/// (2025-11-25, streamable HTTP: "prime the client to reconnect").
-pub(super) fn numbered(reader: Reader, is_primed: bool) -> Response {
+/// (2025-11-25, streamable HTTP: "prime the client to reconnect"). It ends with its guard, if it has one of its own.
+pub(super) fn numbered(reader: Reader, is_primed: bool, guard: Option<Guard>) -> Response {
     let priming = is_primed.then(|| {
         let id = Position {
             stream: reader.stream(),
@@ -131,17 +132,22 @@ pub(super) fn numbered(reader: Reader, is_primed: bool) -> Response {
         Bytes::from(format!("id: {id}\nretry: {RETRY_MS}\ndata: \n\n"))
     });
     kept_alive(unfold(
-        (reader, priming),
-        |(mut reader, priming)| async move {
+        (reader, guard, priming),
+        |(mut reader, guard, priming)| async move {
             if let Some(priming) = priming {
-                return Some((priming, (reader, None)));
+                return Some((priming, (reader, guard, None)));
             }
-            let (number, text) = reader.next().await?;
+            let next = tokio::select! {
+                biased;
+                _ = guard::ended(guard.as_ref()) => None,
+                next = reader.next() => next,
+            };
+            let (number, text) = next?;
             let position = Position {
                 stream: reader.stream(),
                 message: number,
             };
-            Some((frame_at(position, &text), (reader, None)))
+            Some((frame_at(position, &text), (reader, guard, None)))
         },
     ))
 }

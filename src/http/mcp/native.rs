@@ -106,6 +106,7 @@ pub(super) async fn handle(
     message: Message,
 ) -> Handled {
     let request = native::Request {
+        guard: asking.guard.clone(),
         caller: asking.caller.clone(),
         face,
         version: Some(asking.version),
@@ -147,6 +148,7 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
         Err(error) => return refused(&error),
     };
     let request = native::Request {
+        guard: app.guards.guard(&asked.caller),
         caller: asked.caller.clone(),
         face,
         version: None,

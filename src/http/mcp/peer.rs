@@ -1,7 +1,7 @@
 //! A client on a connection that carries everything both ways: WebSocket, or the HTTP+SSE pair.
 //! The same handler stands behind it as behind streamable HTTP; there are no headers to check.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::gateway::chats;
 use crate::gateway::client::ClientSession;
 use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
 use crate::gateway::{Outcome, Request, Target};
+use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, ParseError, RawObject, Version, message};
@@ -31,7 +32,9 @@ const OUT_MESSAGES_MAX: usize = 256;
 /// Longest wait for a client that does not read.
 const WRITE_STALL: Duration = Duration::from_secs(30);
 /// Requests of one connection that may be under way at once.
-const IN_FLIGHT_MAX: usize = 256;
+const IN_FLIGHT_MAX: u32 = 256;
+/// How long the calls of a connection that ends with its permission may take to say so.
+const LAST_WORDS: Duration = Duration::from_millis(300);
 
 /// The client.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub(super) struct Peer {
     in_flight: Semaphore,
     /// Cancelled when no `initialize` is under way: what comes after one waits for its session.
     opened: Mutex<CancellationToken>,
+    /// Ends the connection with the permission of whoever opened it.
+    pub(super) guard: Guard,
     /// Cancelled when the connection is over.
     pub(super) closed: CancellationToken,
 }
@@ -68,7 +73,10 @@ impl Peer {
         let closed = app.tasks.stop.child_token();
         let opened = CancellationToken::new();
         opened.cancel();
+        let guard = app.guards.guard(&caller);
+        guard.hold();
         let peer = Self {
+            guard,
             id: random_hex::<32>(),
             base_url: base_url(&app, headers).into(),
             app,
@@ -78,11 +86,43 @@ impl Peer {
             out,
             session: Mutex::default(),
             calls: Mutex::default(),
-            in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            in_flight: Semaphore::new(IN_FLIGHT_MAX as usize),
             opened: Mutex::new(opened),
             closed,
         };
         (Arc::new(peer), to_write)
+    }
+
+    /// From here on the connection ends with what it was opened at, too.
+    pub(super) async fn bind(&self) {
+        // What is not there refuses each request.
+        if let Ok(view) = self.app.gateway.view(&self.caller, &self.target).await {
+            view.bind(&self.guard);
+        }
+    }
+
+    /// Waits until the permission has ended and the last words have had their time.
+    pub(super) async fn is_overdue(&self) {
+        self.guard.ended().await;
+        tokio::time::sleep(2 * LAST_WORDS).await;
+    }
+
+    /// What is still to be written when the permission has ended: each call under way says why it ends too.
+    pub(super) async fn last_words(&self, to_write: &mut mpsc::Receiver<Bytes>) -> VecDeque<Bytes> {
+        let mut words = VecDeque::new();
+        let is_quiet = self.in_flight.acquire_many(IN_FLIGHT_MAX);
+        let _ = tokio::time::timeout(LAST_WORDS, async {
+            tokio::pin!(is_quiet);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(text) = to_write.recv() => words.push_back(text),
+                    _ = &mut is_quiet => return,
+                }
+            }
+        })
+        .await;
+        words
     }
 
     /// Whether this caller may use it at this endpoint.
@@ -224,7 +264,8 @@ impl Peer {
     async fn initialize(self: &Arc<Self>, message: Message) -> Result<(), RpcError> {
         let client = client_of(&message)?;
         let (target, clock) = (self.target.clone(), &self.app.clock);
-        let session = ClientSession::new(&self.caller, target, client.clone(), clock);
+        let who = (&*self.caller, self.guard.clone());
+        let session = ClientSession::new(who, target, client.clone(), clock);
         let request = self.request(session.version, client, Some(session.clone()));
         let outcome = self.handle(request, message).await;
         let old = lock(&self.session).replace(session.clone());
@@ -283,6 +324,7 @@ impl Peer {
     ) -> Request {
         Request {
             caller: self.caller.clone(),
+            guard: self.app.guards.guard(&self.caller),
             target: self.target.clone(),
             version,
             client,

@@ -1,5 +1,6 @@
 //! HTTP+SSE of 2024-11-05 towards clients: a stream that names an endpoint, and POSTs to that endpoint.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(super) async fn open(
     let is_below = parts.uri.path().ends_with('/');
     let above = if is_below { "../" } else { "" };
     let endpoint = format!("{above}messages?sessionId={}", peer.id);
+    peer.bind().await;
     peers.0.insert(peer.id.clone(), peer.clone()).await;
     events::with_endpoint(
         &endpoint,
@@ -57,6 +59,7 @@ pub(super) async fn open(
             peer,
             peers: peers.clone(),
             to_write,
+            last: None,
         },
     )
 }
@@ -90,14 +93,23 @@ struct Writing {
     peer: Arc<Peer>,
     peers: Peers,
     to_write: Receiver<Bytes>,
+    /// What is left to be written, once the permission has ended.
+    last: Option<VecDeque<Bytes>>,
 }
 
 impl events::Messages for Writing {
     async fn next(&mut self) -> Option<Bytes> {
-        tokio::select! {
-            () = self.peer.closed.cancelled() => None,
-            text = self.to_write.recv() => text,
+        if self.last.is_none() {
+            tokio::select! {
+                () = self.peer.closed.cancelled() => return None,
+                text = self.to_write.recv() => return text,
+                _ = self.peer.guard.ended() => {}
+            }
         }
+        if self.last.is_none() {
+            self.last = Some(self.peer.last_words(&mut self.to_write).await);
+        }
+        self.last.as_mut()?.pop_front()
     }
 }
 

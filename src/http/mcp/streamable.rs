@@ -20,7 +20,9 @@ use crate::gateway::chats;
 use crate::gateway::client::{ClientSession, Reader};
 use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
 use crate::gateway::streams::{Position, Stream};
+use crate::gateway::view::View;
 use crate::gateway::{Outcome, Request, Target};
+use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, ParseError, RawObject, Version, headers};
@@ -107,6 +109,7 @@ impl Asked {
     ) -> Request {
         Request {
             caller: self.caller.clone(),
+            guard: self.app.guards.guard(&self.caller),
             target: self.target.clone(),
             version,
             client,
@@ -183,7 +186,8 @@ impl Asked {
             }
             stream.finish();
         });
-        Ok(events::numbered(reader, false))
+        // Each call itself says why it has ended.
+        Ok(events::numbered(reader, false, None))
     }
 
     /// Answers one message of a batch.
@@ -217,13 +221,18 @@ impl Asked {
     async fn initialize(self, message: Message) -> Result<Response, RpcError> {
         let client = client_of(&message)?;
         let (target, clock) = (self.target.clone(), &self.app.clock);
-        let session = ClientSession::new(&self.caller, target, client.clone(), clock);
+        let who = (&*self.caller, self.app.guards.guard(&self.caller));
+        let session = ClientSession::new(who, target, client.clone(), clock);
         let request = self.request(session.version, client, Some(session.clone()));
         let handled = super::handle(&self.app, &self.base_url, request, message).await;
         let made = matches!(&handled.outcome, Outcome::Answer(text, 200) if is_result(text));
         let mut response = headed(respond(handled.outcome), handled.headers);
         if made {
             let id = HeaderValue::from_str(&session.id).expect("hex is a header value");
+            if let Some(view) = self.view().await? {
+                view.bind(&session.guard);
+            }
+            session.end_with_permission(&self.app.tasks);
             self.app.sessions.insert(session).await;
             response.headers_mut().insert(headers::SESSION_ID, id);
         }
@@ -271,9 +280,11 @@ impl Asked {
             if !stream.has_all_after(position.message) {
                 return Err(lost_events());
             }
-            return Ok(events::numbered(stream.read_after(position.message), false));
+            let guard = self.guard().await?;
+            let reader = stream.read_after(position.message);
+            return Ok(events::numbered(reader, false, Some(guard)));
         }
-        let changes = self.changes(&session).await?;
+        let (changes, guard) = (self.changes(&session).await?, self.guard().await?);
         let own = session.streams.own();
         let replay = last.map_or_else(Vec::new, |position| own.kept_after(position.message));
         Ok(events::own_stream(SessionStream {
@@ -281,6 +292,7 @@ impl Asked {
             app: self.app,
             session,
             changes,
+            guard,
             own,
             replay: replay.into(),
         }))
@@ -294,6 +306,20 @@ impl Asked {
         let (of, known) = ((&self.caller, &self.target), session.known.clone());
         let listening = Listening::open(&self.app.gateway, of, &CAPABILITIES, known).await?;
         Ok(listening.is_union().then_some(listening))
+    }
+
+    /// What the caller may use behind the endpoint; none of a server of our own.
+    async fn view(&self) -> Result<Option<Arc<View>>, RpcError> {
+        if let Target::Native(_) = self.target {
+            return Ok(None);
+        }
+        let view = self.app.gateway.view(&self.caller, &self.target);
+        Ok(Some(view.await?))
+    }
+
+    /// A guard of what the caller keeps open here.
+    async fn guard(&self) -> Result<Guard, RpcError> {
+        Ok(self.app.gateway.guard(&self.caller, &self.target).await?)
     }
 
     async fn delete(self) -> Result<Response, RpcError> {
@@ -370,7 +396,8 @@ fn resumable(app: &App, session: &Arc<ClientSession>, mut messages: impl Message
             };
         }
     });
-    events::numbered(reader, session.version >= Version::V2025_11_25)
+    // The call itself says why it has ended.
+    events::numbered(reader, session.version >= Version::V2025_11_25, None)
 }
 
 /// One that nothing waits for comes late or again, and is no fault of its client's.
@@ -412,6 +439,8 @@ struct SessionStream {
     unsolicited: Reader,
     /// For the union of several servers; a single server announces its own changes.
     changes: Option<Listening>,
+    /// Ends it with the permission of whoever opened it.
+    guard: Guard,
     /// Keeps what was sent for a client that comes back.
     own: Arc<Stream>,
     /// What such a client has missed.
@@ -437,6 +466,7 @@ impl SessionStream {
             let item = tokio::select! {
                 biased;
                 () = self.app.tasks.stop.cancelled() => return None,
+                _ = self.guard.ended() => return None,
                 item = self.unsolicited.next() => item?,
                 changed = changed(self.changes.as_mut()) => return Some(list_changed(changed?, None)),
             };

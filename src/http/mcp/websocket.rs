@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use axum::extract::ws::{CloseFrame, Message as Frame, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{
+    CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code,
+};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream::SplitSink;
 use futures_util::{SinkExt, StreamExt};
 use http::request::Parts;
 use tokio::sync::mpsc::Receiver;
@@ -38,13 +41,18 @@ pub(super) async fn upgrade(
         .max_frame_size(BODY_BYTES_MAX)
         .on_upgrade(move |socket| async move {
             let (peer, to_write) = Peer::new(app, caller, target, &parts.headers);
-            run(socket, peer.clone(), to_write).await;
+            tokio::select! {
+                () = run(socket, peer.clone(), to_write) => {}
+                // A client that does not read is not told.
+                () = peer.is_overdue() => {}
+            }
             peer.close().await;
         })
 }
 
 async fn run(socket: WebSocket, peer: Arc<Peer>, mut to_write: Receiver<Bytes>) {
     let (mut sink, mut stream) = socket.split();
+    peer.bind().await;
     let mut silent_intervals = 0;
     loop {
         tokio::select! {
@@ -53,9 +61,18 @@ async fn run(socket: WebSocket, peer: Arc<Peer>, mut to_write: Receiver<Bytes>) 
                 let _ = sink.send(Frame::Close(Some(going))).await;
                 return;
             }
+            why = peer.guard.ended() => {
+                for text in peer.last_words(&mut to_write).await {
+                    if !write(&mut sink, text).await {
+                        return;
+                    }
+                }
+                let over = CloseFrame { code: close_code::POLICY, reason: why.reason().into() };
+                let _ = sink.send(Frame::Close(Some(over))).await;
+                return;
+            }
             Some(text) = to_write.recv() => {
-                let Ok(text) = axum::extract::ws::Utf8Bytes::try_from(text) else { return };
-                if sink.send(Frame::Text(text)).await.is_err() {
+                if !write(&mut sink, text).await {
                     return;
                 }
             }
@@ -93,4 +110,12 @@ fn is_too_large(error: axum::Error) -> bool {
     let error = error.into_inner();
     let error = error.downcast_ref::<tungstenite::Error>();
     matches!(error, Some(tungstenite::Error::Capacity(_)))
+}
+
+/// Writes a message. `false` if the client does not take it.
+async fn write(sink: &mut SplitSink<WebSocket, Frame>, text: Bytes) -> bool {
+    match Utf8Bytes::try_from(text) {
+        Ok(text) => sink.send(Frame::Text(text)).await.is_ok(),
+        Err(_) => false,
+    }
 }

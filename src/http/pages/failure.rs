@@ -77,6 +77,11 @@ fn words(error: &Error) -> Told {
             "Too many attempts",
             "Wait a minute and try again.",
         ),
+        Error::Ended(_) => told(
+            StatusCode::FORBIDDEN,
+            "This does not work any more",
+            "A permission that it needed was taken back. Ask an administrator.",
+        ),
         Error::Unavailable(_) => told(
             StatusCode::SERVICE_UNAVAILABLE,
             "Not available right now",

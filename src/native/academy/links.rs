@@ -26,7 +26,7 @@ impl Files {
     /// Links of this call.
     pub(super) fn new(call: &Call<'_>, realm: RealmId) -> Self {
         Self {
-            download: Download::new(realm, call.caller.user_id(), call.now),
+            download: Download::new(realm, call.caller.into(), call.now),
         }
     }
 

@@ -61,6 +61,8 @@ fn core(error: &Error) -> Words {
         Error::UnsupportedMediaType(_) => said("unsupported_media_type", &error.to_string()),
         Error::Conflict(what) => said("conflict", &format!("This cannot be done: {what}.")),
         Error::RateLimited { .. } => said("rate_limited", &error.to_string()),
+        Error::Ended(why) if why.is_of_caller() => said("unauthorized", &error.to_string()),
+        Error::Ended(_) => said("forbidden", &error.to_string()),
         Error::Unavailable(_) => said("unavailable", "Temporarily unavailable."),
         Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
             said(

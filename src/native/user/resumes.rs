@@ -72,7 +72,7 @@ pub(super) fn links<'a>(call: &Call<'a>) -> Links<'a> {
         vault: call.vault,
         base_url: call.base_url,
         tenant: call.caller.tenant.id,
-        viewer: call.caller.user_id(),
+        asker: call.caller.into(),
         now: call.now,
     }
 }

@@ -64,12 +64,15 @@ impl Mentor {
 
     /// Whether it may call MCP tools at all: the master switch is on and the MCP tool is enabled.
     pub fn may_use_mcp(&self) -> bool {
-        self.can_use_tools
-            && self
-                .tool_slugs()
-                .iter()
-                .any(|slug| MCP_TOOL_SLUGS.contains(&slug.as_str()))
+        may_use_mcp(self.can_use_tools, &self.tools)
     }
+}
+
+/// Whether a mentor with this master switch and these enabled tools may call MCP tools.
+pub fn may_use_mcp(can_use_tools: bool, tools: &str) -> bool {
+    let slugs: Vec<String> = serde_json::from_str(tools).unwrap_or_default();
+    let is_mcp = |slug: &String| MCP_TOOL_SLUGS.contains(&slug.as_str());
+    can_use_tools && slugs.iter().any(is_mcp)
 }
 
 /// Longest name of a mentor, in characters.

@@ -65,6 +65,11 @@ fn core(error: &Error) -> Words {
         Error::Conflict(what) => said(INVALID, &capitalized(what)),
         Error::RateLimited { retry_after_s } => said(LIMITED, &come_back_in(*retry_after_s))
             .with(json!({ "retryAfter": retry_after_s })),
+        Error::Ended(why) if why.is_of_caller() => said(
+            "INVALID_API_KEY",
+            &format!("{}.", capitalized(&error.to_string())),
+        ),
+        Error::Ended(_) => said(DENIED, &format!("{}.", capitalized(&error.to_string()))),
         Error::Unavailable(_) => said(INTERNAL, "Temporarily unavailable."),
         Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
             said(INTERNAL, "An unexpected error occurred.")

@@ -74,6 +74,8 @@ fn core(error: &Error) -> Words {
         }
         Error::Conflict(what) => said(INVALID, what),
         Error::RateLimited { .. } => said(LIMITED, "Rate limit exceeded"),
+        Error::Ended(why) if why.is_of_caller() => said("INVALID_API_KEY", &error.to_string()),
+        Error::Ended(_) => said(DENIED, &error.to_string()),
         Error::Unavailable(_) => said(INTERNAL, "Temporarily unavailable"),
         Error::NoConnection { .. } | Error::SignIn(_) | Error::Upstream(_) | Error::Internal(_) => {
             said(INTERNAL, "An unexpected error occurred")
