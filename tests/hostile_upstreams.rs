@@ -285,6 +285,28 @@ async fn list_of(behaviour: Behaviour) -> (Vec<String>, Value) {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_large_costs_no_other_call_on_a_shared_stream() {
+    let stage = Stage::start_with(|settings| settings.upstream_timeout_ms = Some(30_000)).await;
+    let upstream = Upstream::start(Behaviour::sse()).await.unwrap();
+    let server = stage.register("Up", &upstream, json!({})).await;
+    stage.attach(&[server]).await;
+    for client in [stage.modern(), stage.legacy().await] {
+        client.call("up__counter", json!({})).await.result();
+        let large = client.call("up__big", json!({ "bytes": 17 * 1024 * 1024 }));
+        let slow = client.call("up__slow", json!({ "ms": 1500 }));
+        let (large, slow) = tokio::join!(large, slow);
+        assert_eq!(large.error()["data"]["kind"], "too_large");
+        assert_eq!(slow.text(), "took 1500 ms");
+        let counted = client.call("up__counter", json!({})).await;
+        assert_eq!(
+            *counted.structured(),
+            json!({ "count": 2 }),
+            "the same session"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_does_not_end_is_too_large() {
     let growth = growth_during(async {
         for (label, behaviour) in [

@@ -17,6 +17,8 @@ use super::failure::Failure;
 pub const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// What a line of data begins with.
+const DATA: &[u8] = b"data:";
 
 /// One event. An event without data is yielded too: its id and retry count when a stream is resumed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,15 @@ pub struct Event {
     pub id: Option<String>,
     /// The `retry` field: how long to wait before connecting again.
     pub retry: Option<Duration>,
+    /// The beginning and the end of data that was larger than allowed, where that does not end the stream; `data` is
+    /// empty then.
+    pub ends: Option<[Bytes; 2]>,
 }
+
+/// Bytes kept of either end of an event that is too large.
+const END_BYTES: usize = 1024;
+/// How many times larger than allowed an event may be that is read past.
+const SKIPPED_TIMES_MAX: usize = 8;
 
 /// The events of a body; ends after the first failure.
 #[derive(Debug)]
@@ -46,6 +56,14 @@ impl EventStream {
             parser: Parser::new(event_bytes_max),
             is_done: false,
         }
+    }
+
+    /// Reads past an event that is too large and yields its ends, instead of ending with it: others share the stream.
+    /// What is no JSON object, or goes on and on, ends it all the same.
+    #[must_use]
+    pub fn skipping_large(mut self) -> Self {
+        self.parser.skips_large = true;
+        self
     }
 
     /// Sets the longest silence from now on.
@@ -97,6 +115,9 @@ struct Parser {
     /// Bytes of the lines in the draft.
     draft_bytes: usize,
     event_bytes_max: usize,
+    skips_large: bool,
+    /// Bytes that came since the event was found to be too large.
+    skipped: usize,
 }
 
 impl Parser {
@@ -111,11 +132,16 @@ impl Parser {
             has_data: false,
             draft_bytes: 0,
             event_bytes_max,
+            skips_large: false,
+            skipped: 0,
         }
     }
 
     /// Takes the next piece; only after `next_event` has returned `None`.
     fn push(&mut self, piece: Bytes) {
+        if self.draft.ends.is_some() {
+            self.skipped += piece.len();
+        }
         self.piece = piece;
     }
 
@@ -143,13 +169,44 @@ impl Parser {
         ))))
     }
 
-    fn check_size(&self) -> Result<(), Failure> {
-        if self.draft_bytes + self.partial.len() <= self.event_bytes_max {
+    fn check_size(&mut self) -> Result<(), Failure> {
+        let is_large = self.draft_bytes + self.partial.len() > self.event_bytes_max;
+        if self.skips_large && (is_large || self.draft.ends.is_some()) && self.shorten() {
+            return Ok(());
+        }
+        if !is_large && self.draft.ends.is_none() {
             return Ok(());
         }
         Err(Failure::TooLarge {
             max_bytes: self.event_bytes_max as u64,
         })
+    }
+
+    /// Keeps the ends of an event that is too large, and nothing between them. Says whether it is to be read past.
+    fn shorten(&mut self) -> bool {
+        let lines = self.lines.take().map(BytesMut::freeze);
+        let data = lines.unwrap_or_else(|| std::mem::take(&mut self.draft.data));
+        let is_open = self.partial.starts_with(DATA);
+        let open = if is_open {
+            self.partial.split_off(DATA.len()).freeze()
+        } else {
+            self.partial.truncate(END_BYTES);
+            Bytes::new()
+        };
+        let first = if data.is_empty() { &open } else { &data };
+        let head = &first[..first.len().min(END_BYTES)];
+        let ends = &mut self.draft.ends;
+        ends.get_or_insert_with(|| [Bytes::copy_from_slice(head), Bytes::new()]);
+        if is_open {
+            self.partial.extend_from_slice(end_of(&open));
+        } else {
+            self.draft.data = Bytes::copy_from_slice(end_of(&data));
+        }
+        self.has_data = !self.draft.data.is_empty();
+        self.draft_bytes = self.draft.data.len();
+        let ends = self.draft.ends.as_ref();
+        let is_object = ends.is_some_and(|[head, _]| head.trim_ascii_start().starts_with(b"{"));
+        is_object && self.skipped <= SKIPPED_TIMES_MAX * self.event_bytes_max
     }
 
     /// Returns the next line without its end: LF, CR, or CRLF.
@@ -221,13 +278,22 @@ impl Parser {
 
     fn take(&mut self) -> Event {
         self.draft_bytes = 0;
+        self.skipped = 0;
         self.has_data = false;
         let mut event = std::mem::take(&mut self.draft);
         if let Some(lines) = self.lines.take() {
             event.data = lines.freeze();
         }
+        if let Some([_, tail]) = &mut event.ends {
+            let data = std::mem::take(&mut event.data);
+            *tail = Bytes::copy_from_slice(end_of(&data));
+        }
         event
     }
+}
+
+fn end_of(data: &[u8]) -> &[u8] {
+    &data[data.len().saturating_sub(END_BYTES)..]
 }
 
 fn text(value: &[u8]) -> String {
@@ -271,6 +337,7 @@ mod tests {
             data: Bytes::from_static(b"{\"a\":1}"),
             id: Some("7/0".into()),
             retry: Some(Duration::from_millis(1500)),
+            ends: None,
         };
         assert_eq!(events.unwrap(), [expected]);
     }
@@ -374,6 +441,46 @@ mod tests {
             cuts.sort_unstable();
             let pieces = cuts.windows(2).map(|cut| &text.as_bytes()[cut[0]..cut[1]]);
             prop_assert_eq!(parse(pieces).unwrap(), whole);
+        }
+    }
+
+    #[test]
+    fn of_an_event_that_is_too_large_the_ends_are_kept_where_others_share_the_stream() {
+        let large = format!("{{{}}}", "x".repeat(2 * MAX));
+        let lines = format!("{{{}\ndata: {}}}", "x".repeat(MAX), "y".repeat(MAX));
+        for data in [&large, &lines] {
+            let text = format!("id: 1\ndata: a\n\nid: 2\ndata: {data}\n\ndata: b\n\n");
+            for size in [1, 7, 1000, usize::MAX] {
+                let mut parser = Parser::new(MAX);
+                parser.skips_large = true;
+                let mut events = Vec::new();
+                for piece in text.as_bytes().chunks(size.min(text.len())) {
+                    parser.push(Bytes::copy_from_slice(piece));
+                    assert!(parser.partial.len() <= MAX + 2 * END_BYTES + piece.len());
+                    while let Some(event) = parser.next_event().unwrap() {
+                        events.push(event);
+                    }
+                }
+                let shown: Vec<&[u8]> = events.iter().map(|event| &event.data[..]).collect();
+                assert_eq!(shown, [&b"a"[..], b"", b"b"], "{size}");
+                let [head, tail] = events[1].ends.as_ref().unwrap();
+                assert!(head.trim_ascii_start().starts_with(b"{x"), "{size}");
+                assert!(tail.ends_with(b"}"), "{size}");
+                assert!(head.len() <= END_BYTES && tail.len() <= END_BYTES);
+                assert_eq!(events[0].ends, None);
+            }
+        }
+        let endless = format!("data: {{{}", "x".repeat(100 * MAX));
+        let other = format!("data: {}\n\n", "x".repeat(2 * MAX));
+        for text in [endless, other] {
+            let mut parser = Parser::new(MAX);
+            parser.skips_large = true;
+            let mut pieces = text.as_bytes().chunks(500);
+            let is_refused = pieces.any(|piece| {
+                parser.push(Bytes::copy_from_slice(piece));
+                parser.next_event().is_err()
+            });
+            assert!(is_refused);
         }
     }
 }

@@ -289,7 +289,10 @@ impl Exchange {
                 Err(_) if is_asking && Instant::now() < self.until => {}
                 Err(_) => return Err(fail(UpstreamFailureKind::Timeout)),
                 Ok(Step::Routed(Some(message))) => return Ok(message),
-                Ok(Step::Routed(None)) => return Err(fail(UpstreamFailureKind::Closed)),
+                Ok(Step::Routed(None)) => {
+                    let end = self.slot.as_ref().map(Slot::end);
+                    return Err(fail(end.unwrap_or(UpstreamFailureKind::Closed)));
+                }
                 Ok(Step::Event(Some(Ok(event)))) => {
                     if let Some(message) = self.take(event)? {
                         return Ok(message);

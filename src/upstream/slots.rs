@@ -1,12 +1,13 @@
 //! The calls of one session that are under way, and the way to each for what comes outside of its own stream.
 //! Knows to which call a message belongs; nothing of what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use crate::error::UpstreamFailureKind;
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, RawObject, meta};
 
@@ -20,6 +21,8 @@ pub(super) type Route = mpsc::Sender<Box<Message>>;
 #[derive(Debug, Default)]
 pub(super) struct Slots {
     calls: Mutex<BTreeMap<u64, Route>>,
+    /// Those whose answer came and was larger than allowed.
+    too_large: Mutex<BTreeSet<u64>>,
     last: AtomicU64,
 }
 
@@ -43,6 +46,14 @@ impl Slots {
             receiver,
             slots: this.clone(),
         }
+    }
+
+    /// The answer of a call is larger than allowed: the call gets nothing more, and the others go on.
+    pub(super) fn too_large(&self, number: u64) {
+        if self.lock().contains_key(&number) {
+            self.lock_large().insert(number);
+        }
+        self.lock().remove(&number);
     }
 
     /// Forgets every call: none gets anything more.
@@ -82,6 +93,11 @@ impl Slots {
         calls.last_key_value().map(|(_, route)| route.clone())
     }
 
+    fn lock_large(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        let large = self.too_large.lock();
+        large.unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Route>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -91,6 +107,15 @@ impl Slot {
     /// The next message; `None` once the session is over. May be dropped and asked again.
     pub(super) async fn recv(&mut self) -> Option<Message> {
         self.receiver.recv().await.map(|message| *message)
+    }
+
+    /// Why there is no next message.
+    pub(super) fn end(&self) -> UpstreamFailureKind {
+        if self.slots.lock_large().contains(&self.id) {
+            UpstreamFailureKind::TooLarge
+        } else {
+            UpstreamFailureKind::Closed
+        }
     }
 
     /// Takes no more; what is there already can still be received.
@@ -103,5 +128,6 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.lock().remove(&self.id);
+        self.slots.lock_large().remove(&self.id);
     }
 }

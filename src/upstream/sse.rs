@@ -7,13 +7,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::failure::CallFailure;
 use super::lane::Lane;
 use super::session::{Session, Wire};
 use super::{ANSWER_BYTES_MAX, Upstream, duplex};
 use crate::credentials::Outbound;
-use crate::egress::{Destination, EventStream, Limits};
+use crate::egress::{Destination, Event, EventStream, Limits};
 use crate::error::UpstreamFailureKind;
 use crate::mcp::Message;
 
@@ -59,7 +61,8 @@ pub(super) async fn connect(
             false,
         ));
     }
-    let mut events = response.into_body().events(ANSWER_BYTES_MAX);
+    let events = response.into_body().events(ANSWER_BYTES_MAX);
+    let mut events = events.skipping_large();
     let endpoint = tokio::time::timeout(upstream.limits.headers, endpoint(&mut events))
         .await
         .map_err(|_| CallFailure::of(UpstreamFailureKind::Timeout, false))??;
@@ -100,6 +103,12 @@ async fn read(session: Arc<Session>, mut events: EventStream) {
             event = events.next() => event,
         };
         match event {
+            Some(Ok(Event {
+                ends: Some(ends), ..
+            })) => match answered_by(&ends) {
+                Some(call) => session.slots.too_large(call),
+                None => return session.lost(),
+            },
             Some(Ok(event)) if event.event.as_deref().is_none_or(|name| name == "message") => {
                 match Message::parse(event.data) {
                     Ok(message) => session.dispatch(message).await,
@@ -112,6 +121,50 @@ async fn read(session: Arc<Session>, mut events: EventStream) {
             Some(Err(_)) | None => return session.lost(),
         }
     }
+}
+
+/// The call that an answer of which only the ends are left is to: most servers write the id before the result, and
+/// some after it.
+fn answered_by([head, tail]: &[Bytes; 2]) -> Option<u64> {
+    id_at_start(head).or_else(|| id_at_end(tail))
+}
+
+fn id_at_start(head: &[u8]) -> Option<u64> {
+    let mut rest = head.trim_ascii_start().strip_prefix(b"{")?;
+    loop {
+        let name: String = value(&mut rest)?;
+        rest = rest
+            .trim_ascii_start()
+            .strip_prefix(b":")?
+            .trim_ascii_start();
+        if matches!(rest.first()?, b'{' | b'[') {
+            return None;
+        }
+        let scalar: Value = value(&mut rest)?;
+        if name == "id" {
+            return number(&scalar);
+        }
+        rest = rest.trim_ascii_start().strip_prefix(b",")?;
+    }
+}
+
+fn id_at_end(tail: &[u8]) -> Option<u64> {
+    let object = tail.trim_ascii_end();
+    let at = memchr::memmem::rfind(object, br#""id""#)?;
+    let members: Value = serde_json::from_slice(&[b"{", &object[at..]].concat()).ok()?;
+    number(&members["id"])
+}
+
+fn number(id: &Value) -> Option<u64> {
+    id.as_u64().or_else(|| id.as_str()?.parse().ok())
+}
+
+/// The value that a text begins with; the text goes on after it.
+fn value<T: DeserializeOwned>(text: &mut &[u8]) -> Option<T> {
+    let mut values = serde_json::Deserializer::from_slice(text).into_iter();
+    let value = values.next()?.ok()?;
+    *text = &text[values.byte_offset()..];
+    Some(value)
 }
 
 impl Sender {
@@ -145,6 +198,40 @@ impl Sender {
                 UpstreamFailureKind::Http(status.as_u16()),
                 status.is_server_error(),
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_large_answer_stands_at_its_beginning_or_its_end() {
+        for (head, tail, id) in [
+            (
+                r#" {"jsonrpc":"2.0","id":5,"result":{"x":"#,
+                r#"xx"}}"#,
+                Some(5),
+            ),
+            (r#"{"jsonrpc": "2.0", "id": "7", "error": {"#, "}}", Some(7)),
+            (
+                r#"{"result":{"id":1"#,
+                r#""}},"jsonrpc":"2.0","id":5}"#,
+                Some(5),
+            ),
+            (
+                r#"{"result":{"id":1"#,
+                r#"]},"id": 6 ,"jsonrpc":"2.0"} "#,
+                Some(6),
+            ),
+            (r#"{"result":{"id":1"#, r#"{"id":3}]}}"#, None),
+            (r#"{"result":{"#, r#"\"id\":5}"}}"#, None),
+            (r#"{"jsonrpc":"2.0","method":"x","params":{"#, "}}", None),
+            ("[", "]", None),
+        ] {
+            let ends = [head, tail].map(|end| Bytes::from(end.as_bytes().to_vec()));
+            assert_eq!(answered_by(&ends), id, "{head} … {tail}");
         }
     }
 }
