@@ -80,6 +80,7 @@ mod rate_limits;
 mod registry_connections;
 mod revocation;
 mod registry_servers;
+mod resource_origin;
 mod secrets_in_sight;
 mod session_tokens;
 mod sign_in;

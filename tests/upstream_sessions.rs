@@ -175,7 +175,7 @@ async fn a_person_may_take_longer_to_answer_than_an_upstream_may() {
     futures_util::future::join_all(asked).await;
 }
 #[tokio::test]
-async fn one_upstreams_resources_keep_their_uris() {
+async fn one_upstreams_resources_are_read_by_their_plain_uris_too() {
     for (slug, behaviour) in every_upstream() {
         let (stage, upstream) = Stage::of(behaviour).await;
         let legacy = stage.legacy().await;
@@ -196,9 +196,13 @@ async fn one_upstreams_resources_keep_their_uris() {
             let listed = client.request("resources/list", json!({})).await;
             let text = &listed.result()["resources"][0];
             let uri = "fixture://static/text";
+            // What is listed says whose it is, so that it stays when another server comes.
             assert_eq!(
                 (&text["uri"], &text["_meta"]),
-                (&json!(uri), &json!({ "com.example/kept": null }))
+                (
+                    &json!(format!("{uri}#:~:mentor-gateway=1")),
+                    &json!({ "com.example/kept": null })
+                )
             );
             let contents =
                 json!([{ "uri": uri, "mimeType": "text/plain", "text": "the text of a fixture" }]);
@@ -210,7 +214,9 @@ async fn one_upstreams_resources_keep_their_uris() {
 
             let templates = client.request("resources/templates/list", json!({})).await;
             let template = &templates.result()["resourceTemplates"][0];
-            assert_eq!(template["uriTemplate"], "fixture://item/{id}", "{label}");
+            let template = &template["uriTemplate"];
+            let marked = "fixture://item/{id}#:~:mentor-gateway=1";
+            assert_eq!(*template, marked, "{label}");
             let item = read("fixture://item/seven").await;
             assert_eq!(
                 item.result()["contents"][0]["text"],

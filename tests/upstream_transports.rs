@@ -357,14 +357,13 @@ async fn resources_are_listed_and_read() {
             "each under a URI of its own: {uris:?}"
         );
         for uri in uris {
-            if uri.ends_with("asking") {
+            if uri.contains("asking") {
                 continue;
             }
             let read = client
                 .request("resources/read", json!({ "uri": uri }))
                 .await;
-            let own = uri.split_once('+').unwrap().1;
-            assert_eq!(read.result()["contents"][0]["uri"], own);
+            assert_eq!(read.result()["contents"][0]["uri"], uri);
         }
     }
 }

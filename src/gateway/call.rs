@@ -23,6 +23,7 @@ use crate::credentials::resolve::Step;
 use crate::error::{Error, UpstreamFailureKind};
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, RawObject, Version, meta, method};
+use crate::upstream::uri::{Namer, without_marks};
 use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
 
 /// How long the first event is awaited before the client gets a stream instead of a whole answer.
@@ -87,6 +88,17 @@ impl Call<'_> {
         entry
     }
 
+    /// What names resources in the answer, at a mentor's endpoint.
+    fn namer(&self) -> Option<Namer> {
+        self.view.mentor.as_ref()?;
+        let namer = self.member.prefix.namer();
+        if !self.method().starts_with("resources/") {
+            return Some(namer);
+        }
+        let own = self.params.get_str("uri").unwrap_or_default();
+        Some(namer.asked(own, self.name))
+    }
+
     /// The way to the server, whose grant is used from here on.
     fn enter(&self, gateway: &Gateway, record: &mut Record) -> Result<&Open, Refusal> {
         let open = self.member.enter().inspect_err(|_| {
@@ -127,6 +139,7 @@ impl Call<'_> {
             server_id: self.member.server.id.0,
             cell: open.cell.clone(),
             began_anew: false,
+            namer: self.namer(),
             record,
             tasks: tasks::may_come(self.request)
                 .then(|| Owner::new(self.request, self.member.server.id.0)),
@@ -486,7 +499,7 @@ impl Call<'_> {
             let agrees = match &expected {
                 None => lines.peek().is_none(),
                 Some(expected) => {
-                    lines.peek().is_some() && lines.all(|(_, line)| same_value(expected, line))
+                    lines.peek().is_some() && lines.all(|(_, line)| is_mirrored(expected, line))
                 }
             };
             if !agrees {
@@ -497,6 +510,12 @@ impl Call<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a header has the value of a parameter. A URI in it may still have its mark, which the arguments lost.
+fn is_mirrored(expected: &str, line: &str) -> bool {
+    same_value(expected, line)
+        || without_marks(line.as_bytes()).as_deref() == Some(expected.as_bytes())
 }
 
 /// Numbers are compared as numbers, so that `42.0` agrees with 42.

@@ -94,7 +94,8 @@ impl ClientSession {
         client: Client,
         clock: &Clock,
     ) -> Arc<Self> {
-        let (inbox, unsolicited) = Inbox::new();
+        let is_of_union = matches!(target, Target::Mentor(_));
+        let (inbox, unsolicited) = Inbox::new(is_of_union);
         let version = client.legacy_version;
         Arc::new(Self {
             id: random_hex::<32>().into(),

@@ -193,7 +193,12 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         .collect();
     let (names, clashes) = match list {
         List::Tools | List::Prompts => expose_all(&keyed),
-        List::Resources | List::Templates => expose_uris(&keyed),
+        // A URI says itself whose it is: two servers' are never the same.
+        List::Resources | List::Templates => {
+            let uris = keyed.iter();
+            let uris = uris.map(|(prefix, uri)| prefix.expose_uri(uri));
+            (uris.collect(), Vec::new())
+        }
     };
     if !clashes.is_empty() {
         tracing::warn!(
@@ -206,11 +211,16 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
         .into_iter()
         .zip(names)
         .map(|((member, item), exposed)| Entry {
-            json: renamed(&item.json, item, list, &exposed),
+            json: renamed(
+                &item.json,
+                (item, &view.members[member].prefix),
+                list,
+                &exposed,
+            ),
             for_sessions: item
                 .for_sessions
                 .as_ref()
-                .map(|json| renamed(json, item, list, &exposed)),
+                .map(|json| renamed(json, (item, &view.members[member].prefix), list, &exposed)),
             exposed,
             member,
             item: item.clone(),
@@ -239,41 +249,18 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
     }
 }
 
-/// URIs stay as they are; one that two servers have gets its server's slug as a further scheme.
-fn expose_uris(keyed: &[(&Prefix, &str)]) -> (Vec<String>, Vec<String>) {
-    let mut seen: HashMap<&str, usize> = HashMap::new();
-    for (_, uri) in keyed {
-        *seen.entry(*uri).or_default() += 1;
+fn renamed(json: &Bytes, (item, prefix): (&Item, &Prefix), list: List, exposed: &str) -> Bytes {
+    let named = prefix.namer().item(json, list.key());
+    let json = named.map_or_else(|| json.clone(), Bytes::from);
+    if item.key == exposed || list.key() != "name" {
+        return json;
     }
-    let mut clashes: Vec<String> = seen
-        .iter()
-        .filter(|(_, n)| **n > 1)
-        .map(|(uri, _)| (*uri).to_owned())
-        .collect();
-    clashes.sort_unstable();
-    let names = keyed
-        .iter()
-        .map(|(prefix, uri)| {
-            if seen[uri] > 1 {
-                prefix.expose_uri(uri)
-            } else {
-                (*uri).to_owned()
-            }
-        })
-        .collect();
-    (names, clashes)
-}
-
-fn renamed(json: &Bytes, item: &Item, list: List, exposed: &str) -> Bytes {
-    if item.key == exposed {
-        return json.clone();
-    }
-    match RawObject::parse(json) {
+    match RawObject::parse(&json) {
         Ok(mut object) => {
             object.set(list.key(), string(exposed));
             object.to_json().into()
         }
-        Err(_) => json.clone(),
+        Err(_) => json,
     }
 }
 

@@ -39,7 +39,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::error::{Ended, Error, UpstreamFailureKind};
 use crate::guard::{Guard, Guards};
 use crate::mcp::error::RpcError;
-use crate::mcp::{Message, Version};
+use crate::mcp::{Message, Version, message};
 use crate::native;
 use crate::oauth::Refresher;
 use crate::registry::server::{Server, ServerId};
@@ -47,6 +47,7 @@ use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
+use crate::upstream::uri::Namer;
 use crate::upstream::{CallFailure, Client, Upstreams};
 use catalog::Catalogs;
 use chats::Chats;
@@ -169,6 +170,27 @@ pub enum Outcome {
     Told(native::Telling),
     /// A stream of changes that ends when the client or the gateway closes it.
     Listen(Box<Subscription>),
+}
+
+impl Outcome {
+    /// A whole response of one of our own servers, with its resources as a client of a union knows them.
+    fn named(self, namer: &Namer) -> Self {
+        let Self::Answer(text, status) = self else {
+            return self;
+        };
+        let Ok(message) = Message::parse(text.clone()) else {
+            return Self::Answer(text, status);
+        };
+        let id = message.id.as_deref().unwrap_or(b"null");
+        let result = message.result.as_deref().and_then(|it| namer.name(it));
+        let error = message.error.as_deref().and_then(|it| namer.error(it));
+        let named = match (result, error) {
+            (Some(result), _) => message::result(id, &result).into(),
+            (None, Some(error)) => message::error(id, &error).into(),
+            (None, None) => text,
+        };
+        Self::Answer(named, status)
+    }
 }
 
 impl Gateway {

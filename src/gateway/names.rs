@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::registry::server::Server;
+use crate::upstream::uri::{self, Namer};
 
 /// Longest name that models accept, in characters.
 const NAME_CHARACTERS_MAX: usize = 64;
@@ -55,6 +56,11 @@ impl Prefix {
         }
     }
 
+    /// The URI under which a resource is shown, or the template of several.
+    pub fn expose_uri(&self, own: &str) -> String {
+        uri::mark(own, self.server)
+    }
+
     /// Whether a thing of this name may be shown under that one.
     pub fn may_expose(&self, name: &str, exposed: &str) -> bool {
         exposed == self.expose(name) || exposed == self.expose_apart(name)
@@ -69,9 +75,9 @@ impl Prefix {
         }
     }
 
-    /// The URI under which a resource is shown whose plain one is also another server's.
-    pub fn expose_uri(&self, uri: &str) -> String {
-        format!("server-{}+{uri}", self.server)
+    /// What names the server's resources.
+    pub fn namer(&self) -> Namer {
+        Namer::of(self.server)
     }
 
     /// The name for a thing whose plain one is also another server's: the server's number goes in.

@@ -21,6 +21,7 @@ use crate::error::{Ended, Error};
 use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::{Message, RawObject, message};
+use crate::upstream::uri::Namer;
 use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply, changed_list};
 
 /// The `_meta` key under which a client of a session revision finds that a server has forgotten its session.
@@ -92,6 +93,8 @@ pub struct Back {
     pub(super) cell: Arc<Cell>,
     /// Whether the server has forgotten what it kept for the client's session.
     pub(super) began_anew: bool,
+    /// What names resources, for a client of a union.
+    pub(super) namer: Option<Namer>,
     pub(super) record: Record,
     /// Whose tasks may be in the answer, if any may.
     pub(super) tasks: Option<Owner>,
@@ -115,6 +118,8 @@ impl Back {
                 Some(bound) => bound.into(),
                 None => self.result(result),
             };
+            let named = self.namer.as_ref().and_then(|namer| namer.name(&shown));
+            let shown = named.map_or(shown, Cow::Owned);
             let shown = if self.began_anew {
                 self.tell_of_loss(&shown).into()
             } else {
@@ -131,7 +136,9 @@ impl Back {
         }
         self.record.ended("error");
         let error = message.error.as_deref().unwrap_or(b"null");
-        let text = message::error(&self.id, &self.crossing.error(error)).into();
+        let error = self.crossing.error(error);
+        let named = self.namer.as_ref().and_then(|namer| namer.error(&error));
+        let text = message::error(&self.id, named.as_deref().unwrap_or(&error)).into();
         let same_era = self.crossing.client.is_modern() && self.crossing.upstream.is_modern();
         (text, if same_era { answer.status } else { 200 })
     }
@@ -175,6 +182,14 @@ impl Back {
             message::error(&self.id, &error.to_json()).into(),
             error.status,
         )
+    }
+
+    /// What a server says on the way, with its resources as the client knows them.
+    fn named(&self, message: Message) -> Message {
+        match &self.namer {
+            Some(namer) => namer.message(message),
+            None => message,
+        }
     }
 
     /// The error response for a call that brought no answer.
@@ -281,6 +296,7 @@ impl Relay {
     async fn take(&mut self, event: Result<Event, CallFailure>) -> Option<Bytes> {
         match event {
             Ok(Event::Notification(message)) => {
+                let message = self.back.named(message);
                 let method = message.method.as_deref().unwrap_or_default();
                 if let Some(list) = changed_list(method)
                     && self.announces_itself(list)
@@ -322,7 +338,8 @@ impl Relay {
     }
 
     /// A session client is asked on its stream; for a stateless one the call is parked.
-    async fn asked(&mut self, ask: Ask) -> Option<Bytes> {
+    async fn asked(&mut self, mut ask: Ask) -> Option<Bytes> {
+        ask.message = self.back.named(ask.message);
         if let Some(session) = &self.request.session {
             return session.forward(ask, &self.back.gateway.tasks);
         }
@@ -365,7 +382,8 @@ impl Relay {
             (&mut self.resend, session, &answer.message.result)
             && is_input_required(result)
         {
-            match resend.ask(&session, result) {
+            let named = self.back.namer.as_ref().and_then(|it| it.name(result));
+            match resend.ask(&session, named.as_deref().unwrap_or(result)) {
                 Ok((round, texts)) => {
                     self.texts.extend(texts);
                     self.leg = Leg::Client(round);

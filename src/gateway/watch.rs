@@ -12,6 +12,7 @@ use crate::credentials::Outbound;
 use crate::guard::Guard;
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, meta};
+use crate::upstream::uri::Namer;
 use crate::upstream::{
     CallFailure, Client, Event, Inbox, Lane, Outgoing, Reply, Session, Unread, Unsolicited,
     Upstream,
@@ -33,8 +34,10 @@ pub struct Watch {
     pub client: Client,
     /// Ends it with what it is allowed by.
     pub guard: Guard,
-    /// The URIs, in the upstream's words.
-    pub uris: Vec<String>,
+    /// The URI, in the upstream's words.
+    pub uri: String,
+    /// What names it for a client of a union.
+    pub namer: Option<Namer>,
 }
 
 impl Watch {
@@ -48,7 +51,7 @@ impl Watch {
         stop: CancellationToken,
         tasks: &crate::tasks::Tasks,
     ) -> Result<(), CallFailure> {
-        let (inbox, unsolicited) = Inbox::new();
+        let (inbox, unsolicited) = Inbox::new(false);
         let over = Over {
             stop,
             guard: self.guard.clone(),
@@ -61,15 +64,15 @@ impl Watch {
             .await?;
         if session.version().is_modern() {
             let exchange = self.listen(&session).await?;
+            let sink = Sink(sink, self.namer);
             tasks.spawn(async move { forward_events(exchange, sink, over).await });
         } else {
-            for uri in &self.uris {
-                let mut params = RawObject::default();
-                params.set("uri", string(uri));
-                session
-                    .ask("resources/subscribe", params, &self.client)
-                    .await?;
-            }
+            let mut params = RawObject::default();
+            params.set("uri", string(&self.uri));
+            session
+                .ask("resources/subscribe", params, &self.client)
+                .await?;
+            let sink = Sink(sink, self.namer.take());
             tasks.spawn(async move {
                 forward_unsolicited(unsolicited, &session, sink, over).await;
                 self.upstream
@@ -84,7 +87,7 @@ impl Watch {
         let mut filter = RawObject::default();
         filter.set(
             "resourceSubscriptions",
-            serde_json::json!(self.uris).to_string().into_bytes(),
+            serde_json::json!([self.uri]).to_string().into_bytes(),
         );
         let mut params = RawObject::default();
         params.set("notifications", filter.to_json());
@@ -117,19 +120,33 @@ impl Over {
     }
 }
 
-async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, over: Over) {
+/// Where updates go, and what names the resource there.
+struct Sink(mpsc::Sender<Message>, Option<Namer>);
+
+impl Sink {
+    /// Passes an update on; `false` if nobody wants it any more.
+    async fn send(&self, update: Message) -> bool {
+        let named = match &self.1 {
+            Some(namer) => namer.message(update),
+            None => update,
+        };
+        self.0.send(named).await.is_ok()
+    }
+}
+
+async fn forward_events(reply: Reply, sink: Sink, over: Over) {
     let Reply::Stream(mut exchange) = reply else {
         return;
     };
     loop {
         let event = tokio::select! {
             () = over.wait() => return,
-            () = sink.closed() => return,
+            () = sink.0.closed() => return,
             event = exchange.next() => event,
         };
         match event {
             Ok(Event::Notification(message)) => {
-                if is_update(&message) && sink.send(without_subscription(message)).await.is_err() {
+                if is_update(&message) && !sink.send(without_subscription(message)).await {
                     return;
                 }
             }
@@ -139,22 +156,17 @@ async fn forward_events(reply: Reply, sink: mpsc::Sender<Message>, over: Over) {
     }
 }
 
-async fn forward_unsolicited(
-    mut unsolicited: Unread,
-    session: &Session,
-    sink: mpsc::Sender<Message>,
-    over: Over,
-) {
+async fn forward_unsolicited(mut unsolicited: Unread, session: &Session, sink: Sink, over: Over) {
     loop {
         let item = tokio::select! {
             () = over.wait() => return,
-            () = sink.closed() => return,
+            () = sink.0.closed() => return,
             () = session.closed() => return,
             item = unsolicited.recv() => item,
         };
         match item {
             Some(Unsolicited::Notification(message)) if is_update(&message) => {
-                if sink.send(message).await.is_err() {
+                if !sink.send(message).await {
                     return;
                 }
             }

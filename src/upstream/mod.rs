@@ -14,6 +14,7 @@ mod outgoing;
 mod session;
 mod slots;
 mod sse;
+pub mod uri;
 mod websocket;
 
 use std::fmt;

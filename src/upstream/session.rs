@@ -457,7 +457,10 @@ impl Session {
             }),
             Kind::Notification | Kind::Response => Unsolicited::Notification(message.clone()),
         };
-        let is_taken = self.inbox.as_ref().is_some_and(|inbox| inbox.put(item));
+        let is_taken = self
+            .inbox
+            .as_ref()
+            .is_some_and(|inbox| inbox.put_of(self.server_id(), item));
         if !is_taken && message.kind() == Kind::Request {
             self.refuse(&message);
         }

@@ -14,6 +14,7 @@ mod oauth;
 mod pages;
 mod receiver;
 pub mod schema;
+mod scripted;
 mod sign_in;
 mod upstream;
 mod webdriver;
@@ -32,6 +33,7 @@ pub use mcp::{LEGACY, Live, MODERN, Mcp, Reply, SOON, VERSIONS, names, rpc_error
 pub use oauth::THINKING;
 pub use pages::{Browser, Drive, page, says};
 pub use receiver::{Receiver, signed};
+pub use scripted::{Heard, Script, handshake, scripted};
 pub use sign_in::{CALLBACK, SignIn, connected_services, parameter};
 pub use upstream::{
     Stage, UPSTREAM_TIMEOUT_MS, closed_address, connect, eventually, register, server_path,

@@ -162,6 +162,9 @@ async fn no_list_is_lost_by_what_a_member_of_an_item_is() {
             let mut expected = good(member, "good");
             if key == "name" {
                 expected["name"] = "well__good".into();
+            } else {
+                let uri = expected[key].as_str().unwrap();
+                expected[key] = format!("{uri}#:~:mentor-gateway=1").into();
             }
             assert_eq!(items[0], expected, "{label}");
             assert!(items.len() > sound.len(), "{label}");
@@ -217,7 +220,7 @@ async fn what_is_stripped_is_named_with_its_reason() {
     .await;
     assert_eq!(
         resources,
-        json!([{ "uri": "test://a", "name": "a", "annotations": { "audience": ["user"] } }])
+        json!([{ "uri": "test://a#:~:mentor-gateway=1", "name": "a", "annotations": { "audience": ["user"] } }])
     );
     assert_eq!(
         state["leftOut"],

@@ -184,7 +184,8 @@ impl<'a> Origin<'a> {
             }
         } else if matches!(method, "resources/subscribe" | "resources/unsubscribe") {
             let uri = uri_of(&params)?;
-            return self.subscribe(method, (member, uri), params).await;
+            let shown = uri.clone();
+            return self.subscribe(method, (member, uri, &shown), params).await;
         }
         // Some clients write out that they have none, which not every server takes.
         if List::of_method(method).is_some() && params.get("cursor") == Some(b"null") {
@@ -223,9 +224,10 @@ impl<'a> Origin<'a> {
             "resources/read" => self.resource().await,
             "resources/subscribe" | "resources/unsubscribe" => {
                 let mut params = self.params()?;
-                let (member, own) = self.owner_of(&uri_of(&params)?).await?;
+                let shown = uri_of(&params)?;
+                let (member, own) = self.owner_of(&shown).await?;
                 params.set("uri", string(&own));
-                self.subscribe(method, (member, own), params).await
+                self.subscribe(method, (member, own, &shown), params).await
             }
             "completion/complete" => self.completion().await,
             "subscriptions/listen" => {
@@ -264,9 +266,16 @@ impl<'a> Origin<'a> {
             watch,
         } = self;
         if let Access::Own(own) = &member.access {
+            let own_uri = params.get_str("uri").unwrap_or_default();
+            let namer = member.prefix.namer().asked(own_uri, name);
             let asked = (view, message, params);
             let own = (member.server.id, own);
-            return Box::pin(gateway.own.call(gateway, own, request, asked)).await;
+            let outcome = Box::pin(gateway.own.call(gateway, own, request, asked)).await?;
+            return Ok(if view.mentor.is_some() {
+                outcome.named(&namer)
+            } else {
+                outcome
+            });
         }
         let renewed = renew::member(gateway, request, view, member).await?;
         let member = renewed.as_ref().unwrap_or(member);

@@ -9,6 +9,7 @@ use crate::gateway::sign_in::{answer_connected, is_connect_tool};
 use crate::gateway::view::{Access, Closed, Member};
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
+use crate::upstream::uri;
 
 impl<'a> Origin<'a> {
     pub(super) async fn named(self, list: List, what: &str) -> Result<Outcome, Refusal> {
@@ -16,6 +17,7 @@ impl<'a> Origin<'a> {
         let exposed = params
             .get_str("name")
             .ok_or_else(|| RpcError::new(INVALID_PARAMS, "params.name must be a string"))?;
+        name_plainly(&mut params);
         let listing = self.listing(list, &exposed).await;
         if let Some(found) = listing.find(&exposed) {
             if found.item.key != exposed {
@@ -71,30 +73,36 @@ impl<'a> Origin<'a> {
         self.call((member, None), params, &uri).await
     }
 
-    /// The server that has a URI: by its list, by its templates, or because it is the only one with resources.
-    pub(super) async fn owner_of(&self, uri: &str) -> Result<(&'a Member, String), Refusal> {
-        let listing = self.listing(List::Resources, uri).await;
-        if let Some(found) = listing.find(uri) {
-            return Ok((&self.view.members[found.member], found.item.key.clone()));
+    /// The server that a URI was named by, and the URI as that server has it. Where the URI itself does not say it,
+    /// the one server that lists it or has a template for it; never a guess (design.md D16).
+    pub(super) async fn owner_of(&self, shown: &str) -> Result<(&'a Member, String), Refusal> {
+        let members = &self.view.members;
+        let found = match uri::unmark(shown) {
+            Some((server, own)) => members
+                .iter()
+                .find(|member| member.server.id.0 == server)
+                .map(|member| (member, own.to_owned())),
+            None => self
+                .only_owner_of(shown)
+                .await
+                .map(|member| (&members[member], shown.to_owned())),
+        };
+        found.ok_or_else(|| RpcError::unknown_resource(shown, self.request.version).into())
+    }
+
+    async fn only_owner_of(&self, plain: &str) -> Option<usize> {
+        if self.view.members.iter().any(never_read) {
+            lists::first_looks(self.view).await;
         }
+        let resources = lists::listing(self.view, List::Resources);
         let templates = lists::listing(self.view, List::Templates);
-        let matching = templates
+        let listed = resources.all().filter(|(_, it)| it.item.key == plain);
+        let fitting = templates
             .all()
-            .find(|(exposed, _)| template_matches(exposed, uri));
-        if let Some((exposed, found)) = matching {
-            let added = exposed.len() - found.item.key.len();
-            return Ok((&self.view.members[found.member], uri[added..].to_owned()));
-        }
-        let mut with_resources = self.view.members.iter().filter(|member| {
-            member.snapshot().is_some_and(|snapshot| {
-                !snapshot.list(List::Resources).is_empty()
-                    || !snapshot.list(List::Templates).is_empty()
-            })
-        });
-        match (with_resources.next(), with_resources.next()) {
-            (Some(only), None) => Ok((only, uri.to_owned())),
-            _ => Err(RpcError::unknown_resource(uri, self.request.version).into()),
-        }
+            .filter(|(_, it)| it.item.key == plain || template_matches(&it.item.key, plain));
+        let mut owners = listed.chain(fitting).map(|(_, found)| found.member);
+        let first = owners.next()?;
+        owners.all(|other| other == first).then_some(first)
     }
 
     pub(super) async fn completion(self) -> Result<Outcome, Refusal> {
@@ -113,19 +121,19 @@ impl<'a> Origin<'a> {
             _ => return Err(invalid().into()),
         };
         let exposed = reference.get_str(key).ok_or_else(invalid)?;
-        let listing = self.listing(list, &exposed).await;
-        let (member, own) = match listing.find(&exposed) {
-            Some(found) => (&self.view.members[found.member], found.item.key.clone()),
-            None if list == List::Templates => self.owner_of(&exposed).await?,
-            None => {
-                return Err(
-                    RpcError::new(INVALID_PARAMS, format!("Unknown prompt: {exposed}")).into(),
-                );
-            }
+        let (member, own) = if list == List::Templates {
+            self.owner_of(&exposed).await?
+        } else {
+            let listing = self.listing(list, &exposed).await;
+            let found = listing.find(&exposed).ok_or_else(|| {
+                RpcError::new(INVALID_PARAMS, format!("Unknown prompt: {exposed}"))
+            })?;
+            (&self.view.members[found.member], found.item.key.clone())
         };
         reference.set(key, string(&own));
         let rewritten = reference.to_json();
         params.set("ref", rewritten);
+        name_plainly(&mut params);
         self.call((member, None), params, &exposed).await
     }
 }
@@ -136,6 +144,15 @@ fn is_off(member: &Member) -> bool {
         member.access,
         Access::Closed(Closed::Disabled | Closed::Unavailable)
     )
+}
+
+/// A URI that a model was shown and hands to a tool is known there by its plain form.
+fn name_plainly(params: &mut RawObject<'_>) {
+    for member in ["arguments", "argument", "context"] {
+        if let Some(plain) = params.get(member).and_then(uri::without_marks) {
+            params.set(member, plain);
+        }
+    }
 }
 
 fn never_read(member: &Member) -> bool {

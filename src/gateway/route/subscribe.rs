@@ -27,16 +27,19 @@ impl Origin<'_> {
     pub(super) async fn subscribe(
         self,
         method: &str,
-        (member, uri): (&Member, String),
+        (member, uri, shown): (&Member, String, &str),
         params: RawObject<'_>,
     ) -> Result<Outcome, Refusal> {
         let crosses = self.speaks_modern(member).await?;
+        if let Some(session) = &self.request.session {
+            session.inbox.subscribed(member.server.id.0, &uri, shown);
+        }
         let Some(session) = self.request.session.as_ref().filter(|_| crosses) else {
-            return self.call((member, None), params, &uri).await;
+            return self.call((member, None), params, shown).await;
         };
         let stop = session.rewatch(member.server.id.0, &uri, method == "resources/subscribe");
         if let Some(stop) = stop {
-            let watch = self.watch(member, vec![uri])?;
+            let watch = self.watch(member, uri, shown)?;
             let sink = session.updates(&self.gateway.tasks);
             let begun = watch.begin(sink, stop, &self.gateway.tasks).await;
             begun.map_err(|failure| failure.into_error(&member.server.name))?;
@@ -51,15 +54,18 @@ impl Origin<'_> {
         guard
     }
 
-    fn watch(&self, member: &Member, uris: Vec<String>) -> Result<Watch, Refusal> {
+    fn watch(&self, member: &Member, uri: String, shown: &str) -> Result<Watch, Refusal> {
         let open = member.enter()?;
+        let is_of_union = self.view.mentor.is_some();
+        let namer = is_of_union.then(|| member.prefix.namer().asked(uri.as_str(), shown));
         Ok(Watch {
             upstream: open.upstream.clone(),
             credential: open.credential.clone(),
             lane: self.view.lane(self.request),
             client: self.request.client.clone(),
             guard: self.guard(member, open),
-            uris,
+            uri,
+            namer,
         })
     }
 
@@ -82,7 +88,7 @@ impl Origin<'_> {
             let Ok((member, own)) = self.owner_of(&uri).await else {
                 continue;
             };
-            let watch = self.watch(member, vec![own])?;
+            let watch = self.watch(member, own, &uri)?;
             if watch
                 .begin(sink.clone(), stop.clone(), &self.gateway.tasks)
                 .await
