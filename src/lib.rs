@@ -87,6 +87,8 @@
 //!     Test: `no_secret_is_in_a_log_the_database_the_audit_the_metrics_or_an_answer`.
 //! 17. A resource is read at the server that named it and nowhere else; its URI says which that is, so no process has to
 //!     remember ([`upstream::uri`] says why so). Test: `every_place_that_names_a_uri_leads_to_the_server_that_named_it`.
+//! 18. Nothing that an upstream says is heard before `upstream::heard` has taken out the secrets that are not the
+//!     caller's own and the names that are the gateway's. Test: `a_secret_that_is_not_the_callers_never_comes_back`.
 //!
 //! 17. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
 //!     Every long-lived thing holds a [`guard::Guard`]. Test: `a_revoked_key_ends_everything_that_it_opened`.

@@ -37,6 +37,7 @@ mod course_chat_search;
 mod credential_resolution;
 mod doctor;
 mod durability;
+mod echoed_secrets;
 mod encodings;
 mod entered_secrets;
 mod era_bridge;

@@ -2,9 +2,13 @@
 //! (seed 003; contract.md section 15).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
+use super::echo::{Echoes, HIDDEN_BYTES_MIN};
 use super::resolve::{Grant, Resolution, Source, Step};
 use super::verdict::Place;
 use crate::error::{Error, Result};
@@ -13,7 +17,14 @@ use crate::registry::connection::{Connection, ConnectionId};
 use crate::registry::sealed::begins_with_scheme;
 use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, Record};
 use crate::registry::server::Server;
-use crate::secret::{Secret, Vault, mask, mask_header_value};
+use crate::secret::{Secret, Vault, looks_masked, mask, mask_header_value};
+
+/// What the names of headers that carry a secret have in them, lower case.
+const SECRET_NAMES: [&str; 9] = [
+    "auth", "bearer", "cred", "jwt", "key", "pass", "secret", "sign", "token",
+];
+/// From this length on, in bytes, a value of upper and lower case and digits is a secret under any name.
+const RANDOM_BYTES_MIN: usize = 24;
 
 /// The headers of a resolved credential, and a digest that tells two credentials apart.
 #[derive(Clone)]
@@ -32,6 +43,8 @@ pub struct Outbound {
     pub grant: Option<GrantVersion>,
     /// Where it is stored.
     pub place: Place,
+    /// What of it must not come back to the caller: all but the caller's own.
+    pub echoes: Arc<Echoes>,
 }
 
 impl Outbound {
@@ -87,6 +100,7 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
         &mut headers,
         &open_server(vault, server, EXTRA_HEADERS, &server.extra_headers_sealed)?,
     )?;
+    let mut secrets = of_others(&headers);
     match source {
         Source::Anonymous => {}
         Source::ServerRecord => {
@@ -121,6 +135,10 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
             }
         }
     }
+    let is_personal = *step == Some(Step::User);
+    if !is_personal {
+        secrets = of_others(&headers);
+    }
     let grant = match source {
         Source::Connection(_, Some(grant)) => Some(GrantVersion {
             id: grant.id,
@@ -139,7 +157,8 @@ pub fn render(vault: &Vault, server: &Server, resolution: &Resolution) -> Result
         headers,
         step: *step,
         grant,
-        is_personal: *step == Some(Step::User),
+        is_personal,
+        echoes: Arc::new(Echoes::of(&secrets)),
     }))
 }
 
@@ -208,6 +227,56 @@ fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {
 /// `Internal` if it is no header value.
 pub fn bearer(token: &Secret) -> Result<HeaderValue> {
     sensitive(with_scheme(BEARER, token).expose())
+}
+
+/// The secrets in headers that are not the caller's own.
+fn of_others(headers: &HeaderMap) -> Vec<Secret> {
+    let mut secrets = Vec::new();
+    for (name, value) in headers {
+        let value = value.to_str().unwrap_or_default();
+        if name == AUTHORIZATION || is_secret(name.as_str(), value) {
+            secrets.extend(parts(value));
+        }
+    }
+    secrets
+}
+
+/// Whether a header carries a secret that is too short to be hidden everywhere.
+pub fn is_hidden_in_errors_alone(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_short = |part: &Secret| (1..HIDDEN_BYTES_MIN).contains(&part.expose().len());
+    (name == AUTHORIZATION.as_str() || is_secret(&name, value))
+        && !looks_masked(value)
+        && parts(value).first().is_some_and(is_short)
+}
+
+/// Whether an extra header is a credential, by its name or by its look. Names of people, tenants and versions stand in
+/// such headers too, and in answers by right.
+fn is_secret(name: &str, value: &str) -> bool {
+    let has = |check: fn(&u8) -> bool| value.as_bytes().iter().any(check);
+    let is_random = value.len() >= RANDOM_BYTES_MIN
+        && !value.contains(' ')
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit);
+    is_random || SECRET_NAMES.iter().any(|word| name.contains(word))
+}
+
+/// What is secret in a header: all of it but the scheme, each longer part, and what Basic hides in base64.
+fn parts(value: &str) -> Vec<Secret> {
+    let bare = value.split_once(' ').map_or(value, |(_, rest)| rest.trim());
+    let mut parts = vec![bare.to_owned()];
+    let padding = |c| c == '=';
+    let decoded = STANDARD_NO_PAD.decode(bare.trim_end_matches(padding)).ok();
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    if let Some((_, password)) = decoded.as_deref().and_then(|it| it.split_once(':')) {
+        parts.push(password.to_owned());
+        parts.extend(decoded.clone());
+    }
+    let longer = bare.split([' ', ';', ',', ':', '=', '"']);
+    let longer = longer.filter(|part| part.len() >= HIDDEN_BYTES_MIN);
+    parts.extend(longer.map(ToOwned::to_owned));
+    parts.into_iter().map(Secret::new).collect()
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue> {

@@ -17,6 +17,15 @@ pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 /// Opts a request into progress notifications.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
+/// What names of our own begin with; nobody else may say them (threats.md).
+pub const OWN_PREFIX: &str = "mentor-gateway/";
+/// What a client says to its own observers (W3C Baggage); a server is none of them.
+pub const BAGGAGE: &str = "baggage";
+/// Largest `_meta` that passes in either direction, in bytes.
+pub const META_BYTES_MAX: usize = 256 * 1024;
+/// Under which an upstream's `_meta` that was too large says so.
+pub const LEFT_OUT: &str = "mentor-gateway/leftOut";
+
 /// The keys that only mean something on a modern request; a legacy upstream gets none of them.
 pub const MODERN_REQUEST_KEYS: [&str; 4] = [
     PROTOCOL_VERSION,

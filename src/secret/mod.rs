@@ -16,7 +16,7 @@ pub use vault::{Binding, Vault, VaultError};
 /// Secrets shorter than this many characters show nothing of themselves (threats.md T7).
 const MASK_SHOWS_FROM: usize = 20;
 /// What a mask consists of; a short secret is this and nothing else.
-const STARS: &str = "****";
+pub const STARS: &str = "****";
 
 /// A text that is wiped on drop and has neither `Debug` output nor `Serialize`.
 #[derive(Clone, PartialEq, Eq)]

@@ -330,7 +330,7 @@ impl Exchange {
         }
         self.resume.tries = 0;
         Message::parse(event.data)
-            .map(Some)
+            .map(|message| Some(self.session.heard(message)))
             .map_err(|_| fail(UpstreamFailureKind::Protocol))
     }
 

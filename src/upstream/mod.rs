@@ -6,6 +6,7 @@ mod duplex;
 mod era;
 mod exchange;
 mod failure;
+mod heard;
 mod http;
 mod inbox;
 mod lane;

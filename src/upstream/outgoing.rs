@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use super::heard::leaves;
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
 
@@ -95,6 +96,7 @@ impl Outgoing<'_> {
             .as_deref()
             .and_then(|m| RawObject::parse(m).ok())
             .unwrap_or_default();
+        leaves(&mut metadata);
         metadata.set(
             meta::PROTOCOL_VERSION,
             string(Version::V2026_07_28.as_str()),
@@ -118,6 +120,7 @@ impl Outgoing<'_> {
         let Ok(mut metadata) = RawObject::parse(&own) else {
             return (params.to_json(), None);
         };
+        leaves(&mut metadata);
         for key in meta::MODERN_REQUEST_KEYS {
             metadata.remove(key);
         }

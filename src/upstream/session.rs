@@ -19,8 +19,8 @@ use super::inbox::{Inbox, Unsolicited};
 use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
 use super::slots::Slots;
-use super::{Upstream, duplex};
-use crate::credentials::Outbound;
+use super::{Upstream, duplex, heard};
+use crate::credentials::{Echoes, Outbound};
 use crate::egress::{EventStream, Limits};
 use crate::error::UpstreamFailureKind;
 use crate::mcp::error::{METHOD_NOT_FOUND, RpcError};
@@ -53,6 +53,8 @@ pub struct Session {
     pub(super) credential: HeaderMap,
     /// The connection that the credential is of, if it is of one.
     pub(super) connection: Option<ConnectionId>,
+    /// What must not come back of it.
+    echoes: Arc<Echoes>,
     pub(super) wire: Wire,
     /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
     pub(super) handshake: OnceLock<(Version, Bytes)>,
@@ -110,6 +112,7 @@ impl Session {
             upstream,
             credential: credential.headers.clone(),
             connection: credential.connection(),
+            echoes: credential.echoes.clone(),
             wire,
             handshake: OnceLock::new(),
             slots: Arc::default(),
@@ -120,6 +123,19 @@ impl Session {
             is_outdated: AtomicBool::new(false),
             replies: Mutex::new((Instant::now(), 0)),
         })
+    }
+
+    /// What the upstream says, as it may be passed on.
+    pub(super) fn heard(&self, message: Message) -> Message {
+        heard::clean(&message, &self.echoes).unwrap_or(message)
+    }
+
+    /// Sets what the upstream said in the handshake.
+    pub(super) fn shaken(&self, version: Version, result: Bytes) {
+        let cleaned = heard::cleaned(&result, &self.echoes, false);
+        let _ = self
+            .handshake
+            .set((version, cleaned.map_or(result, Bytes::from)));
     }
 
     /// The revision that was agreed.
@@ -187,7 +203,7 @@ impl Session {
         let permit = self.upstream.in_flight.clone().try_acquire_owned();
         let permit =
             permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
-        let sent = match &self.wire {
+        let mut sent = match &self.wire {
             Wire::Http(wire) if self.version().is_modern() => {
                 wire.call_stateless(self, out, permit).await
             }
@@ -202,6 +218,11 @@ impl Session {
                 sender.call(self, out, permit).await
             }
         };
+        if let Ok(Reply::Answer(answer)) = &mut sent
+            && let Some(clean) = heard::clean(&answer.message, &self.echoes)
+        {
+            answer.message = clean;
+        }
         if self.is_contradicted_by(&sent) {
             self.outdate();
         }
@@ -276,7 +297,8 @@ impl Session {
     /// # Errors
     /// If it cannot be sent.
     pub async fn notify(&self, method: &str, params: &[u8]) -> Result<(), CallFailure> {
-        self.send(message::notification(method, params)).await
+        let params = heard::said(params);
+        self.send(message::notification(method, &params)).await
     }
 
     /// Answers a request of the upstream with the client's response, under the upstream's id.
@@ -287,7 +309,7 @@ impl Session {
     ) -> Result<(), CallFailure> {
         let id = request.id.as_deref().unwrap_or(b"null");
         let text = match (&response.result, &response.error) {
-            (Some(result), _) => message::result(id, result),
+            (Some(result), _) => message::result(id, &heard::said(result)),
             (None, Some(error)) => message::error(id, error),
             (None, None) => return Err(CallFailure::of(UpstreamFailureKind::Protocol, false)),
         };
@@ -420,6 +442,7 @@ impl Session {
 
     /// Routes a message that came outside of a call's own stream.
     pub(super) async fn dispatch(self: &Arc<Self>, message: Message) {
+        let message = self.heard(message);
         if message.kind() == Kind::Request && message.method.as_deref() == Some("ping") {
             return self.answer_ping(&message);
         }

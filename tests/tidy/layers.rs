@@ -35,7 +35,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("learner", "academy auth clock error storage tenant"),
     ("career", "academy auth clock error files learner secret storage tenant"),
     ("native", "academy audit auth career clock error files guard learner mail mcp model rate_limit secret storage tasks"),
-    ("upstream", "clock credentials egress error mcp registry tasks"),
+    ("upstream", "clock credentials egress error mcp registry secret tasks"),
     ("gateway", "audit auth cache clock credentials error guard mcp native oauth registry secret storage tasks tenant upstream"),
     ("chat", "auth clock error gateway guard learner mcp model storage tasks tenant upstream"),
     ("jobs", "academy career clock egress error files mail oauth secret storage tasks webhook"),
@@ -49,7 +49,7 @@ const MAY_USE: &[(&str, &str)] = &[
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("clippy::disallowed_types", &["src/egress/"], "only `egress` opens a socket to the outside"),
     ("clippy::disallowed_methods", &["src/clock.rs", "src/config.rs"], "only `clock` reads the clock and only `config` the environment"),
-    (".expose()", &["src/secret/", "src/config.rs", "src/files/bucket.rs", "src/credentials/headers.rs", "src/oauth/", "src/registry/sealed.rs", "src/registry/keys/mod.rs", "src/gateway/bond.rs", "src/http/tenant/api_keys.rs", "src/http/webhooks/hooks.rs", "src/webhook/sign.rs", "src/mail/send.rs", "src/auth/session.rs", "src/http/pages/cookie.rs", "src/cli/"], "a secret is read in the clear where it is sent, shown or typed, and nowhere else"),
+    (".expose()", &["src/secret/", "src/config.rs", "src/files/bucket.rs", "src/credentials/headers.rs", "src/credentials/echo.rs", "src/oauth/", "src/registry/sealed.rs", "src/registry/keys/mod.rs", "src/gateway/bond.rs", "src/http/tenant/api_keys.rs", "src/http/webhooks/hooks.rs", "src/webhook/sign.rs", "src/mail/send.rs", "src/auth/session.rs", "src/http/pages/cookie.rs", "src/cli/"], "a secret is read in the clear where it is sent, shown or typed, and nowhere else"),
     ("Tx::Sqlite", &["src/storage/"], "only `storage` knows that there are two databases"),
     ("Tx::Postgres", &["src/storage/"], "only `storage` knows that there are two databases"),
     ("StatusCode", &["src/http/", "src/egress/", "src/oauth/", "src/upstream/"], "only the modules that speak HTTP know status codes"),

@@ -154,6 +154,7 @@ impl Doctor {
             step: None,
             is_personal: false,
             grant: None,
+            echoes: Arc::default(),
         };
         let upstream = upstreams.of(&server).await?;
         upstream

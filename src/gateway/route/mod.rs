@@ -18,6 +18,7 @@ use super::{Gateway, Outcome, Refusal, Request, Target, handshake, renew};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
+use crate::mcp::meta::META_BYTES_MAX;
 use crate::mcp::raw::string;
 use crate::mcp::{LOG_LEVELS, Message, RawObject, Version, message};
 
@@ -258,6 +259,13 @@ impl<'a> Origin<'a> {
         params: RawObject<'_>,
         name: &str,
     ) -> Result<Outcome, Refusal> {
+        if params
+            .get("_meta")
+            .is_some_and(|it| it.len() > META_BYTES_MAX)
+        {
+            let text = format!("params._meta must be at most {META_BYTES_MAX} bytes");
+            return Err(RpcError::new(INVALID_PARAMS, text).into());
+        }
         let Self {
             gateway,
             request,

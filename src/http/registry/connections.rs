@@ -6,6 +6,7 @@ use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connection_answer::ConnectionAnswer;
 use super::connection_request::{self, ConnectionRequest};
+use super::warning::warned;
 use crate::audit;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};
 use crate::oauth::integration;
@@ -230,10 +231,11 @@ async fn finish(call: Call, mut tx: Tx, action: &str, id: ConnectionId) -> Resul
     let shadows = connection::shadowed(&mut tx, &row.connection).await?;
     tx.commit().await?;
     let answer = ConnectionAnswer::new(row, &call)?;
-    match action {
+    let answer = match action {
         "connection.create" => Answer::created(&answer.shadowing(shadows)),
         _ => Answer::ok(&answer),
-    }
+    };
+    Ok(warned(answer?, &call.fields))
 }
 
 async fn record(call: &Call, tx: &mut Tx, action: &str, row: &Connection) -> Result<()> {

@@ -8,5 +8,6 @@ mod server_answer;
 mod server_request;
 pub(crate) mod resolve;
 pub(crate) mod servers;
+mod warning;
 
 pub(crate) use server_answer::{ServerAnswer, Viewer};

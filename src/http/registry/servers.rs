@@ -6,6 +6,7 @@ use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::server_answer::{ServerAnswer, Viewer};
 use super::server_request::{self, ServerRequest};
+use super::warning::warned;
 use crate::audit::{self, Entry};
 use crate::credentials::obstacle;
 use crate::error::{Error, Result};
@@ -256,10 +257,11 @@ async fn finish(call: Call, mut tx: Tx, action: &str, id: ServerId) -> Result<An
     let offers = service::of_servers(&mut tx, [&row.server]).await?;
     tx.commit().await?;
     let answer = ServerAnswer::new(row, Viewer::of(&call, &offers))?;
-    match action {
+    let answer = match action {
         "server.create" => Answer::created(&answer),
         _ => Answer::ok(&answer),
-    }
+    };
+    Ok(warned(answer?, &call.fields))
 }
 
 async fn record(call: &Call, tx: &mut Tx, action: &str, id: ServerId) -> Result<()> {

@@ -115,7 +115,7 @@ async fn discover(
         credential,
         Wire::Http(HttpWire { session_id: None }),
     );
-    let _ = session.handshake.set((Version::V2026_07_28, result));
+    session.shaken(Version::V2026_07_28, result);
     Ok(Some(session))
 }
 
@@ -161,7 +161,7 @@ async fn initialize(
     let (version, result) = negotiated(answer.as_ref())?;
     let wire = Wire::Http(HttpWire { session_id });
     let session = Session::new(upstream.clone(), lane, credential, wire);
-    let _ = session.handshake.set((version, result));
+    session.shaken(version, result);
     session.notify("notifications/initialized", b"{}").await?;
     let listener = session.clone();
     upstream
