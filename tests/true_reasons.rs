@@ -53,124 +53,40 @@ enum Spoil {
     WrongType,
 }
 
+#[rustfmt::skip]
 fn cases() -> Vec<Case> {
-    let case = |name, server, spoil, state, steps, sentence| Case {
-        name,
-        server,
-        spoil,
-        state,
-        steps,
-        sentence,
-    };
+    let case = |name, server, spoil, state, steps, sentence| Case { name, server, spoil, state, steps, sentence };
     let token = || json!({ "auth_type": "token" });
     let oauth = || json!({ "auth_type": "oauth2" });
     let personal = || json!({ "auth_type": "oauth2", "auth_scope": "user" });
-    let (no, none, not) = ("no_row", "no_record_credentials", "not_reached");
+    let (no, none, not, never) = ("no_row", "no_record_credentials", "not_reached", "not_allowed");
     vec![
-        case(
-            "nothing",
-            token(),
-            Spoil::Nothing,
-            "no_connection",
-            [no, no, no, none],
-            "Nobody has connected an account to Up yet; an administrator can.",
-        ),
-        case(
-            "off",
-            token(),
-            Spoil::Off,
-            "no_connection",
-            [no, no, "inactive", none],
-            "An administrator switched the connection to Up off.",
-        ),
-        case(
-            "own off",
-            personal(),
-            Spoil::OwnOff,
-            "no_connection",
-            ["inactive", "not_allowed", "not_allowed", "not_allowed"],
-            "An administrator switched the connection to Up off.",
-        ),
-        case(
-            "others",
-            token(),
-            Spoil::Others,
-            "no_connection",
-            ["other_user", no, no, none],
-            "Up is connected for other people and not for you; an administrator can connect it for you.",
-        ),
-        case(
-            "other mentors",
-            token(),
-            Spoil::OtherMentors,
-            "no_connection",
-            [no, "other_mentor", no, none],
-            "Up is connected for other mentors and not for this one; an administrator can connect it.",
-        ),
-        case(
-            "ended",
-            oauth(),
-            Spoil::Ended,
-            "no_connection",
-            [no, no, "needs_reauth", none],
-            "The provider ended the sign-in of the account that is connected to Up; whoever connected it must sign in again.",
-        ),
-        case(
-            "elsewhere",
-            oauth(),
-            Spoil::Elsewhere,
-            "no_connection",
-            [no, no, "other_resource", none],
-            "The account for Up was connected at another address than the one that it has now; it must be connected again.",
-        ),
-        case(
-            "moved",
-            token(),
-            Spoil::Moved,
-            "no_connection",
-            [no, no, "origin_changed", none],
-            "The address of Up changed, so its credential is not used any more; an administrator must enter it again.",
-        ),
-        case(
-            "emptied",
-            token(),
-            Spoil::Emptied,
-            "no_connection",
-            [no, no, "no_credentials", none],
-            "The connection to Up holds no credential; an administrator must enter one.",
-        ),
-        case(
-            "wrong type",
-            json!({}),
-            Spoil::WrongType,
-            "no_connection",
-            [no, no, "wrong_type", none],
-            "The connection to Up holds no credential; an administrator must enter one.",
-        ),
-        case(
-            "sealed",
-            token(),
-            Spoil::Sealed,
-            "bad_secret",
-            [no, no, "bad_secret", not],
-            "The stored credential for Up cannot be read; an administrator must enter it again.",
-        ),
-        case(
-            "disabled",
-            token(),
-            Spoil::Disabled,
-            "disabled",
-            [not, not, not, not],
-            "Up is switched off by an administrator.",
-        ),
-        case(
-            "of another mentor",
-            token(),
-            Spoil::OfOtherMentor,
-            "other_mentor",
-            [not, not, not, not],
-            "Up belongs to another mentor.",
-        ),
+        case("nothing", token(), Spoil::Nothing, "no_connection", [no, no, no, none],
+            "Nobody has connected an account to Up yet; an administrator can."),
+        case("off", token(), Spoil::Off, "no_connection", [no, no, "inactive", none],
+            "An administrator switched the connection to Up off."),
+        case("own off", personal(), Spoil::OwnOff, "no_connection", ["inactive", never, never, never],
+            "An administrator switched the connection to Up off."),
+        case("others", token(), Spoil::Others, "no_connection", ["other_user", no, no, none],
+            "Up is connected for other people and not for you; an administrator can connect it for you."),
+        case("other mentors", token(), Spoil::OtherMentors, "no_connection", [no, "other_mentor", no, none],
+            "Up is connected for other mentors and not for this one; an administrator can connect it."),
+        case("ended", oauth(), Spoil::Ended, "no_connection", [no, no, "needs_reauth", none],
+            "The provider ended the sign-in of the account that is connected to Up; whoever connected it must sign in again."),
+        case("elsewhere", oauth(), Spoil::Elsewhere, "no_connection", [no, no, "other_resource", none],
+            "The account for Up was connected at another address than the one that it has now; it must be connected again."),
+        case("moved", token(), Spoil::Moved, "no_connection", [no, no, "origin_changed", none],
+            "The address of Up changed, so its credential is not used any more; an administrator must enter it again."),
+        case("emptied", token(), Spoil::Emptied, "no_connection", [no, no, "no_credentials", none],
+            "The connection to Up holds no credential; an administrator must enter one."),
+        case("wrong type", json!({}), Spoil::WrongType, "no_connection", [no, no, "wrong_type", none],
+            "The connection to Up holds no credential; an administrator must enter one."),
+        case("sealed", token(), Spoil::Sealed, "bad_secret", [no, no, "bad_secret", not],
+            "The stored credential for Up cannot be read; an administrator must enter it again."),
+        case("disabled", token(), Spoil::Disabled, "disabled", [not, not, not, not],
+            "Up is switched off by an administrator."),
+        case("of another mentor", token(), Spoil::OfOtherMentor, "other_mentor", [not, not, not, not],
+            "Up belongs to another mentor."),
     ]
 }
 
@@ -212,91 +128,85 @@ async fn other_mentor(stage: &Stage) -> Value {
     made.expect(201)["unique_id"].clone()
 }
 
+/// A tenant's, mentor's or person's connection with a token.
+fn token(scope: &str) -> Value {
+    json!({ "scope": scope, "auth_type": "token", "credentials": "secret" })
+}
+
 /// A server that bob cannot call for this reason.
 async fn spoilt(stage: &Stage, upstream: &Upstream, case: &Case) -> i64 {
     let server = stage.register("Up", upstream, case.server.clone()).await;
-    let token =
-        |scope: &str| json!({ "scope": scope, "auth_type": "token", "credentials": "secret" });
-    let off = async |id: i64| {
-        let path = format!("mcp-server-connections/{id}/");
-        stage
-            .admin
-            .patch(&path, json!({ "is_active": false }))
-            .await
-            .expect(200);
-    };
-    let shared = async || {
-        let grant = stage.gateway.grant("acme", "alice").await;
-        let row = json!({ "scope": "platform", "auth_type": "oauth2", "connected_service": grant });
-        stage.connect(server, row).await;
-        grant
-    };
     match case.spoil {
-        Spoil::Nothing => {}
-        Spoil::Off => off(stage.connect(server, token("platform")).await).await,
+        Spoil::Nothing | Spoil::Others | Spoil::OtherMentors => {
+            connect_others(stage, server, case.spoil).await;
+        }
+        Spoil::Off => {
+            let row = stage.connect(server, token("platform")).await;
+            switch_off(stage, row).await;
+        }
         Spoil::OwnOff => {
             let grant = stage.gateway.grant("acme", "bob").await;
             let row = json!({ "auth_type": "oauth2", "connected_service": grant });
-            off(stage.connect(server, row).await).await;
+            let row = stage.connect(server, row).await;
+            switch_off(stage, row).await;
         }
-        Spoil::Others => {
-            let mut row = token("user");
-            row["user"] = "carol".into();
+        Spoil::Ended | Spoil::Elsewhere => {
+            let grant = stage.gateway.grant("acme", "alice").await;
+            let row =
+                json!({ "scope": "platform", "auth_type": "oauth2", "connected_service": grant });
             stage.connect(server, row).await;
+            let is_ended = matches!(case.spoil, Spoil::Ended);
+            change(stage, if is_ended { "ended" } else { "elsewhere" }, grant).await;
         }
-        Spoil::OtherMentors => {
-            let mut row = token("mentor");
-            row["mentor"] = other_mentor(stage).await;
-            stage.connect(server, row).await;
+        Spoil::Emptied | Spoil::Sealed => {
+            let row = stage.connect(server, token("platform")).await;
+            let is_emptied = matches!(case.spoil, Spoil::Emptied);
+            change(stage, if is_emptied { "emptied" } else { "sealed" }, row).await;
         }
-        Spoil::Ended => change(stage, "ended", shared().await).await,
-        Spoil::Elsewhere => change(stage, "elsewhere", shared().await).await,
-        Spoil::Moved => {
-            stage.connect(server, token("platform")).await;
-            stage
-                .change_server(server, json!({ "url": "http://127.0.0.2:8085/mcp" }))
-                .await;
-        }
-        Spoil::Emptied => {
-            change(
-                stage,
-                "emptied",
-                stage.connect(server, token("platform")).await,
-            )
-            .await
-        }
-        Spoil::Sealed => {
-            change(
-                stage,
-                "sealed",
-                stage.connect(server, token("platform")).await,
-            )
-            .await
-        }
-        Spoil::Disabled => {
-            stage.connect(server, token("platform")).await;
-            stage
-                .change_server(server, json!({ "is_enabled": false }))
-                .await;
-        }
-        Spoil::OfOtherMentor => {
-            stage.connect(server, token("platform")).await;
-            let mentor = other_mentor(stage).await;
-            stage
-                .change_server(server, json!({ "mentor": mentor }))
-                .await;
-        }
-        Spoil::WrongType => {
-            stage
-                .connect(server, json!({ "scope": "platform", "auth_type": "none" }))
-                .await;
-            stage
-                .change_server(server, json!({ "auth_type": "token" }))
-                .await;
+        Spoil::Moved | Spoil::Disabled | Spoil::OfOtherMentor | Spoil::WrongType => {
+            change_server(stage, server, case.spoil).await;
         }
     }
     stage.attach(&[server]).await;
     server
+}
+
+async fn switch_off(stage: &Stage, row: i64) {
+    let path = format!("mcp-server-connections/{row}/");
+    let off = json!({ "is_active": false });
+    stage.admin.patch(&path, off).await.expect(200);
+}
+
+async fn connect_others(stage: &Stage, server: i64, spoil: Spoil) {
+    let row = match spoil {
+        Spoil::Others => {
+            let mut row = token("user");
+            row["user"] = "carol".into();
+            row
+        }
+        Spoil::OtherMentors => {
+            let mut row = token("mentor");
+            row["mentor"] = other_mentor(stage).await;
+            row
+        }
+        _ => return,
+    };
+    stage.connect(server, row).await;
+}
+
+async fn change_server(stage: &Stage, server: i64, spoil: Spoil) {
+    let row = match spoil {
+        Spoil::WrongType => json!({ "scope": "platform", "auth_type": "none" }),
+        _ => token("platform"),
+    };
+    stage.connect(server, row).await;
+    let fields = match spoil {
+        Spoil::Moved => json!({ "url": "http://127.0.0.2:8085/mcp" }),
+        Spoil::Disabled => json!({ "is_enabled": false }),
+        Spoil::OfOtherMentor => json!({ "mentor": other_mentor(stage).await }),
+        _ => json!({ "auth_type": "token" }),
+    };
+    stage.change_server(server, fields).await;
 }
 
 async fn explained(stage: &Stage, server: i64) -> Value {

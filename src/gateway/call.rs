@@ -164,16 +164,11 @@ impl Call<'_> {
             // The response is never read: the client has forgotten the call.
             return Ok(Outcome::Answer(Bytes::new(), 202));
         };
+        open.last.heard(gateway, sent.as_ref().err());
         let sent = match sent {
             Ok(sent) => sent,
-            Err(failure) => {
-                if is_refused_token(&failure) {
-                    open.last.said(gateway, false);
-                }
-                return self.failed(back, (open, &renewed), failure).await;
-            }
+            Err(failure) => return self.failed(back, (open, &renewed), failure).await,
         };
-        open.last.said(gateway, true);
         back.crossing.upstream = sent.version;
         back.began_anew = sent.began_anew;
         let resend = self.resend(open, &back);

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use moka::sync::Cache;
 
 use super::Gateway;
+use super::renew::is_refused_token;
 use crate::clock::UnixMs;
 use crate::credentials::verdict::{self, Place};
 use crate::error::Error;
+use crate::upstream::CallFailure;
 
 /// Credentials whose last verdict is remembered.
 const REMEMBERED_MAX: u64 = 50_000;
@@ -56,8 +58,12 @@ impl Verdicts {
 }
 
 impl Last {
-    /// The server took the credential, or refused it.
-    pub(super) fn said(self: &Arc<Self>, gateway: &Arc<Gateway>, is_ok: bool) {
+    /// The server answered a call, or how that failed: it took the credential, refused it, or said nothing of it.
+    pub(super) fn heard(self: &Arc<Self>, gateway: &Arc<Gateway>, failure: Option<&CallFailure>) {
+        let is_ok = failure.is_none();
+        if failure.is_some_and(|failure| !is_refused_token(failure)) {
+            return;
+        }
         let said = if is_ok { TAKEN } else { REFUSED };
         if self.said.load(Ordering::Relaxed) != said {
             self.write(gateway, is_ok, said);
