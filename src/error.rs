@@ -1,6 +1,7 @@
 //! Why a request failed, in product words.
 //! Knows no wire: status codes and JSON-RPC codes are chosen in `http` and `mcp`, each in one file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::fmt;
@@ -107,6 +108,29 @@ pub struct UpstreamFailure {
     pub kind: UpstreamFailureKind,
     /// Whether the request may have reached the upstream and been executed there.
     pub may_have_executed: bool,
+    /// The rule that it broke, where it is one.
+    pub broken: Option<Box<BrokenRule>>,
+    /// In how many seconds it may be asked again, if it says so.
+    pub retry_after_s: Option<u64>,
+}
+
+/// The rule that an upstream broke, so that its operator can mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// A stable word for programs: the member, header or part of the protocol, as `error.data.rule` has it.
+    pub rule: &'static str,
+    /// What is wrong, about the server as `it`.
+    pub text: Cow<'static, str>,
+}
+
+impl BrokenRule {
+    /// A rule and what is wrong.
+    pub fn new(rule: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            rule,
+            text: text.into(),
+        }
+    }
 }
 
 /// What happened to an upstream exchange.
@@ -124,12 +148,16 @@ pub enum UpstreamFailureKind {
     Protocol,
     /// The answer is larger than the named limit.
     TooLarge,
-    /// The upstream refused the credential (HTTP 401 or 403).
+    /// The upstream refused the credential (HTTP 401).
     Unauthorized,
+    /// The upstream took the credential and did not allow the call (HTTP 403).
+    Forbidden,
     /// The upstream answered with an HTTP error or a redirect.
     Http(u16),
     /// The breaker is open: it failed too often lately and is left alone for a while.
     BreakerOpen,
+    /// Too many calls to it are under way already.
+    Busy,
     /// The server record is switched off.
     Disabled,
 }
@@ -145,8 +173,10 @@ impl UpstreamFailureKind {
             Self::Protocol => "protocol",
             Self::TooLarge => "too_large",
             Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
             Self::Http(_) => "http",
             Self::BreakerOpen => "breaker_open",
+            Self::Busy => "busy",
             Self::Disabled => "disabled",
         }
     }
@@ -172,6 +202,9 @@ impl fmt::Display for UpstreamFailure {
             UpstreamFailureKind::Unauthorized => {
                 write!(f, "server {server:?} refused the credential")
             }
+            UpstreamFailureKind::Forbidden => {
+                write!(f, "server {server:?} did not allow this (HTTP 403)")
+            }
             UpstreamFailureKind::Http(status) => {
                 write!(f, "server {server:?} answered HTTP {status}")
             }
@@ -179,8 +212,17 @@ impl fmt::Display for UpstreamFailure {
                 f,
                 "server {server:?} failed repeatedly and is not called for a while"
             ),
+            UpstreamFailureKind::Busy => {
+                write!(f, "server {server:?} has too many calls under way")
+            }
             UpstreamFailureKind::Disabled => write!(f, "server {server:?} is disabled"),
         }?;
+        if let Some(broken) = &self.broken {
+            write!(f, ": {}", broken.text)?;
+        }
+        if let Some(seconds) = self.retry_after_s {
+            write!(f, "; it may be asked again in {seconds} s")?;
+        }
         if self.may_have_executed {
             f.write_str("; the call may have executed")?;
         }

@@ -11,6 +11,8 @@ fn every() -> Vec<(&'static str, Error)> {
             server: "Drive".into(),
             kind,
             may_have_executed: false,
+            broken: None,
+            retry_after_s: None,
         })
     };
     vec![

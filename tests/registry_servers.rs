@@ -447,3 +447,38 @@ async fn servers_registered_at_once_get_prefixes_of_their_own() {
     prefixes.dedup();
     assert_eq!(prefixes.len(), 8);
 }
+
+#[tokio::test]
+async fn a_url_is_of_the_scheme_that_its_transport_speaks() {
+    let gateway = Gateway::start().await;
+    let admin = gateway.admin().await;
+    for (transport, url) in [
+        ("websocket", "https://mcp.example.com/ws"),
+        ("websocket", "HTTPS://mcp.example.com/ws"),
+        ("streamable_http", "wss://mcp.example.com/mcp"),
+        ("sse", "wss://mcp.example.com/sse"),
+        ("sse", "WSS://mcp.example.com/sse"),
+    ] {
+        let fields = json!({ "name": "Other", "url": url, "transport": transport });
+        let refused = admin.post("mcp-servers/", fields).await.expect(400);
+        assert!(
+            refused["url"][0]
+                .as_str()
+                .unwrap()
+                .starts_with("Enter a URL of "),
+            "{refused}"
+        );
+    }
+    let fields = json!({ "name": "Drive", "url": PUBLIC_SERVER, "transport": "sse" });
+    let made = admin.post("mcp-servers/", fields).await.expect(201);
+    let path = format!("mcp-servers/{}/", made["id"]);
+    for change in [
+        json!({ "transport": "websocket" }),
+        json!({ "url": "wss://mcp.example.com/ws" }),
+    ] {
+        let refused = admin.patch(&path, change).await.expect(400);
+        assert!(refused["url"].is_array(), "{refused}");
+    }
+    let both = json!({ "transport": "websocket", "url": "wss://mcp.example.com/ws" });
+    admin.patch(&path, both).await.expect(200);
+}

@@ -89,7 +89,7 @@ async fn an_upstream_that_forgets_at_once_is_not_asked_for_ever() {
             json!({ "name": "up__echo", "arguments": {} }),
         )
         .await;
-    assert_eq!(refused.error()["data"]["kind"], "closed");
+    assert_eq!(refused.error()["data"]["kind"], "http");
     assert_eq!(refused.error()["data"]["mayHaveExecuted"], false);
     assert_eq!(upstream.calls_of("tools/call"), 2);
 }
@@ -339,5 +339,22 @@ async fn a_client_with_a_session_is_told_that_its_server_has_forgotten_it() {
         for client in [&legacy, &modern] {
             assert_eq!(told(client).await, Value::Null, "once: {slug}");
         }
+    }
+}
+
+/// A load balancer cuts what says nothing for long.
+#[tokio::test]
+async fn a_client_with_a_session_hears_something_while_an_upstream_thinks() {
+    for behaviour in [Behaviour::stateless(), Behaviour::sessions()] {
+        let (stage, upstream) = Stage::of(behaviour).await;
+        let client = stage.legacy().await;
+        client
+            .call("up__echo", json!({ "text": "x" }))
+            .await
+            .result();
+        upstream.fall_ill(Some(Illness::new(Ill::HangOnCall)));
+        let hangs = client.call("up__echo", json!({ "text": "x" })).await;
+        assert_eq!(hangs.headers["content-type"], "text/event-stream");
+        assert_eq!(hangs.error()["data"]["kind"], "timeout");
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::failure::Failure;
 use super::sse::EventStream;
+use super::unpack::{Coding, Unpacker};
 
 /// First allocation for a body of several pieces, in bytes, whatever length the server announces.
 const FIRST_BYTES_MAX: u64 = 256 * 1024;
@@ -22,10 +23,12 @@ const FIRST_BYTES_MAX: u64 = 256 * 1024;
 pub struct Body {
     incoming: Incoming,
     idle: Idle,
+    unpacker: Option<Box<Unpacker>>,
+    unknown_encoding: Option<Box<str>>,
 }
 
 impl Body {
-    pub(super) fn new(incoming: Incoming, idle: Duration) -> Self {
+    pub(super) fn new(incoming: Incoming, coding: Coding, idle: Duration) -> Self {
         Self {
             incoming,
             idle: Idle {
@@ -33,7 +36,14 @@ impl Body {
                 timer: None,
                 is_waiting: false,
             },
+            unpacker: coding.unpacker,
+            unknown_encoding: coding.unknown,
         }
+    }
+
+    /// An encoding that the answer names and nobody knows; the body is given as it comes.
+    pub fn unknown_encoding(&self) -> Option<&str> {
+        self.unknown_encoding.as_deref()
     }
 
     /// Reads the whole body; one that came in one piece is not copied.
@@ -71,9 +81,10 @@ impl Body {
         if announced > max_bytes {
             return Err(Failure::TooLarge { max_bytes });
         }
+        let is_packed = self.unpacker.is_some();
         let mut pieces = self.capped(max_bytes);
         let first = pieces.next().await.transpose()?.unwrap_or_default();
-        if pieces.body.incoming.is_end_stream() {
+        if pieces.body.incoming.is_end_stream() && !is_packed {
             return Ok(first);
         }
         let Some(second) = pieces.next().await.transpose()? else {
@@ -89,11 +100,37 @@ impl Body {
         Ok(whole.freeze())
     }
 
-    /// Returns the next piece; trailers are dropped.
+    /// Returns the next piece, unpacked; trailers are dropped.
     pub(super) fn poll_piece(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
+        let Some(mut unpacker) = self.unpacker.take() else {
+            return self.poll_as_it_comes(cx);
+        };
+        let polled = self.poll_unpacked(&mut unpacker, cx);
+        self.unpacker = Some(unpacker);
+        polled
+    }
+
+    fn poll_unpacked(
+        &mut self,
+        unpacker: &mut Unpacker,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Failure>>> {
+        loop {
+            if let Some(unpacked) = unpacker.next().transpose() {
+                return Poll::Ready(Some(unpacked));
+            }
+            match ready!(self.poll_as_it_comes(cx)) {
+                Some(Ok(piece)) => unpacker.push(piece),
+                None => return Poll::Ready(unpacker.finish().transpose()),
+                failed => return Poll::Ready(failed),
+            }
+        }
+    }
+
+    fn poll_as_it_comes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 ready!(self.idle.poll_elapsed(cx));

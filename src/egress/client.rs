@@ -1,5 +1,5 @@
 //! HTTP requests over pooled, checked connections.
-//! It must never follow a redirect, keep a cookie, or accept a compressed answer.
+//! It must never follow a redirect, keep a cookie, or ask for a compressed answer.
 #![expect(clippy::disallowed_types, reason = "this is the module that dials")]
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use super::policy::Policy;
 use super::refused::Refused;
 use super::resolver::{Resolver, SystemResolver};
 use super::tls::{SetupError, client_config};
+use super::unpack::Coding;
 
 /// Most idle connections kept to one origin (and pool).
 pub const IDLE_CONNECTIONS_MAX: usize = 128;
@@ -118,7 +119,7 @@ impl Egress {
     /// connection are ours. Statuses from 400 are answers, not failures.
     ///
     /// # Errors
-    /// Any [`Failure`]; a redirect and a compressed answer are among them.
+    /// Any [`Failure`]; a redirect is among them.
     pub async fn send(
         &self,
         request: Request<Bytes>,
@@ -145,8 +146,8 @@ impl Egress {
                 status: answer.status(),
             });
         }
-        check_encoding(answer.headers())?;
-        Ok(answer.map(|incoming| Body::new(incoming, limits.idle)))
+        let coding = Coding::of(answer.headers())?;
+        Ok(answer.map(|incoming| Body::new(incoming, coding, limits.idle)))
     }
 
     pub(super) fn resolver(&self) -> &dyn Resolver {
@@ -167,21 +168,4 @@ pub(super) fn own_headers(headers: &mut HeaderMap) {
         header::ACCEPT_ENCODING,
         HeaderValue::from_static("identity"),
     );
-}
-
-/// Refuses an answer that would have to be decompressed, under either header.
-fn check_encoding(headers: &HeaderMap) -> Result<(), Failure> {
-    let is_plain = |name, plain: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .all(|value| value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()))
-    };
-    if is_plain(header::CONTENT_ENCODING, "identity")
-        && is_plain(header::TRANSFER_ENCODING, "chunked")
-    {
-        Ok(())
-    } else {
-        Err(Failure::Encoding)
-    }
 }

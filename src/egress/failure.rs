@@ -76,9 +76,12 @@ pub enum Failure {
         /// The headers of the answer.
         headers: Arc<HeaderMap>,
     },
-    /// The answer is compressed, which we did not accept.
-    #[error("the answer has an encoding that was not asked for")]
-    Encoding,
+    /// The answer is not of the encoding that it names, or that cannot be taken off.
+    #[error("the answer has an encoding that cannot be read: {encoding:?}")]
+    Encoding {
+        /// What it names, cut and cleaned.
+        encoding: String,
+    },
     /// The answer is not the protocol that was spoken.
     #[error("the answer breaks the protocol")]
     Protocol(#[source] Cause),
@@ -112,7 +115,7 @@ impl Failure {
             | Self::TooLarge { .. }
             | Self::Redirected { .. }
             | Self::Declined { .. }
-            | Self::Encoding
+            | Self::Encoding { .. }
             | Self::Protocol(_) => Sent::Maybe,
         }
     }
@@ -164,7 +167,7 @@ impl From<&Failure> for UpstreamFailureKind {
                 Self::Unauthorized
             }
             Failure::Declined { status, .. } => Self::Http(status.as_u16()),
-            Failure::Encoding | Failure::Protocol(_) => Self::Protocol,
+            Failure::Encoding { .. } | Failure::Protocol(_) => Self::Protocol,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Server-sent events, parsed as <https://html.spec.whatwg.org/multipage/server-sent-events.html> says.
-//! It must never connect again by itself, nor let an event that was cut off pass for the end.
+//! It must never connect again by itself, nor let an event that was cut off pass for the end. An event whose blank line
+//! is missing at the end of a stream counts if its data is a whole JSON object or array, which cannot have been cut off.
 
 use std::io;
 use std::pin::Pin;
@@ -88,7 +89,7 @@ impl Stream for EventStream {
                         continue;
                     }
                     Some(Err(failure)) => Some(Err(failure)),
-                    None => self.parser.end().err().map(Err),
+                    None => self.parser.end().transpose(),
                 },
                 Err(failure) => Some(Err(failure)),
             };
@@ -159,10 +160,18 @@ impl Parser {
         Ok(None)
     }
 
-    /// Says whether the stream may end here.
-    fn end(&self) -> Result<(), Failure> {
+    /// The event that lacks its blank line, if the stream ends with one that is whole all the same.
+    fn end(&mut self) -> Result<Option<Event>, Failure> {
         if self.draft_bytes == 0 && self.partial.is_empty() {
-            return Ok(());
+            return Ok(None);
+        }
+        let line = self.partial.split().freeze();
+        if !line.is_empty() {
+            self.field(line);
+        }
+        let event = self.take();
+        if is_whole(&event.data) {
+            return Ok(Some(event));
         }
         Err(Failure::Closed(Arc::new(io::Error::from(
             io::ErrorKind::UnexpectedEof,
@@ -296,6 +305,12 @@ fn end_of(data: &[u8]) -> &[u8] {
     &data[data.len().saturating_sub(END_BYTES)..]
 }
 
+/// Whether data is a JSON object or array from its first to its last bracket.
+fn is_whole(data: &[u8]) -> bool {
+    matches!(data.trim_ascii().last(), Some(b'}' | b']'))
+        && serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok()
+}
+
 fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
@@ -317,7 +332,8 @@ mod tests {
                 events.push(event);
             }
         }
-        parser.end().map(|()| events)
+        events.extend(parser.end()?);
+        Ok(events)
     }
 
     fn data_of(text: &str) -> Vec<String> {
@@ -389,11 +405,26 @@ mod tests {
 
     #[test]
     fn an_event_that_was_cut_off_is_a_failure() {
-        for text in ["data: x", "data: x\n", "data: x\n\ndata", ": comment"] {
+        for text in [
+            "data: x",
+            "data: x\n",
+            "data: 1\n",
+            "data: {\"a\":[1]\n",
+            "data: x\n\ndata",
+            ": comment",
+        ] {
             assert!(
                 matches!(parse([text.as_bytes()]), Err(Failure::Closed(_))),
                 "{text:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_event_that_lacks_its_blank_line_and_is_whole_counts() {
+        for end in ["", "\n", "\r", "\r\n"] {
+            let text = format!("id: 1\ndata: {{\"a\":\ndata: [1]}}{end}");
+            assert_eq!(data_of(&text), ["{\"a\":\n[1]}"], "{end:?}");
         }
     }
 

@@ -65,14 +65,32 @@ impl Egress {
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(FRAME_BYTES_MAX));
         let opening = client_async_with_config(request, TokioIo::new(stream), Some(config));
-        let (socket, _) =
+        let (socket, answer) =
             timeout(limits.headers, opening)
                 .await
                 .map_err(|_| Failure::HeadersTimeout {
                     after: limits.headers,
                 })??;
+        check_answer(answer.headers())?;
         Ok(socket)
     }
+}
+
+/// A client must fail over an extension that it did not ask for and over more than one subprotocol (RFC 6455
+/// section 4.1); tungstenite looks at neither.
+fn check_answer(headers: &HeaderMap) -> Result<(), Failure> {
+    let broken = |what: &'static str| Failure::Protocol(Arc::from(Box::from(what)));
+    if headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS) {
+        return Err(broken("an extension that was not asked for"));
+    }
+    let mut chosen = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    if chosen.next().is_none_or(|value| value != SUBPROTOCOL) {
+        return Err(broken("another subprotocol than mcp"));
+    }
+    if chosen.next().is_some() {
+        return Err(broken("more than one subprotocol"));
+    }
+    Ok(())
 }
 
 fn handshake(

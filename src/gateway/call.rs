@@ -151,9 +151,7 @@ impl Call<'_> {
         if request.version.is_modern() && parked::is_ours(&self.params) {
             return self.resume(gateway, back).await;
         }
-        let (sent, renewed) = self
-            .send_renewing(gateway, open, (&back.id, &request))
-            .await;
+        let (sent, renewed) = self.send_renewing(gateway, open, &request).await;
         let open = renewed.ready().unwrap_or(open);
         let Some(sent) = sent else {
             if let Some(why) = self.request.why() {
@@ -212,7 +210,6 @@ impl Call<'_> {
                 lane: self.view.lane(self.request),
                 client: self.request.client.clone(),
                 method: self.method().into(),
-                id: back.id.clone(),
                 params: self.params.to_json(),
                 param_headers: self.param_headers(back.crossing.upstream),
                 rounds: 0,
@@ -347,11 +344,9 @@ impl Call<'_> {
         &self,
         gateway: &Gateway,
         open: &Open,
-        (id, request): (&Bytes, &Request),
+        request: &Request,
     ) -> (Option<Result<Sent, CallFailure>>, Renewed) {
-        let sent = self
-            .send_unless_cancelled(gateway, open, (id, request))
-            .await;
+        let sent = self.send_unless_cancelled(gateway, open, request).await;
         if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
             return (sent, Renewed::No);
         }
@@ -360,9 +355,7 @@ impl Call<'_> {
             return (sent, renewed);
         };
         open.bind(&self.request.guard, self.member.server.id);
-        let sent = self
-            .send_unless_cancelled(gateway, open, (id, request))
-            .await;
+        let sent = self.send_unless_cancelled(gateway, open, request).await;
         if matches!(&sent, Some(Err(failure)) if is_refused_token(failure))
             && let Some(grant) = open.credential.grant
         {
@@ -376,22 +369,22 @@ impl Call<'_> {
         &self,
         gateway: &Gateway,
         open: &Open,
-        (id, request): (&Bytes, &Request),
+        request: &Request,
     ) -> Option<Result<Sent, CallFailure>> {
         tokio::select! {
             biased;
-            sent = self.send(gateway, open, id) => Some(sent),
+            sent = self.send(gateway, open) => Some(sent),
             () = request.cancelled.cancelled() => None,
         }
     }
 
     /// Sends, and sends once more where the first attempt provably never arrived or may be repeated.
-    async fn send(&self, gateway: &Gateway, open: &Open, id: &Bytes) -> Result<Sent, CallFailure> {
-        let mut attempt = self.attempt(gateway, open, id).await;
+    async fn send(&self, gateway: &Gateway, open: &Open) -> Result<Sent, CallFailure> {
+        let mut attempt = self.attempt(gateway, open).await;
         if let Err((failure, session_is_gone)) = &attempt {
             let is_harmless = self.is_idempotent() && failure.kind == UpstreamFailureKind::Closed;
             if is_harmless || (*session_is_gone && !failure.may_have_executed) {
-                attempt = self.attempt(gateway, open, id).await;
+                attempt = self.attempt(gateway, open).await;
             }
         }
         attempt.map_err(|(failure, _)| failure)
@@ -399,13 +392,8 @@ impl Call<'_> {
 
     /// One attempt. A connection that many calls share takes any request, and whether it is lost shows in the
     /// first event: where that may lead to another attempt, it is awaited.
-    async fn attempt(
-        &self,
-        gateway: &Gateway,
-        open: &Open,
-        id: &Bytes,
-    ) -> Result<Sent, (CallFailure, bool)> {
-        let mut sent = self.send_once(gateway, open, id).await?;
+    async fn attempt(&self, gateway: &Gateway, open: &Open) -> Result<Sent, (CallFailure, bool)> {
+        let mut sent = self.send_once(gateway, open).await?;
         if let Reply::Stream(exchange) = &mut sent.reply
             && self.is_idempotent()
             && !exchange.is_event_stream()
@@ -423,12 +411,7 @@ impl Call<'_> {
         self.method() != "tools/call" || self.item.is_some_and(|item| item.is_idempotent)
     }
 
-    async fn send_once(
-        &self,
-        gateway: &Gateway,
-        open: &Open,
-        id: &Bytes,
-    ) -> Result<Sent, (CallFailure, bool)> {
+    async fn send_once(&self, gateway: &Gateway, open: &Open) -> Result<Sent, (CallFailure, bool)> {
         let lane = self.view.lane(self.request);
         let session = open
             .upstream
@@ -442,7 +425,7 @@ impl Call<'_> {
             client_session.is_some_and(|client| client.uses(at, &lane, &session, until));
         let out = Outgoing {
             method: self.method(),
-            id,
+            person: lane.principal,
             params: self.params.clone(),
             client: &self.request.client,
             param_headers: self.param_headers(session.version()),

@@ -492,7 +492,10 @@ impl Cell {
         let begun = Instant::now();
         let credential = self.credential();
         let before = self.snapshot();
-        let seen = fetch::everything(&self.upstream, &credential, &before).await;
+        let mut seen = fetch::everything(&self.upstream, &credential, &before).await;
+        if seen.as_ref().is_err_and(|failure| failure.is_of_session) {
+            seen = fetch::everything(&self.upstream, &credential, &before).await;
+        }
         let (next, wait) = match seen {
             Ok(mut fresh) => {
                 let same = before.version > 0 && same_content(&before, &fresh);
@@ -516,13 +519,13 @@ impl Cell {
             }
             Err(failure) => {
                 self.log_failure(&failure);
-                (
-                    Snapshot {
-                        failure: Some(failure),
-                        ..Snapshot::clone(&before)
-                    },
-                    RETRY_AFTER,
-                )
+                let asked = failure.retry_after_s.map(Duration::from_secs);
+                let wait = asked.map_or(RETRY_AFTER, |wait| wait.clamp(RETRY_AFTER, FRESH_FOR_MAX));
+                let snapshot = Snapshot {
+                    failure: Some(failure.of_a_list()),
+                    ..Snapshot::clone(&before)
+                };
+                (snapshot, wait)
             }
         };
         let next = Arc::new(next);
@@ -547,6 +550,7 @@ impl Cell {
         tracing::warn!(
             server.id = self.upstream.id.0,
             kind = failure.kind.as_str(),
+            broken = failure.broken.as_ref().map(|broken| &*broken.text),
             "the lists of a server cannot be read"
         );
     }

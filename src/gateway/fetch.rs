@@ -80,16 +80,10 @@ pub(super) async fn everything(
             Err(Unread::Unknown) => CallFailure::of(UpstreamFailureKind::Protocol, false),
             Err(Unread::Failed(failure)) => failure,
         };
-        match failure.kind {
-            UpstreamFailureKind::Protocol | UpstreamFailureKind::TooLarge => {}
-            UpstreamFailureKind::Timeout
-            | UpstreamFailureKind::Closed
-            | UpstreamFailureKind::Http(_) => outages += 1,
-            UpstreamFailureKind::Refused
-            | UpstreamFailureKind::Unreachable
-            | UpstreamFailureKind::Unauthorized
-            | UpstreamFailureKind::BreakerOpen
-            | UpstreamFailureKind::Disabled => return Err(failure),
+        match extent(failure.kind) {
+            Extent::List => {}
+            Extent::Outage => outages += 1,
+            Extent::Server => return Err(failure),
         }
         snapshot.items[list as usize] = before.items[list as usize].clone();
         notes
@@ -97,7 +91,7 @@ pub(super) async fn everything(
             .push(format!("{} cannot be read", list.method()));
         let is_minor = failure.kind == UpstreamFailureKind::Protocol && list != List::Tools;
         if !is_minor {
-            snapshot.failure.get_or_insert(failure);
+            snapshot.failure.get_or_insert(failure.of_a_list());
         }
     }
     if !has_read && let Some(failure) = snapshot.failure {
@@ -111,6 +105,32 @@ pub(super) async fn everything(
 fn instructions(handshake: &[u8], notes: &mut Notes) -> Option<String> {
     let instructions = mend::introduction(handshake, notes).instructions?;
     serde_json::from_slice(&instructions).ok()
+}
+
+/// What a failure of one list says of the others.
+enum Extent {
+    /// Nothing.
+    List,
+    /// That they may fail too.
+    Outage,
+    /// That they will.
+    Server,
+}
+
+fn extent(kind: UpstreamFailureKind) -> Extent {
+    match kind {
+        UpstreamFailureKind::Protocol | UpstreamFailureKind::TooLarge => Extent::List,
+        UpstreamFailureKind::Timeout
+        | UpstreamFailureKind::Closed
+        | UpstreamFailureKind::Http(_) => Extent::Outage,
+        UpstreamFailureKind::Refused
+        | UpstreamFailureKind::Unreachable
+        | UpstreamFailureKind::Unauthorized
+        | UpstreamFailureKind::Forbidden
+        | UpstreamFailureKind::BreakerOpen
+        | UpstreamFailureKind::Busy
+        | UpstreamFailureKind::Disabled => Extent::Server,
+    }
 }
 
 /// Whether a list is asked for.

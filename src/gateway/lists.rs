@@ -19,9 +19,11 @@ use super::mend::notes;
 use super::names::{Prefix, expose_all};
 use super::sign_in::connect_tool;
 use super::view::{Access, Closed, Member, View};
+use crate::error::UpstreamFailureKind;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::{string, write_string};
 use crate::mcp::{RawObject, Version};
+use crate::upstream::CallFailure;
 
 /// Items in a page.
 const PAGE_ITEMS: usize = 1000;
@@ -467,6 +469,12 @@ pub fn states(view: &View) -> serde_json::Value {
             Access::Open(_) | Access::Own(_) => {
                 let snapshot = member.snapshot().unwrap_or_default();
                 let mut state = json!({ "id": server.id.0, "name": server.name, "state": snapshot.state() });
+                let broken = member.ready().filter(|open| open.is_broken());
+                if let Some(open) = broken.filter(|_| snapshot.failure.is_none()) {
+                    let failure = CallFailure::of(UpstreamFailureKind::BreakerOpen, false);
+                    state["state"] = failure.kind.as_str().into();
+                    state["message"] = failure.into_error(&open.upstream.name).to_string().into();
+                }
                 if let Some(failure) = &snapshot.failure {
                     state["message"] = failure.clone().into_error(&server.name).to_string().into();
                 }

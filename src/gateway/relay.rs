@@ -193,8 +193,10 @@ impl Back {
     }
 
     /// The error response for a call that brought no answer.
-    pub(super) fn failure(&mut self, failure: CallFailure) -> (Bytes, u16) {
+    pub(super) fn failure(&mut self, mut failure: CallFailure) -> (Bytes, u16) {
         self.record.ended(failure.kind.as_str());
+        // A list that was asked for does nothing.
+        failure.may_have_executed &= !self.method.ends_with("/list");
         let error = RpcError::from(&failure.into_error(&self.server));
         (
             message::error(&self.id, &error.to_json()).into(),

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::client::{Asked, ClientSession};
 use crate::clock::random_hex;
 use crate::credentials::Outbound;
-use crate::error::UpstreamFailureKind;
+use crate::error::{BrokenRule, UpstreamFailureKind};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject};
 use crate::upstream::{CallFailure, Client, Lane, Outgoing, Reply, Upstream};
@@ -28,8 +28,6 @@ pub(super) struct Resend {
     pub(super) lane: Lane,
     pub(super) client: Client,
     pub(super) method: Box<str>,
-    /// The caller's id; each round has an id of its own.
-    pub(super) id: Bytes,
     /// The parameters of the first round, in the server's names.
     pub(super) params: Vec<u8>,
     pub(super) param_headers: Vec<(HeaderName, HeaderValue)>,
@@ -65,7 +63,10 @@ impl Resend {
         let questions = result.get("inputRequests").unwrap_or(b"{}");
         let questions = RawObject::parse(questions).map_err(|_| broken())?;
         if self.rounds > ROUNDS_MAX || questions.0.len() > QUESTIONS_MAX {
-            return Err(CallFailure::of(UpstreamFailureKind::TooLarge, true));
+            let text = format!(
+                "it asks in more than {ROUNDS_MAX} rounds, or more than {QUESTIONS_MAX} questions in one"
+            );
+            return Err(CallFailure::broke(BrokenRule::new("rounds", text), true));
         }
         let mut round = Round {
             waiting: VecDeque::new(),
@@ -104,14 +105,9 @@ impl Resend {
             .upstream
             .session(&self.lane, &self.credential, &self.client)
             .await?;
-        let id = Bytes::from(string(&format!(
-            "{}#{}",
-            String::from_utf8_lossy(&self.id).trim_matches('"'),
-            self.rounds
-        )));
         let out = Outgoing {
             method: &self.method,
-            id: &id,
+            person: self.lane.principal,
             params,
             client: &self.client,
             param_headers: self.param_headers.clone(),

@@ -86,6 +86,15 @@ pub struct Open {
     pub cell: Arc<Cell>,
     /// What it said last to this credential.
     pub(super) last: Arc<Last>,
+    /// For whom.
+    pub person: i64,
+}
+
+impl Open {
+    /// Whether the next call is refused because the last ones failed.
+    pub fn is_broken(&self) -> bool {
+        self.upstream.is_broken(&self.credential, self.person)
+    }
 }
 
 impl Closed {
@@ -396,6 +405,7 @@ async fn access(
         upstream,
         credential,
         cell,
+        person: caller.user.id.0,
     };
     Ok((Access::Open(Box::new(open)), to_refresh))
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -91,10 +90,9 @@ impl Watch {
         );
         let mut params = RawObject::default();
         params.set("notifications", filter.to_json());
-        let id = Bytes::from(string(&random_hex::<8>()));
         let out = Outgoing {
             method: "subscriptions/listen",
-            id: &id,
+            person: self.lane.principal,
             params,
             client: &self.client,
             param_headers: Vec::new(),

@@ -181,11 +181,18 @@ impl From<&Error> for RpcError {
             Error::SignIn(failure) => Self::new(INTERNAL_ERROR, error.to_string())
                 .with_data(json!({ "kind": "sign_in", "reason": failure.as_str() })),
             Error::Upstream(failure) => {
-                Self::new(INTERNAL_ERROR, failure.to_string()).with_data(json!({
+                let mut data = json!({
                     "kind": failure.kind.as_str(),
                     "server": failure.server,
                     "mayHaveExecuted": failure.may_have_executed,
-                }))
+                });
+                if let Some(broken) = &failure.broken {
+                    data["rule"] = broken.rule.into();
+                }
+                if let Some(seconds) = failure.retry_after_s {
+                    data["retryAfter"] = seconds.into();
+                }
+                Self::new(INTERNAL_ERROR, failure.to_string()).with_data(data)
             }
             Error::Ended(why) => Self::of_end(*why, error.to_string()),
             Error::Unavailable(_) => Self::new(INTERNAL_ERROR, error.to_string())

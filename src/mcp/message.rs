@@ -13,7 +13,7 @@ pub const ID_BYTES_MAX: usize = 256;
 /// Messages of one batch, in the one revision that has batches.
 pub const BATCH_MESSAGES_MAX: usize = 100;
 /// Longest method name, in bytes.
-const METHOD_BYTES_MAX: usize = 256;
+pub(super) const METHOD_BYTES_MAX: usize = 256;
 
 /// One JSON-RPC message. The parts are slices of one buffer.
 #[derive(Debug, Clone)]

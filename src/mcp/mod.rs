@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod headers;
+pub mod heard;
 pub mod message;
 pub mod meta;
 pub mod method;

@@ -153,5 +153,7 @@ fn failure_of(kind: UpstreamFailureKind) -> Error {
         kind,
         // A conversation that may have been read does no harm: what is asked for in it is only ever done here.
         may_have_executed: false,
+        broken: None,
+        retry_after_s: None,
     })
 }

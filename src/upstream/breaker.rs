@@ -1,4 +1,5 @@
-//! A breaker per upstream: after repeated failures it is left alone for a while, then tried by one call.
+//! A breaker: after repeated failures an upstream is left alone for a while, then tried by one call.
+//! Knows not whose failures they are.
 
 use std::sync::Mutex;
 use std::time::Duration;

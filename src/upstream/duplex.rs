@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::era::{Era, is_modern_error};
 use super::exchange::{Event, Exchange, Reply};
 use super::failure::CallFailure;
+use super::health::{Health, Seat};
 use super::http::{initialize_params, negotiated};
+use super::ids;
 use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
 use super::session::Session;
@@ -44,17 +45,16 @@ impl Sender {
         &self,
         session: &Arc<Session>,
         out: &Outgoing<'_>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Result<Reply, CallFailure> {
         let slot = Slots::take(&session.slots);
         let (params, token) = if session.version().is_modern() {
-            let renumbered = out.with_token(slot.id);
-            (renumbered.0.modern_params(), renumbered.1)
+            out.modern_params(slot.id)
         } else {
             out.legacy_params(slot.id)
         };
-        let mut exchange = Exchange::in_session(session, slot, token, permit);
-        let text = message::request(&exchange.id, out.method, &params);
+        let mut exchange = Exchange::in_session(session, slot, token, seat);
+        let text = message::request(&exchange.id(), out.method, &params);
         if let Err(failure) = self.send(session, text.into()).await {
             exchange.finished = !failure.may_have_executed;
             return Err(failure);
@@ -77,7 +77,9 @@ pub(super) async fn open(
 ) -> Result<Arc<Session>, CallFailure> {
     let mut session = connect(upstream, lane, credential).await?;
     let mut refused = CallFailure::of(UpstreamFailureKind::Protocol, false);
-    for era in Era::in_order(client.prefers_legacy) {
+    // HTTP+SSE is of the era of sessions, and a bridge with one child may take the first question for the choice of one.
+    let prefers_legacy = client.prefers_legacy || upstream.transport == Transport::Sse;
+    for era in Era::in_order(prefers_legacy) {
         if !upstream.era.may_speak(era) {
             continue;
         }
@@ -94,7 +96,7 @@ pub(super) async fn open(
                 upstream.era.learn(era, true);
                 let _ = session.handshake.set(handshake);
                 if era == Era::Legacy {
-                    session.notify("notifications/initialized", b"{}").await?;
+                    session.say_initialized().await?;
                 }
                 return Ok(session);
             }
@@ -131,16 +133,15 @@ async fn discover(
     session: &Arc<Session>,
     client: &Client,
 ) -> Result<(Version, Bytes), CallFailure> {
-    let id = Bytes::new();
     let out = Outgoing {
         method: "server/discover",
-        id: &id,
+        person: 0,
         params: RawObject::default(),
         client,
         param_headers: Vec::new(),
         is_idempotent: true,
     };
-    let asking = first_answer(session, out.method, out.modern_params());
+    let asking = first_answer(session, out.method, out.modern_params(ids::next()).0);
     let answer = tokio::time::timeout(PROBE_DEADLINE, asking)
         .await
         .map_err(|_| CallFailure::of(UpstreamFailureKind::Protocol, false))??;
@@ -164,10 +165,10 @@ async fn first_answer(
     method: &str,
     params: Vec<u8>,
 ) -> Result<Message, CallFailure> {
-    let permit = session.upstream.in_flight.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
-    let mut exchange = Exchange::in_session(session, Slots::take(&session.slots), None, permit);
-    let text = message::request(&exchange.id, method, &params);
+    let seat = Health::seat(&session.upstream.health, session.caller(0));
+    let seat = seat.ok_or_else(|| CallFailure::of(UpstreamFailureKind::Busy, false))?;
+    let mut exchange = Exchange::in_session(session, Slots::take(&session.slots), None, seat);
+    let text = message::request(&exchange.id(), method, &params);
     let super::session::Wire::Duplex(sender) = &session.wire else {
         return Err(CallFailure::of(UpstreamFailureKind::Protocol, false));
     };

@@ -1,9 +1,13 @@
 //! Which era an upstream speaks, found once and remembered (2026-07-28, versioning, backward compatibility).
 
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use crate::mcp::Message;
 use crate::mcp::error::{HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_VERSION};
+
+/// Longest wait for the answer to a question that is asked to find something out.
+pub(super) const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 
 const UNKNOWN: u8 = 0;
 const YES: u8 = 1;

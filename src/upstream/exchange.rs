@@ -1,19 +1,21 @@
 //! One call to an upstream while it is under way: the events that belong to it, ending with its answer.
 //! Dropping it before the answer cancels the call at the upstream.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 
 use super::failure::CallFailure;
+use super::health::Seat;
 use super::session::Session;
 use super::slots::Slot;
 use crate::egress::EventStream;
-use crate::error::UpstreamFailureKind;
+use crate::error::{BrokenRule, UpstreamFailureKind};
+use crate::mcp::heard::{self, Heard};
 use crate::mcp::message::{Kind, notification};
 use crate::mcp::{Message, RawObject};
 
@@ -23,12 +25,15 @@ const EVENTS_MAX: u32 = 50_000;
 const QUESTIONS_MAX: u32 = 100;
 /// Longest life of one call, however lively it is.
 const CALL_DEADLINE: Duration = Duration::from_secs(15 * 60);
+/// Longest time without a message of a call whose upstream keeps its stream open: comments and pings are none.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Longest life of a subscription; the client then opens it again.
 const SUBSCRIPTION_DEADLINE: Duration = Duration::from_secs(24 * 3600);
 /// Resumptions of one broken event stream in a row without an event.
 const RESUMES_MAX: u32 = 5;
-/// Wait before a resumption when the upstream names none, and the longest it may name.
+/// Wait before a resumption when the upstream names none, and the shortest and longest it may name.
 const RESUME_AFTER: Duration = Duration::from_secs(1);
+const RESUME_AFTER_MIN: Duration = Duration::from_millis(100);
 const RESUME_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// The answer to a request.
@@ -75,8 +80,8 @@ pub struct Ask {
 #[derive(Debug)]
 pub struct Exchange {
     pub(super) session: Arc<Session>,
-    /// The id as it was sent.
-    pub(super) id: Bytes,
+    /// Its number, which is its id and its progress token.
+    pub(super) number: u64,
     /// The caller's progress token, where ours was sent instead.
     pub(super) token: Option<Bytes>,
     /// Where the session routes what belongs to this call.
@@ -85,6 +90,12 @@ pub struct Exchange {
     ending: Option<Answer>,
     /// The event stream of the call's own POST.
     pub(super) events: Option<EventStream>,
+    /// Messages that came in one batch and are not looked at yet.
+    pending: VecDeque<Message>,
+    /// Nothing comes after what is pending.
+    is_whole: bool,
+    /// What was wrong with what could not be used so far.
+    broken: Option<BrokenRule>,
     pub(super) resume: Resume,
     pub(super) finished: bool,
     pub(super) events_left: u32,
@@ -98,7 +109,7 @@ pub struct Exchange {
     is_patient: bool,
     /// Held by every question of the call that waits for the client.
     asking: Arc<()>,
-    pub(super) _permit: OwnedSemaphorePermit,
+    pub(super) seat: Seat,
 }
 
 /// How a broken event stream is taken up again (2025-11-25, resumability).
@@ -110,15 +121,18 @@ pub(super) struct Resume {
 }
 
 impl Exchange {
-    pub(super) fn new(session: Arc<Session>, id: Bytes, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(session: Arc<Session>, number: u64, seat: Seat) -> Self {
         let session_idle = session.limits().idle;
         Self {
             session,
-            id,
+            number,
             token: None,
             slot: None,
             ending: None,
             events: None,
+            pending: VecDeque::new(),
+            is_whole: false,
+            broken: None,
             resume: Resume::default(),
             finished: false,
             events_left: EVENTS_MAX,
@@ -128,7 +142,7 @@ impl Exchange {
             quiet_since: Instant::now(),
             is_patient: false,
             asking: Arc::default(),
-            _permit: permit,
+            seat,
         }
     }
 
@@ -137,13 +151,37 @@ impl Exchange {
         session: &Arc<Session>,
         slot: Slot,
         token: Option<Bytes>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Self {
-        let id = Bytes::from(slot.id.to_string());
-        let mut exchange = Self::new(session.clone(), id, permit);
+        let mut exchange = Self::new(session.clone(), slot.id, seat);
         exchange.slot = Some(slot);
         exchange.token = token;
         exchange
+    }
+
+    /// The id as it is sent.
+    pub(super) fn id(&self) -> Bytes {
+        Bytes::from(self.number.to_string())
+    }
+
+    /// Whether a response is the answer to this call.
+    pub(super) fn is_answered_by(&self, message: &Message) -> bool {
+        message.id.as_deref().and_then(heard::number) == Some(self.number)
+    }
+
+    /// Messages as they may be passed on.
+    fn heard(&self, messages: Vec<Message>) -> VecDeque<Message> {
+        let messages = messages.into_iter();
+        messages
+            .map(|message| self.session.heard(message))
+            .collect()
+    }
+
+    /// All that there is came at once.
+    pub(super) fn with_batch(mut self, messages: Vec<Message>) -> Self {
+        self.pending = self.heard(messages);
+        self.is_whole = true;
+        self
     }
 
     /// The call is a subscription: it has no end and may be silent.
@@ -178,7 +216,7 @@ impl Exchange {
     pub async fn next(&mut self) -> Result<Event, CallFailure> {
         let event = self.next_event().await;
         if let Err(failure) = &event {
-            self.session.ended(Some(failure));
+            self.session.ended(self.seat.caller, Some(failure));
         }
         event
     }
@@ -197,20 +235,26 @@ impl Exchange {
                 .checked_sub(1)
                 .ok_or_else(|| fail(UpstreamFailureKind::TooLarge))?;
             match message.kind() {
-                Kind::Response if message.id.as_ref() == Some(&self.id) && !self.finished => {
+                Kind::Response if self.is_answered_by(&message) && !self.finished => {
                     self.finished = true;
-                    self.session.ended(None);
+                    self.session.ended(self.seat.caller, None);
                     self.ending = Some(Answer {
                         message,
                         status: 200,
                     });
                 }
-                Kind::Response => tracing::warn!(
-                    server.id = self.session.server_id(),
-                    "dropped an answer to another request"
-                ),
+                Kind::Response => {
+                    tracing::warn!(
+                        server.id = self.session.server_id(),
+                        "dropped an answer to another request"
+                    );
+                    self.broken = Some(other_id());
+                }
                 Kind::Notification => {
-                    return Ok(Event::Notification(self.with_callers_token(message)));
+                    self.quiet_since = Instant::now();
+                    if let Some(message) = self.with_callers_token(message) {
+                        return Ok(Event::Notification(message));
+                    }
                 }
                 Kind::Request if self.session.version().is_modern() => {
                     tracing::warn!(
@@ -227,6 +271,7 @@ impl Exchange {
                 }
                 Kind::Request => {
                     self.questions_left -= 1;
+                    self.quiet_since = Instant::now();
                     return Ok(Event::Ask(Ask {
                         message,
                         session: self.session.clone(),
@@ -260,17 +305,26 @@ impl Exchange {
 
     async fn next_message(&mut self) -> Result<Message, CallFailure> {
         loop {
+            if let Some(message) = self.pending.pop_front() {
+                return Ok(message);
+            }
+            if self.is_whole {
+                return Err(self.ended_early(fail(UpstreamFailureKind::Closed)));
+            }
             let is_asking = self.mind_silence();
-            let quiet_until = self
-                .idle
-                .map_or(self.until, |idle| self.until.min(self.quiet_since + idle));
+            // On a stream of its own the body counts bytes, and comments are some; here it is messages that count.
+            let idle_max = match self.events {
+                Some(_) => SILENCE_MAX,
+                None => Duration::ZERO,
+            };
+            let quiet_until = self.idle.map_or(self.until, |idle| {
+                self.until.min(self.quiet_since + idle.max(idle_max))
+            });
             let routed = recv(self.slot.as_mut());
             let stepped = match self.events.as_mut() {
                 None => timeout_at(quiet_until, routed).await.map(Step::Routed),
                 Some(events) => {
-                    // The body counts bytes, so that comments keep a stream alive.
-                    let until = if is_asking { quiet_until } else { self.until };
-                    timeout_at(until, async {
+                    timeout_at(quiet_until, async {
                         tokio::select! {
                             biased;
                             message = routed => Step::Routed(message),
@@ -280,11 +334,9 @@ impl Exchange {
                     .await
                 }
             };
-            self.quiet_since = if stepped.is_ok() || is_asking {
-                Instant::now()
-            } else {
-                self.quiet_since
-            };
+            if is_asking {
+                self.quiet_since = Instant::now();
+            }
             match stepped {
                 Err(_) if is_asking && Instant::now() < self.until => {}
                 Err(_) => return Err(fail(UpstreamFailureKind::Timeout)),
@@ -294,7 +346,7 @@ impl Exchange {
                     return Err(fail(end.unwrap_or(UpstreamFailureKind::Closed)));
                 }
                 Ok(Step::Event(Some(Ok(event)))) => {
-                    if let Some(message) = self.take(event)? {
+                    if let Some(message) = self.take(event) {
                         return Ok(message);
                     }
                 }
@@ -318,7 +370,8 @@ impl Exchange {
         is_asking
     }
 
-    fn take(&mut self, event: crate::egress::Event) -> Result<Option<Message>, CallFailure> {
+    /// The message in an event. What is none is passed over, as the official clients do.
+    fn take(&mut self, event: crate::egress::Event) -> Option<Message> {
         if event.id.is_some() {
             self.resume.last_event_id = event.id;
         }
@@ -326,12 +379,38 @@ impl Exchange {
             self.resume.after = event.retry;
         }
         if event.data.is_empty() || event.event.as_deref().is_some_and(|name| name != "message") {
-            return Ok(None);
+            return None;
         }
         self.resume.tries = 0;
-        Message::parse(event.data)
-            .map(|message| Some(self.session.heard(message)))
-            .map_err(|_| fail(UpstreamFailureKind::Protocol))
+        match heard::hear(event.data) {
+            Ok(Heard::One(message)) => Some(self.session.heard(message)),
+            Ok(Heard::Batch(messages)) => {
+                self.pending = self.heard(messages);
+                self.pending.pop_front()
+            }
+            Err(broken) => {
+                tracing::warn!(
+                    server.id = self.session.server_id(),
+                    rule = broken.rule,
+                    "skipped an event that is not a message"
+                );
+                self.broken = Some(broken);
+                None
+            }
+        }
+    }
+
+    /// Nothing more will come, and no answer has: what was wrong with what came says why.
+    fn ended_early(&mut self, failure: CallFailure) -> CallFailure {
+        match self.broken.take() {
+            Some(broken) if failure.kind == UpstreamFailureKind::Closed => {
+                CallFailure::broke(broken, true)
+            }
+            _ => CallFailure {
+                may_have_executed: true,
+                ..failure
+            },
+        }
     }
 
     /// A stream of a session that ended early is taken up where it broke; any other end is a failure.
@@ -343,45 +422,47 @@ impl Exchange {
         let resumable =
             !self.session.version().is_modern() && failure.kind == UpstreamFailureKind::Closed;
         let Some(last_event_id) = self.resume.last_event_id.clone().filter(|_| resumable) else {
-            return Err(CallFailure {
-                may_have_executed: true,
-                ..failure
-            });
+            return Err(self.ended_early(failure));
         };
         self.resume.tries += 1;
-        if self.resume.tries > RESUMES_MAX {
-            return Err(CallFailure {
-                may_have_executed: true,
-                ..failure
-            });
+        let is_silent = Instant::now() > self.quiet_since + SILENCE_MAX;
+        if self.resume.tries > RESUMES_MAX || is_silent {
+            return Err(self.ended_early(failure));
         }
-        tokio::time::sleep(
-            self.resume
-                .after
-                .unwrap_or(RESUME_AFTER)
-                .min(RESUME_AFTER_MAX),
-        )
-        .await;
+        let wait = self.resume.after.unwrap_or(RESUME_AFTER);
+        tokio::time::sleep(wait.clamp(RESUME_AFTER_MIN, RESUME_AFTER_MAX)).await;
         match self.session.resume_stream(&last_event_id).await {
-            Ok(events) => self.events = Some(events),
+            // A server may well have its client ask again and again (2025-11-25, polling).
+            Ok(events) => {
+                self.resume.tries = 0;
+                self.events = Some(events);
+            }
             Err(failure) if failure.is_outage() => {}
-            Err(failure) => return Err(failure),
+            Err(failure) => {
+                return Err(CallFailure {
+                    may_have_executed: true,
+                    ..failure
+                });
+            }
         }
         Ok(())
     }
 
-    /// Puts the caller's token where ours stands.
-    fn with_callers_token(&self, message: Message) -> Message {
-        let is_progress = message.method.as_deref() == Some("notifications/progress");
-        let Some(token) = self.token.as_ref().filter(|_| is_progress) else {
-            return message;
-        };
-        let Ok(mut params) = RawObject::parse(message.params_or_empty()) else {
-            return message;
-        };
+    /// Puts the caller's token where ours stands. Progress of another call is not passed on, nor any to a caller that
+    /// wants none.
+    fn with_callers_token(&self, message: Message) -> Option<Message> {
+        if message.method.as_deref() != Some("notifications/progress") {
+            return Some(message);
+        }
+        let token = self.token.as_ref()?;
+        let mut params = RawObject::parse(message.params_or_empty()).ok()?;
+        let number = params.get("progressToken").and_then(heard::number);
+        if number != Some(self.number) {
+            return None;
+        }
         params.set("progressToken", &token[..]);
         let whole = Bytes::from(notification("notifications/progress", &params.to_json()));
-        Message::parse(whole).unwrap_or(message)
+        Message::parse(whole).ok()
     }
 }
 
@@ -398,6 +479,11 @@ async fn recv(slot: Option<&mut Slot>) -> Option<Message> {
     }
 }
 
+/// What is wrong with an answer under another id: it may be another caller's (threats.md H07).
+pub(super) fn other_id() -> BrokenRule {
+    BrokenRule::new("id", "it answers under another id than the request's")
+}
+
 fn fail(kind: UpstreamFailureKind) -> CallFailure {
     CallFailure::of(kind, true)
 }
@@ -407,7 +493,7 @@ impl Drop for Exchange {
         // Closing the POST's own stream is the cancellation of a stateless HTTP call.
         let is_told_by_closing = self.session.version().is_modern() && self.events.is_some();
         if !self.finished && !is_told_by_closing {
-            self.session.cancel_call(&self.id);
+            self.session.cancel_call(&self.id());
         }
     }
 }

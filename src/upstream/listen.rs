@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::exchange::{Event, Reply};
 use super::outgoing::{Client, Outgoing};
 use super::session::{Session, changed_list};
@@ -78,13 +76,12 @@ fn filter(handshake: &[u8]) -> RawObject<'static> {
 
 /// One subscription until it ends. Returns whether it was open at all.
 async fn listen(session: &Arc<Session>, params: &[u8], client: &Client) -> bool {
-    let id = Bytes::from_static(b"\"mentor-gateway-lists\"");
     let Ok(params) = RawObject::parse(params) else {
         return false;
     };
     let out = Outgoing {
         method: "subscriptions/listen",
-        id: &id,
+        person: 0,
         params,
         client,
         param_headers: Vec::new(),

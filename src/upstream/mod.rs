@@ -7,11 +7,14 @@ mod era;
 mod exchange;
 mod failure;
 mod heard;
+mod health;
 mod http;
+mod ids;
 mod inbox;
 mod lane;
 mod listen;
 mod outgoing;
+mod said;
 mod session;
 mod slots;
 mod sse;
@@ -41,14 +44,12 @@ use crate::registry::Transport;
 use crate::registry::connection::ConnectionId;
 use crate::registry::server::{Server, ServerId};
 use crate::tasks::Tasks;
-use breaker::Breaker;
 use era::{Era, EraMemory};
+use health::{Caller, Health};
 use lane::SessionKey;
 
 /// Largest whole answer, and largest event of a stream, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Calls to one server that may be under way at once.
-const IN_FLIGHT_MAX: usize = 1024;
 /// Announced changes that a slow reader may be behind; it then refreshes everything.
 const CHANGES_MAX: usize = 1024;
 /// Upstreams remembered at once, and how long an unused one is.
@@ -152,8 +153,7 @@ impl Upstreams {
             tasks: self.tasks.clone(),
             limits: self.limits,
             era: EraMemory::default(),
-            breaker: Breaker::default(),
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+            health: Arc::default(),
             sessions: lane::cache(SESSIONS_MAX, SESSION_IDLE),
             changes: self.changes.clone(),
             listeners: self.listeners.clone(),
@@ -182,8 +182,7 @@ pub struct Upstream {
     tasks: Tasks,
     limits: Limits,
     era: EraMemory,
-    breaker: Breaker,
-    in_flight: Arc<Semaphore>,
+    health: Arc<Health>,
     sessions: Cache<SessionKey, Arc<Session>>,
     changes: broadcast::Sender<Change>,
     /// Streams that only listen for changes, all upstreams together.
@@ -205,6 +204,9 @@ impl Upstream {
     ) -> Result<Arc<Session>, CallFailure> {
         if self.retired.is_cancelled() {
             return Err(CallFailure::of(UpstreamFailureKind::Disabled, false));
+        }
+        if self.is_broken(credential, lane.principal) {
+            return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
         }
         let key = SessionKey {
             credential: credential.fingerprint,
@@ -286,18 +288,12 @@ impl Upstream {
         });
     }
 
-    /// Counts a failed exchange: an outage against it; a refusal shows that it is there.
-    fn count(&self, failure: &CallFailure) {
-        if failure.is_outage() {
-            self.breaker.failed();
-        } else if failure.is_from_upstream() {
-            self.breaker.succeeded();
-        }
-    }
-
-    /// Whether it is left alone for now because it failed repeatedly.
-    pub fn is_broken(&self) -> bool {
-        self.breaker.is_open()
+    /// Whether it is left alone for now, for this person with this credential, because it failed repeatedly.
+    pub fn is_broken(&self, credential: &Outbound, person: i64) -> bool {
+        self.health.is_broken(Caller {
+            credential: credential.fingerprint,
+            person,
+        })
     }
 }
 

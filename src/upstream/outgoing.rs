@@ -60,8 +60,8 @@ impl Client {
 pub struct Outgoing<'a> {
     /// The method.
     pub method: &'a str,
-    /// The caller's id, as it was written.
-    pub id: &'a Bytes,
+    /// The person whose request it is; 0 for the gateway's own.
+    pub person: i64,
     /// The parameters, in the upstream's names; `_meta` still as the caller wrote it.
     pub params: RawObject<'a>,
     /// On whose behalf.
@@ -88,8 +88,9 @@ impl Outgoing<'_> {
         }
     }
 
-    /// The parameters for a modern upstream: `_meta` carries revision, client and log level.
-    pub(super) fn modern_params(&self) -> Vec<u8> {
+    /// The parameters for a modern upstream: `_meta` carries revision, client and log level, with our progress token
+    /// for the caller's. Returns the caller's token too, to be restored in notifications.
+    pub(super) fn modern_params(&self, our_token: u64) -> (Vec<u8>, Option<Bytes>) {
         let mut params = self.params.clone();
         let own = params.remove("_meta");
         let mut metadata = own
@@ -97,6 +98,12 @@ impl Outgoing<'_> {
             .and_then(|m| RawObject::parse(m).ok())
             .unwrap_or_default();
         leaves(&mut metadata);
+        let token = metadata
+            .get(meta::PROGRESS_TOKEN)
+            .map(Bytes::copy_from_slice);
+        if token.is_some() {
+            metadata.set(meta::PROGRESS_TOKEN, our_token.to_string().into_bytes());
+        }
         metadata.set(
             meta::PROTOCOL_VERSION,
             string(Version::V2026_07_28.as_str()),
@@ -107,7 +114,7 @@ impl Outgoing<'_> {
             metadata.set(meta::LOG_LEVEL, &level[..]);
         }
         params.set("_meta", Cow::Owned(metadata.to_json()));
-        params.to_json()
+        (params.to_json(), token)
     }
 
     /// The parameters for a session upstream: without the modern keys, with our progress token for the
@@ -134,43 +141,5 @@ impl Outgoing<'_> {
             params.set("_meta", Cow::Owned(metadata.to_json()));
         }
         (params.to_json(), token)
-    }
-}
-
-impl<'a> Outgoing<'a> {
-    /// The same request with our progress token, and the caller's token, to be restored in notifications.
-    pub(super) fn with_token(&self, our_token: u64) -> (Self, Option<Bytes>) {
-        let mut params = self.params.clone();
-        let own = params.get("_meta").map(<[u8]>::to_vec);
-        let parsed = own.as_deref().and_then(|m| RawObject::parse(m).ok());
-        let mut token = None;
-        if let Some(mut metadata) = parsed {
-            token = metadata
-                .get(meta::PROGRESS_TOKEN)
-                .map(Bytes::copy_from_slice);
-            if token.is_some() {
-                metadata.set(meta::PROGRESS_TOKEN, our_token.to_string().into_bytes());
-                params.set("_meta", metadata.to_json());
-            }
-        }
-        let Self {
-            method,
-            id,
-            client,
-            ref param_headers,
-            is_idempotent,
-            ..
-        } = *self;
-        (
-            Self {
-                method,
-                id,
-                params,
-                client,
-                param_headers: param_headers.clone(),
-                is_idempotent,
-            },
-            token,
-        )
     }
 }

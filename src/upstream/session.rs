@@ -14,16 +14,18 @@ use tokio_util::sync::CancellationToken;
 use super::era::is_modern_error;
 use super::exchange::{Ask, Reply};
 use super::failure::CallFailure;
+use super::health::{Caller, Health};
 use super::http::HttpWire;
 use super::inbox::{Inbox, Unsolicited};
 use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
 use super::slots::Slots;
-use super::{Upstream, duplex, heard};
+use super::{Upstream, duplex, heard, said};
 use crate::credentials::{Echoes, Outbound};
 use crate::egress::{EventStream, Limits};
-use crate::error::UpstreamFailureKind;
+use crate::error::{BrokenRule, UpstreamFailureKind};
 use crate::mcp::error::{METHOD_NOT_FOUND, RpcError};
+use crate::mcp::heard::{Heard, hear};
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
 use crate::registry::Transport;
@@ -55,6 +57,7 @@ pub struct Session {
     pub(super) connection: Option<ConnectionId>,
     /// What must not come back of it.
     echoes: Arc<Echoes>,
+    fingerprint: [u8; 16],
     pub(super) wire: Wire,
     /// The revision and the result of `initialize` or `server/discover`; set once the handshake is done.
     pub(super) handshake: OnceLock<(Version, Bytes)>,
@@ -67,6 +70,10 @@ pub struct Session {
     pub(super) is_listening: AtomicBool,
     /// The server no longer speaks the era of the handshake.
     is_outdated: AtomicBool,
+    /// Whether a message was taken on it: what refuses it from then on knows it no more.
+    has_worked: AtomicBool,
+    /// Held while it is found out whether the server still knows the session.
+    pub(super) checking: tokio::sync::Mutex<()>,
     /// Our own replies within the window that began then.
     replies: Mutex<(Instant, u32)>,
 }
@@ -79,7 +86,11 @@ impl Session {
         credential: &Outbound,
         client: &Client,
     ) -> Result<Arc<Self>, CallFailure> {
-        if !upstream.breaker.admit() {
+        let caller = Caller {
+            credential: credential.fingerprint,
+            person: lane.principal,
+        };
+        if !upstream.health.admit(caller) {
             return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
         }
         let opened = match upstream.transport {
@@ -91,8 +102,8 @@ impl Session {
             }
         };
         match &opened {
-            Ok(_) => upstream.breaker.connected(),
-            Err(failure) => upstream.count(failure),
+            Ok(_) => upstream.health.connected(caller),
+            Err(failure) => upstream.health.failed(caller, failure, true),
         }
         // Nothing of a handshake is the caller's request: it certainly was not carried out.
         opened.map_err(|failure| CallFailure {
@@ -113,6 +124,7 @@ impl Session {
             credential: credential.headers.clone(),
             connection: credential.connection(),
             echoes: credential.echoes.clone(),
+            fingerprint: credential.fingerprint,
             wire,
             handshake: OnceLock::new(),
             slots: Arc::default(),
@@ -121,6 +133,8 @@ impl Session {
             closed,
             is_listening: AtomicBool::new(false),
             is_outdated: AtomicBool::new(false),
+            has_worked: AtomicBool::new(false),
+            checking: tokio::sync::Mutex::default(),
             replies: Mutex::new((Instant::now(), 0)),
         })
     }
@@ -183,12 +197,35 @@ impl Session {
         &self.upstream.limits
     }
 
-    /// Counts an exchange for the breaker. What happens during the handshake is counted with the handshake.
-    pub(super) fn ended(&self, failure: Option<&CallFailure>) {
+    /// Counts a request of this caller. What happens during the handshake is counted with the handshake.
+    pub(super) fn ended(&self, caller: Caller, failure: Option<&CallFailure>) {
         match failure {
             _ if self.handshake.get().is_none() => {}
-            Some(failure) => self.upstream.count(failure),
-            None => self.upstream.breaker.succeeded(),
+            Some(failure) => self.upstream.health.failed(caller, failure, false),
+            None => {
+                self.works();
+                self.upstream.health.succeeded(caller);
+            }
+        }
+    }
+
+    /// A message was taken on it.
+    pub(super) fn works(&self) {
+        if !self.has_worked() {
+            self.has_worked.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether a message was ever taken on it.
+    pub(super) fn has_worked(&self) -> bool {
+        self.has_worked.load(Ordering::Acquire)
+    }
+
+    /// Who calls on it for this person.
+    pub(super) fn caller(&self, person: i64) -> Caller {
+        Caller {
+            credential: self.fingerprint,
+            person,
         }
     }
 
@@ -197,25 +234,25 @@ impl Session {
     /// # Errors
     /// If it cannot be sent or its answer does not come; `may_have_executed` says whether it may have arrived.
     pub async fn request(self: &Arc<Self>, out: &Outgoing<'_>) -> Result<Reply, CallFailure> {
-        if !self.upstream.breaker.admit() {
+        let caller = self.caller(out.person);
+        if !self.upstream.health.admit(caller) {
             return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
         }
-        let permit = self.upstream.in_flight.clone().try_acquire_owned();
-        let permit =
-            permit.map_err(|_| CallFailure::of(UpstreamFailureKind::BreakerOpen, false))?;
+        let seat = Health::seat(&self.upstream.health, caller);
+        let seat = seat.ok_or_else(|| CallFailure::of(UpstreamFailureKind::Busy, false))?;
         let mut sent = match &self.wire {
             Wire::Http(wire) if self.version().is_modern() => {
-                wire.call_stateless(self, out, permit).await
+                wire.call_stateless(self, out, seat).await
             }
             Wire::Http(wire) => {
                 self.want_log_level(out.client).await;
-                wire.call_in_session(self, out, permit).await
+                wire.call_in_session(self, out, seat).await
             }
             Wire::Duplex(sender) => {
                 if !self.version().is_modern() {
                     self.want_log_level(out.client).await;
                 }
-                sender.call(self, out, permit).await
+                sender.call(self, out, seat).await
             }
         };
         if let Ok(Reply::Answer(answer)) = &mut sent
@@ -227,11 +264,29 @@ impl Session {
             self.outdate();
         }
         match &sent {
-            Ok(Reply::Answer(_)) => self.upstream.breaker.succeeded(),
+            Ok(Reply::Answer(_)) => self.ended(caller, None),
             Ok(Reply::Stream(_)) => {}
-            Err(failure) => self.upstream.count(failure),
+            Err(failure) => {
+                self.log_what_was_said(failure);
+                self.ended(caller, Some(failure));
+            }
         }
         sent
+    }
+
+    /// What a server says to an HTTP error helps whoever runs it, and is nobody else's.
+    fn log_what_was_said(&self, failure: &CallFailure) {
+        if let Some(said) = failure.said.as_ref().filter(|said| !said.is_empty())
+            && self.upstream.health.may_log()
+        {
+            let said = said::for_log(said, &self.credential);
+            tracing::warn!(
+                server.id = self.server_id(),
+                status = failure.status(),
+                said,
+                "a server refused a request"
+            );
+        }
     }
 
     /// Whether an answer over HTTP is what a server of the other era says: a plain refusal to a stateless
@@ -261,9 +316,10 @@ impl Session {
         client: &Client,
     ) -> Result<Bytes, CallFailure> {
         let answer = self.ask_whole(method, params, client).await?;
-        answer
-            .result
-            .ok_or_else(|| CallFailure::of(UpstreamFailureKind::Protocol, true))
+        answer.result.ok_or_else(|| {
+            let text = format!("it answers `{method}` with an error");
+            CallFailure::broke(BrokenRule::new("error", text), false)
+        })
     }
 
     /// Sends a request of the gateway's own and waits for its response, a result or an error.
@@ -276,10 +332,9 @@ impl Session {
         params: RawObject<'_>,
         client: &Client,
     ) -> Result<Message, CallFailure> {
-        let id = Bytes::from_static(b"\"mentor-gateway\"");
         let out = Outgoing {
             method,
-            id: &id,
+            person: 0,
             params,
             client,
             param_headers: Vec::new(),
@@ -290,6 +345,25 @@ impl Session {
             Reply::Stream(exchange) => exchange.answer().await?,
         };
         Ok(answer.message)
+    }
+
+    /// Tells the server that the handshake is done. Some have no ear for it and answer with an error; it changes nothing.
+    pub(super) async fn say_initialized(&self) -> Result<(), CallFailure> {
+        match self.notify("notifications/initialized", b"{}").await {
+            Err(failure) if self.is_open() && failure.is_from_upstream() => {
+                tracing::warn!(
+                    server.id = self.server_id(),
+                    kind = failure.kind.as_str(),
+                    status = failure.status(),
+                    "a server refuses notifications/initialized; its session is used all the same"
+                );
+                Ok(())
+            }
+            said => {
+                // The server took a message in the session.
+                said.inspect(|()| self.works())
+            }
+        }
     }
 
     /// Sends a notification of the client.
@@ -352,7 +426,8 @@ impl Session {
                 server.id = self.server_id(),
                 "a server asks too much; its session is ended"
             );
-            self.lost();
+            self.closed.cancel();
+            self.slots.clear();
         }
     }
 
@@ -434,10 +509,30 @@ impl Session {
         }
     }
 
-    /// Marks the session as gone at the upstream; open calls fail.
+    /// Marks the session as gone at the upstream. Calls on a shared connection fail with it; one that has a stream of
+    /// its own goes on, for as long as that lives.
     pub(super) fn lost(&self) {
         self.closed.cancel();
-        self.slots.clear();
+        if let Wire::Duplex(_) = &self.wire {
+            self.slots.clear();
+        }
+    }
+
+    /// Routes what came outside of a call's own stream, as far as it is made of messages.
+    pub(super) async fn hear(self: &Arc<Self>, text: Bytes) {
+        match hear(text) {
+            Ok(Heard::One(message)) => self.dispatch(message).await,
+            Ok(Heard::Batch(messages)) => {
+                for message in messages {
+                    self.dispatch(message).await;
+                }
+            }
+            Err(broken) => tracing::warn!(
+                server.id = self.server_id(),
+                rule = broken.rule,
+                "skipped what is not a message"
+            ),
+        }
     }
 
     /// Routes a message that came outside of a call's own stream.

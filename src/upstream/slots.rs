@@ -2,14 +2,14 @@
 //! Knows to which call a message belongs; nothing of what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::ids;
 use crate::error::UpstreamFailureKind;
 use crate::mcp::message::Kind;
-use crate::mcp::{Message, RawObject, meta};
+use crate::mcp::{Message, RawObject, heard, meta};
 
 /// Messages that wait for one call that does not read; then the session waits for it.
 const SLOT_MESSAGES_MAX: usize = 64;
@@ -23,7 +23,6 @@ pub(super) struct Slots {
     calls: Mutex<BTreeMap<u64, Route>>,
     /// Those whose answer came and was larger than allowed.
     too_large: Mutex<BTreeSet<u64>>,
-    last: AtomicU64,
 }
 
 /// A call's place in its session, given back when dropped.
@@ -38,7 +37,7 @@ pub(super) struct Slot {
 impl Slots {
     /// A place for a call.
     pub(super) fn take(this: &Arc<Self>) -> Slot {
-        let id = this.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let id = ids::next();
         let (route, receiver) = mpsc::channel(SLOT_MESSAGES_MAX);
         this.lock().insert(id, route);
         Slot {
@@ -84,7 +83,7 @@ impl Slots {
     }
 
     fn find(&self, number: Option<&[u8]>) -> Option<Route> {
-        let number: u64 = std::str::from_utf8(number?).ok()?.parse().ok()?;
+        let number = heard::number(number?)?;
         self.lock().get(&number).cloned()
     }
 

@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::CallFailure;
+use super::http::failure_of;
+use super::ids;
 use super::lane::Lane;
 use super::session::{Session, Wire};
 use super::{ANSWER_BYTES_MAX, Upstream, duplex};
 use crate::credentials::Outbound;
-use crate::egress::{Destination, Event, EventStream, Limits};
+use crate::egress::{Body, Destination, Event, EventStream, Limits};
 use crate::error::UpstreamFailureKind;
-use crate::mcp::Message;
+use crate::mcp::message;
 
 /// Longest silence of the stream; servers send comments far more often.
 const STREAM_IDLE: Duration = Duration::from_secs(30 * 60);
@@ -44,22 +46,11 @@ pub(super) async fn connect(
     };
     let response = upstream.egress.send(request, &limits).await?;
     let status = response.status();
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        let challenge = response
-            .headers()
-            .get(WWW_AUTHENTICATE)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned);
-        return Err(CallFailure {
-            challenge,
-            ..CallFailure::of(UpstreamFailureKind::Unauthorized, false)
-        });
-    }
     if !status.is_success() {
-        return Err(CallFailure::of(
-            UpstreamFailureKind::Http(status.as_u16()),
-            false,
-        ));
+        return Err(CallFailure {
+            may_have_executed: false,
+            ..failure_of(status, response.headers())
+        });
     }
     let events = response.into_body().events(ANSWER_BYTES_MAX);
     let mut events = events.skipping_large();
@@ -110,11 +101,8 @@ async fn read(session: Arc<Session>, mut events: EventStream) {
                 None => return session.lost(),
             },
             Some(Ok(event)) if event.event.as_deref().is_none_or(|name| name == "message") => {
-                match Message::parse(event.data) {
-                    Ok(message) => session.dispatch(message).await,
-                    Err(error) => {
-                        tracing::warn!(server.id = session.server_id(), %error, "skipped what is not a message")
-                    }
+                if !event.data.is_empty() {
+                    session.hear(event.data).await;
                 }
             }
             Some(Ok(_)) => {}
@@ -168,7 +156,7 @@ fn value<T: DeserializeOwned>(text: &mut &[u8]) -> Option<T> {
 }
 
 impl Sender {
-    pub(super) async fn send(&self, session: &Session, text: Bytes) -> Result<(), CallFailure> {
+    fn request(&self, session: &Session, text: Bytes) -> Result<Request<Bytes>, CallFailure> {
         let destination = self
             .0
             .get()
@@ -180,25 +168,46 @@ impl Sender {
         request
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let response = session
-            .upstream
-            .egress
-            .send(request, session.limits())
-            .await?;
-        match response.status() {
-            status if status.is_success() => Ok(()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(CallFailure::of(UpstreamFailureKind::Unauthorized, false))
-            }
-            StatusCode::NOT_FOUND => {
-                session.lost();
-                Err(CallFailure::of(UpstreamFailureKind::Closed, false))
-            }
-            status => Err(CallFailure::of(
-                UpstreamFailureKind::Http(status.as_u16()),
-                status.is_server_error(),
-            )),
+        Ok(request)
+    }
+
+    pub(super) async fn send(&self, session: &Session, text: Bytes) -> Result<(), CallFailure> {
+        let request = self.request(session, text)?;
+        let response = self.post(session, request).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
         }
+        let mut failure = failure_of(status, response.headers());
+        let is_gone = status == StatusCode::NOT_FOUND || self.is_forgotten(session, status).await;
+        if is_gone {
+            session.lost();
+            failure.may_have_executed = false;
+            failure.is_of_session = true;
+        }
+        Err(failure)
+    }
+
+    async fn post(
+        &self,
+        session: &Session,
+        request: Request<Bytes>,
+    ) -> Result<Response<Body>, CallFailure> {
+        let sent = session.upstream.egress.send(request, session.limits());
+        Ok(sent.await?)
+    }
+
+    /// Whether the server refuses a `ping` as it refused a request: then it is the session that it does not know.
+    async fn is_forgotten(&self, session: &Session, status: StatusCode) -> bool {
+        if !session.has_worked() || !status.is_client_error() {
+            return false;
+        }
+        let ping = message::request(ids::next().to_string().as_bytes(), "ping", b"{}");
+        let Ok(request) = self.request(session, ping.into()) else {
+            return false;
+        };
+        let answer = self.post(session, request).await;
+        answer.is_ok_and(|response| response.status() == status)
     }
 }
 

@@ -15,7 +15,6 @@ use super::{Upstream, duplex};
 use crate::credentials::Outbound;
 use crate::egress::{Message as Frame, WebSocket};
 use crate::error::UpstreamFailureKind;
-use crate::mcp::Message;
 
 /// How often an idle connection is pinged; two silent intervals end it.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -69,12 +68,11 @@ async fn read(session: Arc<Session>, mut stream: SplitStream<WebSocket>) {
         };
         silent_intervals = 0;
         match frame {
-            Some(Ok(Frame::Text(text))) => match Message::parse(Bytes::from(text)) {
-                Ok(message) => session.dispatch(message).await,
-                Err(error) => {
-                    tracing::warn!(server.id = session.server_id(), %error, "skipped what is not a message")
-                }
-            },
+            Some(Ok(Frame::Text(text))) => session.hear(Bytes::from(text)).await,
+            // Python's client reads a message in either kind of frame.
+            Some(Ok(Frame::Binary(bytes))) if std::str::from_utf8(&bytes).is_ok() => {
+                session.hear(bytes).await;
+            }
             Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => {}
             Some(Ok(Frame::Binary(_) | Frame::Frame(_) | Frame::Close(_)) | Err(_)) | None => {
                 return session.lost();

@@ -85,7 +85,7 @@ fn word_of(failure: &Failure) -> &'static str {
         Failure::Redirected { .. } => "redirected",
         Failure::TooLarge { .. }
         | Failure::Declined { .. }
-        | Failure::Encoding
+        | Failure::Encoding { .. }
         | Failure::Protocol(_) => "protocol",
     }
 }

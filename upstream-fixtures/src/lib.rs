@@ -7,6 +7,8 @@
 //!
 //! An [`AuthorizationServer`](issuer::AuthorizationServer) with switches stands beside them.
 //!
+//! [`manners`] is a table of servers that speak MCP in manners of their own, and what clients make of them.
+//!
 //! One request, file by file: `transport/accept.rs` takes the connection, `transport/` parses the
 //! message and opens the stream of its answer, `ill/` takes over if the illness strikes this
 //! method, else `dispatch.rs` finds the method and `tools/`, `resources.rs`, `prompts.rs` or
@@ -32,6 +34,7 @@ mod ill;
 mod transport;
 mod upstream;
 pub mod issuer;
+pub mod manners;
 
 pub use behaviour::{Answers, Behaviour, Era, Transport};
 pub use ill::{Ill, Illness};

@@ -93,14 +93,19 @@ impl Doctor {
                 check_session(&session, findings).await;
                 session.close().await;
             }
-            Err(failure) if failure.kind == UpstreamFailureKind::Unauthorized => {
+            Err(failure)
+                if matches!(
+                    failure.kind,
+                    UpstreamFailureKind::Unauthorized | UpstreamFailureKind::Forbidden
+                ) =>
+            {
                 findings.note("credential", "the server wants one (401 or 403)");
                 let challenge = failure.challenge.as_deref();
                 authorization::examine(egress, &destination, challenge, findings).await;
             }
             Err(failure) => {
                 let advice = advice_for(failure.kind, self.transport(&destination));
-                findings.failed("protocol", sentence(failure.kind), advice);
+                findings.failed("protocol", sentence(&failure), advice);
             }
         }
         tasks.finish().await;
@@ -264,7 +269,7 @@ async fn check_session(session: &Arc<Session>, findings: &mut Findings) {
         Ok(count) => findings.ok("tools", count),
         Err(failure) => {
             let advice = "see the server's own log for `tools/list`";
-            findings.failed("tools", sentence(failure.kind), advice);
+            findings.failed("tools", sentence(&failure), advice);
         }
     }
 }
@@ -320,8 +325,8 @@ fn advice_against(reason: &egress::Reason) -> &'static str {
     }
 }
 
-fn sentence(kind: UpstreamFailureKind) -> String {
-    match kind {
+fn sentence(failure: &CallFailure) -> String {
+    match failure.kind {
         UpstreamFailureKind::Http(404) => "there is nothing at this path (HTTP 404)".into(),
         UpstreamFailureKind::Http(405) => "this path takes no POST (HTTP 405)".into(),
         UpstreamFailureKind::Http(status @ 300..=399) => {
@@ -329,7 +334,13 @@ fn sentence(kind: UpstreamFailureKind) -> String {
         }
         UpstreamFailureKind::Http(status) => format!("it answers HTTP {status}"),
         UpstreamFailureKind::Timeout => "it does not answer in time".into(),
-        UpstreamFailureKind::Protocol => "what it answers is not MCP over this transport".into(),
+        UpstreamFailureKind::Protocol => match &failure.broken {
+            Some(broken) => format!(
+                "what it answers is not MCP over this transport: {}",
+                broken.text
+            ),
+            None => "what it answers is not MCP over this transport".into(),
+        },
         kind => format!("the handshake failed: {}", kind.as_str()),
     }
 }

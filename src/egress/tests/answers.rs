@@ -68,19 +68,26 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_compressed_answer_is_refused() {
-    for header in [
-        "content-encoding: gzip",
-        "content-encoding: identity, br",
-        "transfer-encoding: gzip, chunked",
+async fn an_answer_of_no_readable_encoding_is_refused_by_its_name() {
+    for (header, named) in [
+        ("content-encoding: gzip", "gzip"),
+        ("content-encoding: identity, br", "br"),
+        ("content-encoding: br, deflate", "deflate"),
+        ("transfer-encoding: gzip, chunked", "gzip, chunked"),
+        (
+            "content-encoding: gzip, gzip, gzip, gzip",
+            "gzip, gzip, gzip, gzip",
+        ),
     ] {
-        let answer = format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n0\r\n\r\n");
+        let answer = format!("HTTP/1.1 200 OK\r\n{header}\r\n\r\n\u{7f}not packed");
         let failure = read(&answer, Then::Close).await.unwrap_err();
         assert!(
-            matches!(failure, Failure::Encoding),
+            matches!(&failure, Failure::Encoding { encoding } if encoding == named),
             "{header}: {failure:?}"
         );
     }
+    let unknown = "HTTP/1.1 200 OK\r\ncontent-encoding: utf-8\r\ncontent-length: 2\r\n\r\n{}";
+    assert_eq!(read(unknown, Then::Stay).await.unwrap(), "{}");
     let plain = "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 2\r\n\r\n{}";
     assert_eq!(read(plain, Then::Stay).await.unwrap(), "{}");
 }

@@ -2,8 +2,9 @@
 
 use futures_util::{SinkExt, StreamExt};
 use http::{HeaderMap, HeaderValue};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use super::listener::{Listener, Then};
@@ -70,6 +71,54 @@ async fn a_server_that_does_not_choose_mcp_is_left() {
     for subprotocol in [None, Some("graphql-ws")] {
         let failure = open(&echo(subprotocol).await, &PATIENT).await.unwrap_err();
         assert!(matches!(failure, Failure::Protocol(_)), "{failure:?}");
+    }
+}
+
+/// Answers the handshake by hand, with these header lines.
+async fn answering(lines: &'static str) -> Listener {
+    let (listener, socket) = Listener::bind().await;
+    tokio::spawn(async move {
+        while let Some(mut stream) = socket.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let key = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("sec-websocket-key")
+                    .then_some(value)
+            });
+            let accept = derive_accept_key(key.unwrap().as_bytes());
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+                 sec-websocket-accept: {accept}\r\n{lines}\r\n"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            std::future::pending::<()>().await;
+        }
+    });
+    listener
+}
+
+#[tokio::test]
+async fn a_handshake_that_gives_more_than_was_asked_for_fails() {
+    let plain = answering("sec-websocket-protocol: mcp\r\n").await;
+    assert!(open(&plain, &PATIENT).await.is_ok());
+    for lines in [
+        "sec-websocket-protocol: mcp\r\nsec-websocket-extensions: permessage-deflate\r\n",
+        "sec-websocket-protocol: mcp\r\nsec-websocket-extensions: \r\n",
+        "sec-websocket-protocol: mcp\r\nsec-websocket-protocol: mcp\r\n",
+        "sec-websocket-protocol: mcp\r\nsec-websocket-protocol: graphql-ws\r\n",
+        "sec-websocket-protocol: mcp, graphql-ws\r\n",
+        "sec-websocket-protocol: MCP\r\n",
+        "",
+    ] {
+        let failure = open(&answering(lines).await, &PATIENT).await.unwrap_err();
+        assert!(
+            matches!(failure, Failure::Protocol(_)),
+            "{lines}: {failure:?}"
+        );
     }
 }
 

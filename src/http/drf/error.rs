@@ -122,15 +122,16 @@ pub(in crate::http) fn sign_in_status(failure: SignInFailure) -> StatusCode {
 pub(in crate::http) fn upstream_status(kind: UpstreamFailureKind) -> StatusCode {
     match kind {
         UpstreamFailureKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        UpstreamFailureKind::BreakerOpen | UpstreamFailureKind::Disabled => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        UpstreamFailureKind::BreakerOpen
+        | UpstreamFailureKind::Busy
+        | UpstreamFailureKind::Disabled => StatusCode::SERVICE_UNAVAILABLE,
         UpstreamFailureKind::Refused
         | UpstreamFailureKind::Unreachable
         | UpstreamFailureKind::Closed
         | UpstreamFailureKind::Protocol
         | UpstreamFailureKind::TooLarge
         | UpstreamFailureKind::Unauthorized
+        | UpstreamFailureKind::Forbidden
         | UpstreamFailureKind::Http(_) => StatusCode::BAD_GATEWAY,
     }
 }

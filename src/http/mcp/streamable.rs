@@ -1,7 +1,9 @@
 //! Streamable HTTP of every revision at one URL: stateless requests, and sessions with GET and DELETE.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -131,14 +133,14 @@ impl Asked {
             Kind::Request => {
                 let request =
                     self.request(session.version, session.client(), Some(session.clone()));
-                let handled = super::handle(&self.app, &self.base_url, request, message).await;
-                Ok(match handled.outcome {
-                    Outcome::Stream(relay) => resumable(&self.app, &session, relay),
-                    Outcome::Told(telling) => {
-                        headed(resumable(&self.app, &session, telling), handled.headers)
-                    }
-                    outcome => headed(respond(outcome), handled.headers),
-                })
+                if let Target::Native(_) = self.target {
+                    let handled = super::handle(&self.app, &self.base_url, request, message).await;
+                    let answered = answered(&self.app, &session, handled.outcome);
+                    return Ok(headed(answered, handled.headers));
+                }
+                let app = self.app.clone();
+                let handling = async move { app.gateway.handle(request, message).await };
+                Ok(relayed(&self.app, &session, Box::pin(handling)).await)
             }
             Kind::Notification => {
                 self.app.gateway.notified(&session, &message).await;
@@ -377,6 +379,47 @@ pub(super) fn client_of(message: &Message) -> Result<Client, RpcError> {
         legacy_version: known.unwrap_or(Version::NEWEST_LEGACY),
         prefers_legacy: true,
     })
+}
+
+/// How long the first word of an answer is awaited before a client with a session gets a stream with comments: an
+/// upstream that answers in JSON says nothing while it thinks, and what lies between would take the connection for dead.
+const FIRST_WORD_WAIT: Duration = Duration::from_millis(500);
+
+type Handling = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// The response to a request of a session, which is a stream if its answer takes its time.
+async fn relayed(app: &App, session: &Arc<ClientSession>, mut handling: Handling) -> Response {
+    match tokio::time::timeout(FIRST_WORD_WAIT, &mut handling).await {
+        Ok(outcome) => answered(app, session, outcome),
+        Err(_) => resumable(app, session, Late::Awaited(handling)),
+    }
+}
+
+fn answered(app: &App, session: &Arc<ClientSession>, outcome: Outcome) -> Response {
+    match outcome {
+        Outcome::Stream(relay) => resumable(app, session, relay),
+        Outcome::Told(telling) => resumable(app, session, telling),
+        outcome => respond(outcome),
+    }
+}
+
+/// What becomes of a request whose stream began before anything was known.
+enum Late {
+    Awaited(Handling),
+    Come(Said),
+}
+
+impl Messages for Late {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Self::Awaited(handling) = self {
+            let outcome = handling.await;
+            *self = Self::Come(Said::of(outcome));
+        }
+        match self {
+            Self::Awaited(_) => None,
+            Self::Come(said) => said.next().await,
+        }
+    }
 }
 
 /// A call's stream that goes on for a while when its connection breaks (2025-11-25: "disconnection SHOULD NOT

@@ -189,6 +189,8 @@ fn outcome(
                 server: name.clone(),
                 kind: UpstreamFailureKind::Unauthorized,
                 may_have_executed: false,
+                broken: None,
+                retry_after_s: None,
             };
             (failure.kind.as_str(), Some(failure.to_string()))
         }

@@ -14,10 +14,14 @@ pub use document::{
 pub use issuer::{Issuer, OFFLINE_ACCESS};
 pub use resource::{Resource, is_about};
 
+use std::time::Duration;
+
 use super::provider::NewProvider;
 use super::service::NewService;
 use crate::egress::{Destination, Egress, Refused};
 
+/// Longest time for everything that one discovery asks.
+pub const DISCOVERY_DEADLINE: Duration = Duration::from_secs(10);
 /// Authorization servers of one resource that are looked at.
 const SERVERS_MAX: usize = 4;
 /// Longest name that is made for a provider or service, in characters (contract.md section 9).
@@ -75,12 +79,18 @@ pub struct Found {
     pub is_guess: bool,
 }
 
-/// Finds out where a person signs in to the MCP server at a URL.
+/// Finds out where a person signs in to the MCP server at a URL, within one deadline for all that is asked.
 ///
 /// # Errors
 /// [`DiscoverError`], with the one reason that an admin can act on. What does not answer just now is
 /// [`DiscoverError::Silent`], and never taken for something that is not there.
 pub async fn discover(egress: &Egress, server_url: &str) -> Result<Found, DiscoverError> {
+    tokio::time::timeout(DISCOVERY_DEADLINE, look(egress, server_url))
+        .await
+        .unwrap_or(Err(DiscoverError::Silent))
+}
+
+async fn look(egress: &Egress, server_url: &str) -> Result<Found, DiscoverError> {
     let destination = egress.check_url(server_url)?;
     let asked = challenge::ask(egress, &destination).await;
     let is_silent = asked.is_err();

@@ -5,6 +5,7 @@ use url::Url;
 use super::{Server, ServerId};
 use crate::egress::{Policy, Reason};
 use crate::error::{FieldErrors, Result};
+use crate::registry::Transport;
 use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS};
 use crate::sql;
 use crate::storage::Tx;
@@ -60,6 +61,22 @@ fn complaint(reason: &Reason) -> String {
         | Reason::OtherOrigin => reason.to_string(),
     };
     format!("URL is not allowed: {rule}.")
+}
+
+/// Complains if a URL is of another scheme than its transport speaks.
+pub(super) fn check_scheme(url: &str, transport: Transport, errors: &mut FieldErrors) {
+    let start = url.trim_start().get(..2).unwrap_or_default();
+    let is_websocket = start.eq_ignore_ascii_case("ws");
+    if errors.has("url") || is_websocket == (transport == Transport::Websocket) {
+        return;
+    }
+    let message = match transport {
+        Transport::Websocket => "Enter a URL of ws or wss for the transport websocket.",
+        Transport::StreamableHttp | Transport::Sse => {
+            "Enter a URL of http or https, or choose the transport websocket."
+        }
+    };
+    errors.add("url", message);
 }
 
 /// Complains if a secret that was entered for another origin would stay (threats.md T9).

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use super::image;
-use super::rules::{check_origin, check_prefix, free_prefix};
+use super::rules::{check_origin, check_prefix, check_scheme, free_prefix};
 use super::{Server, ServerId};
 use crate::clock::UnixMs;
 use crate::error::{FieldErrors, Result};
@@ -70,6 +70,7 @@ pub async fn create(
     if let Some(prefix) = &draft.tool_prefix {
         check_prefix(tx, tenant, None, prefix, &mut errors).await?;
     }
+    check_scheme(&draft.url, draft.transport, &mut errors);
     errors.into_result()?;
     let prefix = match draft.tool_prefix.clone() {
         Some(prefix) => prefix,
@@ -126,6 +127,9 @@ pub async fn update(
     if !errors.has("url") {
         let changes = (&draft.credentials, &draft.extra_headers);
         check_origin(stored, &draft.origin, changes, &mut errors);
+    }
+    if (&stored.url, stored.transport) != (&draft.url, draft.transport) {
+        check_scheme(&draft.url, draft.transport, &mut errors);
     }
     errors.into_result()?;
     store(tx, vault, (tenant, id), &draft, now).await?;

@@ -2,29 +2,33 @@
 //! Asks again when what was remembered of a server no longer holds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
-use super::answer::{Came, read};
+use super::answer::{Came, code_of, read};
 use super::own_stream::listen_on;
-use super::{HttpWire, modern_headers, post};
+use super::{HttpWire, ids, modern_headers, post};
 use crate::credentials::Outbound;
 use crate::egress::{EventStream, Limits};
-use crate::error::UpstreamFailureKind;
+use crate::error::{BrokenRule, UpstreamFailureKind};
+use crate::mcp::heard::{self, Heard};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, Version, headers, message};
 use crate::upstream::Upstream;
-use crate::upstream::era::{Era, is_modern_error};
-use crate::upstream::failure::CallFailure;
+use crate::upstream::era::{Era, PROBE_DEADLINE, is_modern_error};
+use crate::upstream::failure::{CallFailure, shown};
 use crate::upstream::lane::Lane;
 use crate::upstream::outgoing::{Client, Outgoing};
 use crate::upstream::session::{Session, Wire};
 
-/// Longest wait for the answer to the question which era a server speaks.
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
+/// Longest session id that is kept and sent back, in bytes.
+pub(in crate::upstream) const SESSION_ID_BYTES_MAX: usize = 4096;
+
+/// The rule of a server that answers `initialize` with an error.
+const REFUSED_HANDSHAKE: &str = "initialize";
+
 /// Shakes hands in the client's era if the server speaks it, else in the other one.
 pub(in crate::upstream) async fn open(
     upstream: &Arc<Upstream>,
@@ -39,7 +43,17 @@ pub(in crate::upstream) async fn open(
         }
         let opened = match era {
             Era::Modern => discover(upstream, credential, client).await,
-            Era::Legacy => initialize(upstream, lane, credential, client).await,
+            Era::Legacy => initialize(upstream, lane, credential, client)
+                .await
+                .map(Some),
+        };
+        // A server that refuses `initialize` as such does not speak the era.
+        let opened = match opened {
+            Err(failure) if is_refused_handshake(&failure) => {
+                refused = failure;
+                Ok(None)
+            }
+            opened => opened,
         };
         match opened {
             Ok(Some(session)) => {
@@ -49,7 +63,7 @@ pub(in crate::upstream) async fn open(
             Ok(None) if upstream.era.speaks(era) => upstream.era.forget(),
             Ok(None) => upstream.era.learn(era, false),
             Err(failure) if says_wrong_era(&failure) && !upstream.era.speaks(era) => {
-                refused = failure
+                refused = failure;
             }
             Err(failure) => return Err(failure),
         }
@@ -65,16 +79,17 @@ async fn discover(
     credential: &Outbound,
     client: &Client,
 ) -> Result<Option<Arc<Session>>, CallFailure> {
-    let id = Bytes::from_static(b"\"discover\"");
     let out = Outgoing {
         method: "server/discover",
-        id: &id,
+        person: 0,
         params: RawObject::default(),
         client,
         param_headers: Vec::new(),
         is_idempotent: true,
     };
-    let body = message::request(&id, out.method, &out.modern_params());
+    let number = ids::next();
+    let (params, _) = out.modern_params(number);
+    let body = message::request(number.to_string().as_bytes(), out.method, &params);
     let request = post(
         upstream,
         &credential.headers,
@@ -95,9 +110,7 @@ async fn discover(
         Err(failure) => Err(failure),
     };
     let answer = match came {
-        Ok(Came::Message(message, _)) => Some(message),
-        Ok(Came::Events(mut events)) => first_message(&mut events).await,
-        Ok(Came::Nothing) => None,
+        Ok(came) => response_in(came).await,
         Err(failure) if says_wrong_era(&failure) => None,
         Err(failure) => return Err(failure),
     };
@@ -119,6 +132,11 @@ async fn discover(
     Ok(Some(session))
 }
 
+fn is_refused_handshake(failure: &CallFailure) -> bool {
+    let broken = failure.broken.as_ref();
+    broken.is_some_and(|broken| broken.rule == REFUSED_HANDSHAKE)
+}
+
 /// A server that does not know an era may refuse its requests, choke on them or stay silent.
 fn says_wrong_era(failure: &CallFailure) -> bool {
     match failure.kind {
@@ -128,46 +146,67 @@ fn says_wrong_era(failure: &CallFailure) -> bool {
     }
 }
 
-async fn first_message(events: &mut EventStream) -> Option<Message> {
+/// The first response in what came for a request.
+async fn response_in(came: Came) -> Option<Message> {
+    let is_response = |message: &Message| message.method.is_none();
+    match came {
+        Came::Message(message, _) => Some(message),
+        Came::Batch(messages) => messages.into_iter().find(is_response),
+        Came::Events(mut events) => first_response(&mut events).await,
+        Came::Nothing => None,
+    }
+}
+
+async fn first_response(events: &mut EventStream) -> Option<Message> {
     while let Some(Ok(event)) = events.next().await {
-        if let Ok(message) = Message::parse(event.data)
-            && message.method.is_none()
-        {
-            return Some(message);
+        let messages = match heard::hear(event.data) {
+            Ok(Heard::One(message)) => vec![message],
+            Ok(Heard::Batch(messages)) => messages,
+            Err(_) => continue,
+        };
+        let response = messages
+            .into_iter()
+            .find(|message| message.method.is_none());
+        if response.is_some() {
+            return response;
         }
     }
     None
 }
 
-/// Sends `initialize`. `None` if the server is of the stateless era only.
+/// Sends `initialize`.
 async fn initialize(
     upstream: &Arc<Upstream>,
     lane: &Lane,
     credential: &Outbound,
     client: &Client,
-) -> Result<Option<Arc<Session>>, CallFailure> {
-    let body = message::request(b"0", "initialize", &initialize_params(client));
+) -> Result<Arc<Session>, CallFailure> {
+    let id = ids::next().to_string();
+    let body = message::request(id.as_bytes(), "initialize", &initialize_params(client));
     let request = post(upstream, &credential.headers, HeaderMap::new(), body.into());
     let response = upstream.egress.send(request, &upstream.limits).await?;
     let session_id = response.headers().get(headers::SESSION_ID).cloned();
-    let answer = match read(response, &upstream.limits).await? {
-        Came::Message(message, _) => Some(message),
-        Came::Events(mut events) => first_message(&mut events).await,
-        Came::Nothing => None,
-    };
-    if answer.as_ref().is_some_and(|answer| answer.error.is_some()) {
-        return Ok(None);
+    let answer = response_in(read(response, &upstream.limits).await?).await;
+    if let Some(answer) = answer.as_ref().filter(|answer| answer.error.is_some()) {
+        let code = code_of(answer).unwrap_or_default();
+        let text = format!("it answers `initialize` with an error ({code})");
+        return Err(CallFailure::broke(
+            BrokenRule::new(REFUSED_HANDSHAKE, text),
+            false,
+        ));
     }
+    let session_id = session_id.filter(|id| !id.is_empty());
+    check_session_id(session_id.as_ref())?;
     let (version, result) = negotiated(answer.as_ref())?;
     let wire = Wire::Http(HttpWire { session_id });
     let session = Session::new(upstream.clone(), lane, credential, wire);
     session.shaken(version, result);
-    session.notify("notifications/initialized", b"{}").await?;
+    session.say_initialized().await?;
     let listener = session.clone();
     upstream
         .tasks
         .spawn(async move { listen_on(listener).await });
-    Ok(Some(session))
+    Ok(session)
 }
 
 /// The parameters of `initialize` on behalf of a client.
@@ -183,18 +222,49 @@ pub(in crate::upstream) fn initialize_params(client: &Client) -> Vec<u8> {
 pub(in crate::upstream) fn negotiated(
     answer: Option<&Message>,
 ) -> Result<(Version, Bytes), CallFailure> {
-    let broken = || CallFailure::of(UpstreamFailureKind::Protocol, false);
+    let broken = |rule, text: String| CallFailure::broke(BrokenRule::new(rule, text), false);
+    let nothing = || broken("empty", "it does not answer `initialize`".to_owned());
     let result = answer
         .and_then(|message| message.result.clone())
-        .ok_or_else(broken)?;
-    let version = RawObject::parse(&result)
-        .ok()
-        .and_then(|r| r.get_str("protocolVersion"))
-        .ok_or_else(broken)?;
-    let version: Version = version.parse().map_err(|()| broken())?;
-    if version.is_modern() {
-        Err(broken())
-    } else {
-        Ok((version, result))
+        .ok_or_else(nothing)?;
+    let members = RawObject::parse(&result).map_err(|_| nothing())?;
+    let Some(named) = members.get_str("protocolVersion") else {
+        let text = "its answer to `initialize` names no protocolVersion".to_owned();
+        return Err(broken("protocolVersion", text));
+    };
+    match version_of(&named).filter(|version| !version.is_modern()) {
+        Some(version) => Ok((version, result)),
+        None => {
+            let text = format!(
+                "its protocolVersion {:?} is none with sessions that the gateway speaks",
+                shown(&named)
+            );
+            Err(broken("protocolVersion", text))
+        }
     }
+}
+
+/// The revision under a name that a server gives; the first one of all had another date, and the TypeScript SDKs take it.
+fn version_of(named: &str) -> Option<Version> {
+    const BEFORE_THE_FIRST: &str = "2024-10-07";
+    if named == BEFORE_THE_FIRST {
+        return Some(Version::V2024_11_05);
+    }
+    named.parse().ok()
+}
+
+/// A session id is visible ASCII (2025-11-25, session management), and of a length that fits into a head.
+fn check_session_id(id: Option<&HeaderValue>) -> Result<(), CallFailure> {
+    let bytes = id.map(HeaderValue::as_bytes).unwrap_or_default();
+    let text = if bytes.len() > SESSION_ID_BYTES_MAX {
+        format!("its Mcp-Session-Id has more than {SESSION_ID_BYTES_MAX} bytes")
+    } else if !bytes.iter().all(u8::is_ascii_graphic) {
+        "its Mcp-Session-Id has other characters than visible ASCII".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(CallFailure::broke(
+        BrokenRule::new("session id", text),
+        false,
+    ))
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod handshake;
 mod own_stream;
+mod stale;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +12,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::exchange::{Answer, Exchange, Reply};
+use super::exchange::{Answer, Exchange, Reply, other_id};
 use super::failure::CallFailure;
+use super::health::Seat;
+use super::ids;
 use super::outgoing::Outgoing;
 use super::session::Session;
 use super::slots::Slots;
 use super::{ANSWER_BYTES_MAX, Upstream};
 use crate::egress::{EventStream, Limits};
-use crate::error::UpstreamFailureKind;
-use crate::mcp::{Version, headers, message};
+use crate::error::BrokenRule;
+use crate::mcp::{Message, Version, headers, heard, message};
 use answer::{Came, is_event_stream, read};
+
+pub(super) use answer::failure_of;
 
 /// Longest silence of a stream that is only listened to.
 const LISTEN_IDLE: Duration = Duration::from_secs(30 * 60);
@@ -39,15 +43,19 @@ pub(super) struct HttpWire {
 }
 
 impl HttpWire {
-    /// A request of 2026-07-28: the caller's id and token go as they are, each POST stands for itself.
+    /// A request of 2026-07-28: each POST stands for itself. Id and token are ours all the same, for the sake of what may
+    /// stand between us and the server.
     pub(super) async fn call_stateless(
         &self,
         session: &Arc<Session>,
         out: &Outgoing<'_>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Result<Reply, CallFailure> {
         let upstream = &session.upstream;
-        let body = message::request(out.id, out.method, &out.modern_params());
+        let number = ids::next();
+        let (params, token) = out.modern_params(number);
+        let id = number.to_string();
+        let body = message::request(id.as_bytes(), out.method, &params);
         let request = post(
             upstream,
             &session.credential,
@@ -64,28 +72,13 @@ impl HttpWire {
             idle,
         };
         let response = upstream.egress.send(request, &limits).await?;
-        match read(response, &limits).await? {
-            Came::Message(message, status) => {
-                let is_ours = message.id.as_ref() == Some(out.id)
-                    || message.id.is_none() && message.error.is_some();
-                if !is_ours {
-                    return Err(CallFailure::of(UpstreamFailureKind::Protocol, true));
-                }
-                Ok(Reply::Answer(Answer {
-                    message,
-                    status: status.as_u16(),
-                }))
-            }
-            Came::Events(events) => {
-                let mut exchange = Exchange::new(session.clone(), out.id.clone(), permit);
-                if out.is_subscription() {
-                    exchange = exchange.for_subscription();
-                }
-                exchange.events = Some(events);
-                Ok(Reply::Stream(Box::new(exchange)))
-            }
-            Came::Nothing => Err(CallFailure::of(UpstreamFailureKind::Protocol, true)),
+        let came = read(response, &limits).await?;
+        let mut exchange = Exchange::new(session.clone(), number, seat);
+        exchange.token = token;
+        if out.is_subscription() {
+            exchange = exchange.for_subscription();
         }
+        reply_of(came, exchange)
     }
 
     /// A request of a session: id and token are ours, so that callers who share numbers never meet.
@@ -93,13 +86,13 @@ impl HttpWire {
         &self,
         session: &Arc<Session>,
         out: &Outgoing<'_>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
     ) -> Result<Reply, CallFailure> {
         let upstream = &session.upstream;
         let slot = Slots::take(&session.slots);
         let (params, token) = out.legacy_params(slot.id);
-        let mut exchange = Exchange::in_session(session, slot, token, permit);
-        let body = message::request(&exchange.id, out.method, &params);
+        let mut exchange = Exchange::in_session(session, slot, token, seat);
+        let body = message::request(&exchange.id(), out.method, &params);
         let request = post(
             upstream,
             &session.credential,
@@ -110,43 +103,18 @@ impl HttpWire {
             Ok(response) => read(response, &upstream.limits).await,
             Err(failure) => Err(failure.into()),
         };
+        if let Some(failure) = self.session_failure(session, &sent).await {
+            exchange.finished = true;
+            session.lost();
+            return Err(failure);
+        }
         match sent {
-            Ok(Came::Message(message, status))
-                if message.id.as_ref() == Some(&exchange.id) || message.error.is_some() =>
-            {
-                exchange.finished = true;
-                Ok(Reply::Answer(Answer {
-                    message,
-                    status: status.as_u16(),
-                }))
-            }
-            Ok(Came::Events(events)) => {
-                exchange.events = Some(events);
-                Ok(Reply::Stream(Box::new(exchange)))
-            }
-            Ok(Came::Message(..) | Came::Nothing) => {
-                Err(CallFailure::of(UpstreamFailureKind::Protocol, true))
-            }
+            Ok(came) => reply_of(came, exchange),
             Err(failure) => {
                 exchange.finished = !failure.may_have_executed;
-                Err(self.session_failure(session, failure, &mut exchange))
+                Err(failure)
             }
         }
-    }
-
-    /// HTTP 404 to a request with a session means that the session is gone and nothing was carried out.
-    fn session_failure(
-        &self,
-        session: &Session,
-        failure: CallFailure,
-        exchange: &mut Exchange,
-    ) -> CallFailure {
-        if self.session_id.is_none() || failure.kind != UpstreamFailureKind::Http(404) {
-            return failure;
-        }
-        exchange.finished = true;
-        session.lost();
-        CallFailure::of(UpstreamFailureKind::Closed, false)
     }
 
     /// A notification or response.
@@ -155,17 +123,18 @@ impl HttpWire {
         let request = post(upstream, &session.credential, self.headers(session), body);
         let response = upstream.egress.send(request, &upstream.limits).await?;
         let status = response.status();
-        if status == StatusCode::NOT_FOUND && self.session_id.is_some() {
+        // A server that has no ear for a notification may say so in the same way.
+        let was_known = self.session_id.is_some() && session.has_worked();
+        if status == StatusCode::NOT_FOUND && was_known {
             session.lost();
         }
         if status.is_success() {
-            Ok(())
-        } else {
-            Err(CallFailure::of(
-                UpstreamFailureKind::Http(status.as_u16()),
-                false,
-            ))
+            return Ok(());
         }
+        Err(CallFailure {
+            may_have_executed: false,
+            ..failure_of(status, response.headers())
+        })
     }
 
     /// Opens the stream of a session that belongs to no call, or takes a broken one up again.
@@ -189,13 +158,13 @@ impl HttpWire {
         };
         let response = upstream.egress.send(request, &limits).await?;
         match response.status() {
-            status if status.is_success() && is_event_stream(&response) => {
+            status if status.is_success() && is_event_stream(response.headers()) => {
                 Ok(response.into_body().events(ANSWER_BYTES_MAX))
             }
-            status => Err(CallFailure::of(
-                UpstreamFailureKind::Http(status.as_u16()),
-                true,
-            )),
+            status => Err(CallFailure {
+                may_have_executed: true,
+                ..failure_of(status, response.headers())
+            }),
         }
     }
 
@@ -232,6 +201,38 @@ impl HttpWire {
         }
         map
     }
+}
+
+/// What the caller gets of what came for a call.
+fn reply_of(came: Came, mut exchange: Exchange) -> Result<Reply, CallFailure> {
+    match came {
+        Came::Message(message, status)
+            if exchange.is_answered_by(&message) || is_general(&message) =>
+        {
+            exchange.finished = true;
+            exchange.session.works();
+            Ok(Reply::Answer(Answer {
+                message,
+                status: status.as_u16(),
+            }))
+        }
+        Came::Message(..) => Err(CallFailure::broke(other_id(), true)),
+        Came::Batch(messages) => Ok(Reply::Stream(Box::new(exchange.with_batch(messages)))),
+        Came::Events(events) => {
+            exchange.events = Some(events);
+            Ok(Reply::Stream(Box::new(exchange)))
+        }
+        Came::Nothing => {
+            let broken = BrokenRule::new("empty", "it answers with nothing");
+            Err(CallFailure::broke(broken, true))
+        }
+    }
+}
+
+/// Whether a response is an error of the request as such, under no id or a word of the server's own.
+fn is_general(message: &Message) -> bool {
+    let number = message.id.as_deref().and_then(heard::number);
+    message.error.is_some() && number.is_none()
 }
 
 fn post(
