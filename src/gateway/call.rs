@@ -154,13 +154,7 @@ impl Call<'_> {
         let (sent, renewed) = self.send_renewing(gateway, open, &request).await;
         let open = renewed.ready().unwrap_or(open);
         let Some(sent) = sent else {
-            if let Some(why) = self.request.why() {
-                back.record.ended(why.as_str());
-                return Err(Error::Ended(why).into());
-            }
-            back.record.ended("cancelled");
-            // The response is never read: the client has forgotten the call.
-            return Ok(Outcome::Answer(Bytes::new(), 202));
+            return self.given_up(back);
         };
         open.last.heard(gateway, sent.as_ref().err());
         let sent = match sent {
@@ -183,6 +177,17 @@ impl Call<'_> {
                 self.stream(Start { resend, ..start }, &request).await
             }
         })
+    }
+
+    /// What becomes of a call that was cancelled: by its client, or with its session.
+    fn given_up(&self, mut back: Back) -> Result<Outcome, Refusal> {
+        if let Some(why) = self.request.why() {
+            back.record.ended(why.as_str());
+            return Err(Error::Ended(why).into());
+        }
+        back.record.ended("cancelled");
+        // The response is never read: the client has forgotten the call.
+        Ok(Outcome::Answer(Bytes::new(), 202))
     }
 
     fn start(
