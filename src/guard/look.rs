@@ -208,6 +208,11 @@ impl Rows {
         tx: &mut Tx,
         (connections, grants): (HashSet<i64>, HashSet<i64>),
     ) -> Result<()> {
+        // With a grant goes its connection: what is read later is gone too.
+        for ids in parts(grants) {
+            let text = "SELECT id, needs_reauth IS NULL FROM connected_services WHERE id IN ";
+            self.grants.extend(sql_among!(tx, (i64, bool), text, &ids)?);
+        }
         for ids in parts(connections) {
             let text = "SELECT id, tenant_id, server_id, scope, user_id, mentor_id, connected_service_id, origin, \
                         is_active, is_shared FROM connections WHERE id IN ";
@@ -216,10 +221,6 @@ impl Rows {
                 .into_iter()
                 .map(|connection| (connection.id, connection));
             self.connections.extend(found);
-        }
-        for ids in parts(grants) {
-            let text = "SELECT id, needs_reauth IS NULL FROM connected_services WHERE id IN ";
-            self.grants.extend(sql_among!(tx, (i64, bool), text, &ids)?);
         }
         Ok(())
     }

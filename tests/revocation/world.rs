@@ -78,6 +78,11 @@ impl World {
         let grant = stage.gateway.signed_in(&issuer, "bob", &pair, ends).await;
         let fields = json!({ "scope": "user", "auth_type": "oauth2", "connected_service": grant });
         let connection = stage.connect(up_id, fields).await;
+        eventually("the tools", async || {
+            let names = stage.modern().tool_names().await;
+            names.contains(&"up__slow".to_owned()).then_some(())
+        })
+        .await;
         Self {
             caller: stage.learner.clone(),
             other: stage.gateway.replica().await,
