@@ -91,19 +91,20 @@ impl Climb<'_> {
         if self.retry.is_none()
             && wait::is_signed_in((self.gateway, caller), &self.request.target, needed).await
         {
-            return self.go_on().await;
+            return Box::pin(self.go_on()).await;
         }
-        if let Some(end) = self.dead_end(needed).await? {
+        // Boxed: what goes on after a question calls again, and would hold all of these states at each level.
+        if let Some(end) = Box::pin(self.dead_end(needed)).await? {
             return Ok(end);
         }
         let question = self.question(needed).await?;
         match self.rung() {
-            Rung::InputRequired => self.require_input(needed, &question).await,
+            Rung::InputRequired => Box::pin(self.require_input(needed, &question)).await,
             Rung::UrlRequired => {
                 self.announce_end(needed, &question);
                 Err(question.elicitation_error().into())
             }
-            Rung::Chat => self.wait_in_chat(needed, &question).await,
+            Rung::Chat => Box::pin(self.wait_in_chat(needed, &question)).await,
             Rung::Link => Ok(self.respond(question.link(self.method()))),
         }
     }
@@ -158,7 +159,7 @@ impl Climb<'_> {
             let awaited = (needed, retry.failures);
             let ending = self.sign_ins().soon(self.gateway, self.request, awaited);
             match self.unless_cancelled(ending).await? {
-                Ending::SignedIn => return self.go_on().await,
+                Ending::SignedIn => return Box::pin(self.go_on()).await,
                 Ending::Failed(failure) => {
                     let text = answer::failed(failure, &needed.server_name);
                     return Ok(self.respond(question.late(self.method(), &text)));
@@ -195,7 +196,7 @@ impl Climb<'_> {
             .sign_ins()
             .in_chat(self.gateway, self.request, (chat, required), awaited);
         match self.unless_cancelled(ending).await? {
-            Ending::SignedIn => self.go_on().await,
+            Ending::SignedIn => Box::pin(self.go_on()).await,
             Ending::TimedOut => {
                 let text = answer::timed_out(&needed.server_name);
                 Ok(self.respond(question.late(self.method(), &text)))
@@ -271,7 +272,7 @@ impl Climb<'_> {
         );
         match Box::pin(served).await {
             Err(Refusal::SignIn(needed)) => {
-                if let Some(end) = self.dead_end(&needed).await? {
+                if let Some(end) = Box::pin(self.dead_end(&needed)).await? {
                     return Ok(end);
                 }
                 let question = self.question(&needed).await?;
