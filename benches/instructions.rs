@@ -113,10 +113,10 @@ impl Counted {
                 continue;
             }
             let text = std::fs::read_to_string(&path)?;
-            if text.contains(&format!("desc: Trigger: {reason}\n")) {
-                let total = text.lines().find_map(|line| line.strip_prefix("totals: "));
+            if text.contains(&format!("desc: Trigger: dump {reason}\n")) {
+                let total = text.lines().find_map(|line| line.strip_prefix("summary: "));
                 let total = total.and_then(|total| total.trim().parse().ok());
-                return total.ok_or_else(|| broken("a dump without totals"));
+                return total.ok_or_else(|| broken("a dump without a sum"));
             }
         }
         Err(broken("callgrind made no dump"))
