@@ -22,6 +22,6 @@ pub fn link(value: &mut Value, ends_with: &str, documented: &str) {
     let (path, token) = text.split_once("?token=").unwrap();
     assert!(path.starts_with("http://127.0.0.1:"), "{text}");
     assert!(path.ends_with(ends_with), "{text}");
-    assert_eq!(token.split('.').count(), 4, "{text}");
+    assert_eq!(token.split('.').count(), 5, "{text}");
     *value = documented.into();
 }

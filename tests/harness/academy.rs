@@ -7,6 +7,7 @@ use mentor_gateway::clock::UnixMs;
 use mentor_gateway::config::Settings;
 use mentor_gateway::learner::Learner;
 use mentor_gateway::storage::Tx;
+use mentor_gateway::tenant::user::Role;
 use mentor_gateway::tenant::{self, user};
 use serde_json::Value;
 
@@ -62,6 +63,7 @@ impl Academy {
         let gateway = Gateway::start_at(now, adjust).await;
         let people = [("bob", "usr_jane_smith"), ("carol", "usr_sarah_chen")];
         load(&gateway, sample::V1, &people).await;
+        gateway.set_role("carol", Role::Instructor).await;
         let key = async |user, scope: &str| gateway.with_key(user, TokenKind::Aea, &[scope]).await;
         Self {
             face: "v1",

@@ -108,6 +108,17 @@ impl Gateway {
         self.client("acme", username).await
     }
 
+    /// Gives a person of `acme` another role.
+    pub async fn set_role(&self, username: &str, role: Role) {
+        let mut tx = self.app.db.write().await.unwrap();
+        let acme = tenant::get(&mut tx, "acme").await.unwrap();
+        let person = user::get(&mut tx, acme.id, username).await.unwrap();
+        user::set_role(&mut tx, acme.id, person.id, role)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// The admin of `acme`.
     pub async fn admin(&self) -> Client {
         self.client("acme", "alice").await
