@@ -317,10 +317,7 @@ async fn a_bridge_whose_key_is_revoked_ends_and_says_so() {
     stage.gateway.revoke_keys_of("acme", "bob").await;
     let other = stage.gateway.replica().await;
     way.cut();
-    talk.say(LIST).await;
     way.lead_to(&other.base);
-    let refused = talk.hear().await;
-    assert_eq!(refused["id"], 2);
     // Waiting for a child ends its input, which would be an end of its own.
     let _stdin = talk.child.stdin.take();
     let ended = tokio::time::timeout(SOON, talk.child.wait()).await.unwrap();

@@ -130,6 +130,8 @@ async fn a_drained_connection_ends_when_it_has_answered() {
 fn seated(seats: &Arc<Seats>, address: IpAddr, count: usize) -> Vec<(seats::Seat, Arc<Pace>)> {
     std::iter::from_fn(|| {
         let (_, pace) = Paced::new(());
+        // It has something to say.
+        pace.read_something();
         Some((Seats::take(seats, address, &pace)?, pace))
     })
     .take(count)

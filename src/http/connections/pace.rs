@@ -29,14 +29,12 @@ const LINGER_PIECE_BYTES: usize = 8 * 1024;
 
 /// Nothing of the next request has come.
 const NOTHING_YET: u64 = u64::MAX;
-/// Nobody waits for a request's head.
-const NOT_AWAITED: u64 = u64::MAX - 1;
 
 /// When the head came that is being waited for: what the connection's timer and its stream share.
 #[derive(Debug)]
 pub(super) struct Pace {
     opened: Instant,
-    /// Milliseconds from the opening to the first byte, or one of the two marks.
+    /// Milliseconds from the opening to the first byte, or the mark.
     head_began: AtomicU64,
     /// Milliseconds from the opening to when the next request was first waited for.
     awaited_since: AtomicU64,
@@ -49,7 +47,7 @@ impl Pace {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(0)
     }
 
-    fn read_something(&self) {
+    pub(super) fn read_something(&self) {
         if self.head_began.load(Ordering::Relaxed) == NOTHING_YET {
             self.head_began.store(self.now_ms(), Ordering::Relaxed);
         }
@@ -74,7 +72,7 @@ impl Pace {
 
     fn head_began(&self) -> Option<Instant> {
         match self.head_began.load(Ordering::Relaxed) {
-            NOTHING_YET | NOT_AWAITED => None,
+            NOTHING_YET => None,
             after => Some(self.opened + Duration::from_millis(after)),
         }
     }
@@ -93,7 +91,8 @@ impl<S> Paced<S> {
     pub(super) fn new(stream: S) -> (Self, Arc<Pace>) {
         let pace = Arc::new(Pace {
             opened: Instant::now(),
-            head_began: AtomicU64::new(NOT_AWAITED),
+            // Who has just come waits too, until there is something of a request.
+            head_began: AtomicU64::new(NOTHING_YET),
             awaited_since: AtomicU64::new(0),
             leaves_unread: AtomicBool::new(false),
         });
