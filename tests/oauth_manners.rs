@@ -272,6 +272,13 @@ async fn an_administrator_hears_that_a_provider_registers_nobody_and_what_to_sto
             json!({ "detail": "No credentials found", "reason": notice })
         );
         assert_eq!(world.find().await["notice"], json!(notice));
+        for passing in [429, 503] {
+            // What passes is no refusal, and does not stand in the place of one.
+            world
+                .issuer
+                .switch(|switches| switches.registration_status = Some(passing));
+            assert_eq!(world.find().await["notice"], json!(notice));
+        }
         let schema = format!("/api/accounts/orgs/acme/integration-credential/schema/?name={name}");
         let schema = world.stage.admin.get(&schema).await.expect(200);
         assert_eq!(
@@ -287,6 +294,28 @@ async fn an_administrator_hears_that_a_provider_registers_nobody_and_what_to_sto
         assert_eq!(world.find().await["notice"], json!(null));
         world.connect(&service).await;
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_registers_clients_after_all_is_asked_again_when_an_administrator_looks() {
+    let world = World::start(Switches {
+        registration_status: Some(403),
+        ..Switches::default()
+    })
+    .await;
+    let service = world.find().await;
+    world
+        .stage
+        .learner
+        .get(&world.path(&service))
+        .await
+        .expect(400);
+    assert!(world.find().await["notice"].is_string());
+    world
+        .issuer
+        .switch(|switches| switches.registration_status = None);
+    assert_eq!(world.find().await["notice"], json!(null));
+    assert_eq!(world.client(&service).await, "registered-1");
 }
 
 #[tokio::test]

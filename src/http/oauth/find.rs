@@ -14,7 +14,8 @@ use crate::audit;
 use crate::error::Result;
 use crate::oauth::client;
 use crate::oauth::discover::DiscoverError;
-use crate::oauth::flow::{FindError, find_service, lacking};
+use crate::oauth::flow::{FindError, ask_again, find_service, lacking};
+use crate::oauth::provider;
 use crate::registry::server::{NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX};
 
 pub(crate) const FIND: Endpoint = Endpoint::closed(
@@ -71,7 +72,15 @@ async fn find(call: Call) -> Result<Answer> {
             }
             audit::record(&mut tx, &call.entry("oauth_service.find", object)).await?;
             tx.commit().await?;
-            let notice = lacking(&call.app.flow, tenant, &offer.provider).await?;
+            let (flow, base_url) = (&call.app.flow, &call.base_url);
+            ask_again(flow, tenant, &offer.provider, base_url).await?;
+            let mut tx = call.app.db.read().await?;
+            let provider = provider::find(&mut tx, offer.provider.id).await?;
+            drop(tx);
+            let notice = match provider {
+                Some(provider) => lacking(flow, tenant, &provider).await?,
+                None => None,
+            };
             Answer::ok(&FoundAnswer {
                 service: ServiceAnswer::new(&offer),
                 notice,

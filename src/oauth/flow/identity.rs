@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::super::Client;
 use super::super::client::{self, NewRegistered};
+use super::super::discover::NoDocument;
 use super::super::integration::{self, Identity};
 use super::super::provider::{self, Provider};
 use super::super::register::{self, RegisterError, Registration};
@@ -78,7 +79,7 @@ pub(super) async fn new(
 }
 
 /// Registers us anew at a provider; `None` if it does not do that.
-async fn register(
+pub(super) async fn register(
     flow: &Flow,
     tenant: TenantId,
     provider: &Provider,
@@ -95,7 +96,9 @@ async fn register(
         }
         Err(error) => {
             tracing::warn!(issuer = %provider.issuer, %error, "we could not register");
-            if let RegisterError::Refused(status) = error {
+            if let RegisterError::Refused(status) = error
+                && !NoDocument::Status(status).is_passing()
+            {
                 let mut tx = flow.db.write().await?;
                 provider::set_registration_refused(&mut tx, provider.id, Some(status)).await?;
                 tx.commit().await?;

@@ -18,7 +18,7 @@ pub(super) use give_back::{Gone, give_back_late};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
 pub(super) use request::is_ours;
 pub use service::{FindError, find_service, service_of};
-pub use setup::lacking;
+pub use setup::{ask_again, lacking};
 pub use start::{Start, Started, scope_of, start};
 
 use crate::auth::Caller;

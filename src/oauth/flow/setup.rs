@@ -1,13 +1,30 @@
 //! What an administrator must still store before people can sign in at a discovered provider.
-//! Asks nobody: what a provider once answered to a registration is remembered with it.
+//! What a provider once answered to a registration is remembered with it, and asked for again only on demand.
 
 use super::super::client;
 use super::super::integration;
 use super::super::provider::Provider;
 use super::super::register;
-use super::Flow;
+use super::{Flow, identity, redirect};
 use crate::error::{Error, Result, SignInFailure};
 use crate::tenant::TenantId;
+
+/// Asks a provider once more that refused to register us; whoever asks knows that something has changed there.
+///
+/// # Errors
+/// If the database fails.
+pub async fn ask_again(
+    flow: &Flow,
+    tenant: TenantId,
+    provider: &Provider,
+    base_url: &str,
+) -> Result<()> {
+    if provider.registration_refused.is_some() {
+        let redirect_uri = redirect::own(flow, base_url);
+        identity::register(flow, tenant, provider, &redirect_uri).await?;
+    }
+    Ok(())
+}
 
 /// A sentence for an administrator, if people cannot sign in at a discovered provider before one has acted.
 ///
