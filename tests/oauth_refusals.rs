@@ -261,6 +261,10 @@ impl Ended<'_> {
             Administrator => ("client_refused", "client_refused"),
         };
         assert_eq!(explained["steps"][0]["outcome"], step, "{what}");
+        if let Some(reason) = reason {
+            let said = &explained["steps"][0]["reason"];
+            assert_eq!(*said, reason.sentence(), "{what}");
+        }
         if follows != Later {
             assert_eq!(explained["outcome"], outcome, "{what}");
         }

@@ -105,8 +105,12 @@ fn no_connection(why: Outcome, server: &str) -> String {
         Outcome::NoGrant => format!(
             "The account that was connected to {server} is disconnected; an administrator can connect one again."
         ),
-        Outcome::NeedsReauth => format!(
+        Outcome::NeedsReauth(ReauthReason::Revoked) => format!(
             "The provider ended the sign-in of the account that is connected to {server}; whoever connected it must sign in again."
+        ),
+        Outcome::NeedsReauth(reason) => format!(
+            "Whoever connected the account to {server} must sign in again. {}",
+            reason.sentence()
         ),
         Outcome::TokenExpired => format!(
             "The sign-in of the account that is connected to {server} has ended; whoever connected it must sign in again."

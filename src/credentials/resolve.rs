@@ -102,8 +102,8 @@ pub enum Outcome {
     OtherService,
     /// The OAuth grant's access token is past its end.
     TokenExpired,
-    /// The OAuth grant must be renewed by signing in again.
-    NeedsReauth,
+    /// The OAuth grant must be renewed by signing in again, for this reason.
+    NeedsReauth(ReauthReason),
     /// The OAuth grant cannot be renewed before an administrator has stored other client credentials.
     ClientRefused,
     /// The owner does not share it.
@@ -133,7 +133,7 @@ impl Outcome {
             Self::OtherResource => "other_resource",
             Self::OtherService => "other_service",
             Self::TokenExpired => "token_expired",
-            Self::NeedsReauth => "needs_reauth",
+            Self::NeedsReauth(_) => "needs_reauth",
             Self::ClientRefused => "client_refused",
             Self::Withheld => "withheld",
             Self::NoRecordCredentials => "no_record_credentials",
@@ -503,10 +503,11 @@ fn judge_grant(server: &Server, connection: &Connection, grant: &Grant, now: Uni
     if let Some(outcome) = misfit(server, grant) {
         return outcome;
     }
-    if let Some(reason) = &grant.needs_reauth {
-        return match *reason == ReauthReason::ClientRefused.as_str() {
+    if let Some(word) = &grant.needs_reauth {
+        let reason = word.parse().unwrap_or(ReauthReason::Revoked);
+        return match reason.needs_administrator() {
             true => Outcome::ClientRefused,
-            false => Outcome::NeedsReauth,
+            false => Outcome::NeedsReauth(reason),
         };
     }
     match grant.expires_at {

@@ -297,7 +297,7 @@ fn reason(outcome: Outcome) -> &'static str {
             "The OAuth grant is for another service than the one that the server names; sign in there."
         }
         Outcome::TokenExpired => "The OAuth access token has expired.",
-        Outcome::NeedsReauth => "The person must sign in again.",
+        Outcome::NeedsReauth(reason) => reason.sentence(),
         Outcome::ClientRefused => ReauthReason::ClientRefused.sentence(),
         Outcome::Withheld => "The owner does not share the connection (is_shared).",
         Outcome::NoRecordCredentials => "The server record has no credentials of its own.",
