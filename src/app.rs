@@ -176,8 +176,6 @@ impl App {
             tasks: tasks.clone(),
         }));
         begin_jobs(&config, &flow, (&files, &tasks))?;
-        let sessions = ClientSessions::default();
-        sessions.begin(&tasks);
         Ok(Arc::new(Self {
             config,
             clock,
@@ -195,7 +193,7 @@ impl App {
             chat,
             files,
             native,
-            sessions,
+            sessions: ClientSessions::begin(&tasks),
             tasks,
         }))
     }

@@ -448,17 +448,19 @@ impl Default for ClientSessions {
 }
 
 impl ClientSessions {
-    /// Ends sessions whose clients are gone, until the gateway stops.
-    pub fn begin(&self, tasks: &crate::tasks::Tasks) {
-        let (sessions, stop) = (self.clone(), tasks.stop.clone());
+    /// No session yet. Those whose clients are gone are ended until the gateway stops.
+    pub fn begin(tasks: &crate::tasks::Tasks) -> Self {
+        let sessions = Self::default();
+        let (swept, stop) = (sessions.clone(), tasks.stop.clone());
         tasks.spawn(async move {
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SWEEP_EVERY) => sessions.sweep().await,
+                    () = tokio::time::sleep(SWEEP_EVERY) => swept.sweep().await,
                 }
             }
         });
+        sessions
     }
 
     async fn sweep(&self) {

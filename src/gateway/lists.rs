@@ -209,25 +209,7 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
             "two servers of a mentor share names; both are shown with their number"
         );
     }
-    let entries: Vec<Entry> = items
-        .into_iter()
-        .zip(names)
-        .map(|((member, item), exposed)| Entry {
-            json: renamed(
-                &item.json,
-                (item, &view.members[member].prefix),
-                list,
-                &exposed,
-            ),
-            for_sessions: item
-                .for_sessions
-                .as_ref()
-                .map(|json| renamed(json, (item, &view.members[member].prefix), list, &exposed)),
-            exposed,
-            member,
-            item: item.clone(),
-        })
-        .collect();
+    let entries = entries_of(view, list, items.into_iter().zip(names));
     let index = entries
         .iter()
         .enumerate()
@@ -249,6 +231,25 @@ fn build(view: &View, snapshots: &[Option<Arc<Snapshot>>], list: List) -> Listin
             .map(|m| m.server.id.0)
             .collect(),
     }
+}
+
+/// The items as they are shown, each under its name here.
+fn entries_of<'a>(
+    view: &View,
+    list: List,
+    named: impl Iterator<Item = ((usize, &'a Item), String)>,
+) -> Vec<Entry> {
+    let entry = |((member, item), exposed): ((usize, &'a Item), String)| {
+        let shown = |json| renamed(json, (item, &view.members[member].prefix), list, &exposed);
+        Entry {
+            json: shown(&item.json),
+            for_sessions: item.for_sessions.as_ref().map(shown),
+            exposed: exposed.clone(),
+            member,
+            item: item.clone(),
+        }
+    };
+    named.map(entry).collect()
 }
 
 fn renamed(json: &Bytes, (item, prefix): (&Item, &Prefix), list: List, exposed: &str) -> Bytes {
