@@ -175,7 +175,8 @@ async fn a_question_goes_to_whose_call_it_is_and_so_does_the_answer() {
             bob.respond(&bobs_question["id"], answer("again"))
                 .await
                 .status,
-            400
+            202,
+            "taken, and dropped"
         );
         let bobs = bobs.until(|message| message.get("result").is_some()).await;
         assert_eq!(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use sqlx::FromRow;
 
-use super::{Inner, Through, lock};
+use super::{Inner, Through};
 use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::error::Result;
@@ -118,15 +118,15 @@ struct Asked {
 }
 
 impl Asked {
-    fn by(open: &[Arc<Inner>]) -> Self {
+    fn by(open: &[(Arc<Inner>, Through)]) -> Self {
         let mut asked = Self::default();
-        for inner in open {
+        for (inner, through) in open {
             let Through {
                 mentor,
                 server,
                 connection,
                 grant,
-            } = *lock(&inner.through);
+            } = *through;
             if let Some(caller) = &inner.caller {
                 let key = (caller.token != TokenId::SESSION).then_some(caller.token.0);
                 asked.keys.extend(key);
@@ -150,7 +150,7 @@ impl Asked {
 ///
 /// # Errors
 /// If the database fails.
-pub(super) async fn rows(db: &Db, open: &[Arc<Inner>]) -> Result<Rows> {
+pub(super) async fn rows(db: &Db, open: &[(Arc<Inner>, Through)]) -> Result<Rows> {
     let asked = Asked::by(open);
     let mut rows = Rows::default();
     let mut tx = db.read().await?;

@@ -167,12 +167,18 @@ impl Guards {
         if open.is_empty() {
             return Ok(());
         }
+        // Each is judged by what was read for it: what it comes to depend on meanwhile, the next look reads.
+        let through = |inner: Arc<Inner>| {
+            let through = *lock(&inner.through);
+            (inner, through)
+        };
+        let open: Vec<(Arc<Inner>, Through)> = open.into_iter().map(through).collect();
         let rows = look::rows(&self.0.db, &open).await?;
         let now = self.0.clock.now();
         // First everybody knows, then everybody acts: a call must not take the end of its session for its own.
-        let is_over = |inner: &Arc<Inner>| inner.judge(&rows, now);
-        let ended: Vec<Arc<Inner>> = open.into_iter().filter(is_over).collect();
-        for inner in ended {
+        let is_over = |(inner, through): &(Arc<Inner>, Through)| inner.judge(through, (&rows, now));
+        let ended: Vec<(Arc<Inner>, Through)> = open.into_iter().filter(is_over).collect();
+        for (inner, _) in ended {
             inner.tell();
         }
         Ok(())
@@ -270,9 +276,8 @@ impl Guard {
 
 impl Inner {
     /// Whether it is over now.
-    fn judge(&self, rows: &look::Rows, now: UnixMs) -> bool {
-        let through = *lock(&self.through);
-        match verdict::of(self.caller.as_deref(), &through, rows, now) {
+    fn judge(&self, through: &Through, (rows, now): (&look::Rows, UnixMs)) -> bool {
+        match verdict::of(self.caller.as_deref(), through, rows, now) {
             Some(why) => self.why.set(why).is_ok(),
             None => false,
         }

@@ -279,9 +279,10 @@ async fn every_call_is_refused_with_every_scope_but_its_own() {
         let academy = described.academy().await;
         let code = described.codes.other_scope;
         for scope in described.scopes() {
+            // Her role allows every scope: what is refused is refused by the key.
             let key = academy
                 .gateway
-                .with_key("bob", described.key, &[scope])
+                .with_key("alice", described.key, &[scope])
                 .await;
             for deed in described.deeds() {
                 academy.gateway.advance(BURST);
