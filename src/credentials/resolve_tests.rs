@@ -201,7 +201,11 @@ fn oracle(
             return Some((Some(Step::Featured), Some(id)));
         }
         if !server.credentials_sealed.is_empty() {
-            return Some((Some(Step::Featured), None));
+            let of_record = match server.tenant_id == subject.tenant {
+                true => Step::Record,
+                false => Step::Featured,
+            };
+            return Some((Some(of_record), None));
         }
     }
     (server.auth_type == AuthType::None).then_some((None, None))
