@@ -146,7 +146,7 @@ def connections(server, mentor):
     for fields in [
         dict(scope="platform", auth_type="token", credentials="super-secret-api-key", authorization_scheme="Bearer"),
         dict(scope="user", auth_type="token", credentials="k", user=USER, extra_headers={"x-a": "b"}),
-        dict(scope="mentor", auth_type="none", mentor=mentor),
+        dict(scope="mentor", auth_type="token", credentials="of-the-mentor", mentor=mentor),
     ]:
         row = read(f"create {fields['scope']} connection", create(ORG, USER, connection(server, **fields)), 201, MCPServerConnection)
         made.extend([row["id"]] if row else [])
