@@ -1,7 +1,8 @@
 //! The way between AI mentors and the MCP servers whose tools they use: a registry of servers, credentials for
 //! them, the choice of a credential for each call, and a relay over every transport and revision of MCP.
 //!
-//! This page is the map. The promise to users is in `README.md`, the threat model in `SECURITY.md`.
+//! This page is the map. The promise to users is in `README.md`, the threat model in `SECURITY.md`, everything
+//! else in the book, `docs/SUMMARY.md`.
 //!
 //! # Modules, bottom up
 //!
@@ -77,7 +78,8 @@
 //! 10. An address that is not on the public internet, under whatever spelling, is dialled only if the operator opened
 //!     its range. Test: `special_purpose_addresses_are_not_global`. Test: `every_spelling_of_a_closed_host_is_refused`.
 //! 11. Migrations are numbered without a gap. Test: `migrations_are_numbered_without_a_gap_and_all_applied`.
-//! 12. The limits in `README.md` are those of the source. Test: `the_limits_in_the_readme_are_those_of_the_source`.
+//! 12. The limits in `docs/reference/limits.md` are those of the source.
+//!     Test: `the_limits_in_the_readme_are_those_of_the_source`.
 //! 13. A write that was acknowledged survives a kill. Test: `a_killed_process_has_every_write_that_it_acknowledged`.
 //! 14. Of all who find a token ended, in all replicas, one asks for the next, and what is newer is never written over.
 //!     Test: `a_hundred_callers_at_two_processes_cost_one_refresh_and_all_succeed`.
@@ -89,8 +91,7 @@
 //!     remember ([`upstream::uri`] says why so). Test: `every_place_that_names_a_uri_leads_to_the_server_that_named_it`.
 //! 18. Nothing that an upstream says is heard before `upstream::heard` has taken out the secrets that are not the
 //!     caller's own and the names that are the gateway's. Test: `a_secret_that_is_not_the_callers_never_comes_back`.
-//!
-//! 17. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
+//! 19. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
 //!     Every long-lived thing holds a [`guard::Guard`]. Test: `a_revoked_key_ends_everything_that_it_opened`.
 //!
 //! # Four requests

@@ -15,11 +15,10 @@ use crate::harness::{Gateway, Mcp};
 /// 2026-11-01T00:00:00Z, before the cohort of the example begins.
 const AUTUMN: UnixMs = UnixMs(1_793_491_200_000);
 
-/// The example of the README.
+/// The example of the book.
 fn example() -> Value {
-    let readme = include_str!("../README.md");
-    let section = readme.split("### Fill an academy").nth(1).unwrap();
-    let block = section.split("```json").nth(1).unwrap();
+    let page = include_str!("../docs/administrators/filling-an-academy.md");
+    let block = page.split("```json").nth(1).unwrap();
     serde_json::from_str(block.split("```").next().unwrap()).unwrap()
 }
 

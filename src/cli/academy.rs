@@ -16,7 +16,8 @@ use crate::tenant;
 /// The file that stands for the standard input.
 const STDIN: &str = "-";
 /// Where to read on.
-const HINT: &str = "nothing was written; \"Fill an academy\" in the README shows what a file holds";
+const HINT: &str =
+    "nothing was written; docs/administrators/filling-an-academy.md shows what a file holds";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Academy {

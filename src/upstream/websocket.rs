@@ -1,4 +1,4 @@
-//! WebSocket with the subprotocol `mcp`: one JSON-RPC message in each text frame (README, wire profile).
+//! WebSocket with the subprotocol `mcp`: one JSON-RPC message in each text frame (`docs/integrators/websocket.md`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,24 +1,23 @@
 //! What documents, migrations and the list of tests say of the repository is so.
 
+use super::book::documents;
 use super::{complain, everything, read, root, sources};
-
-const DOCUMENTS: &[&str] = &[
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "upstream-fixtures/README.md",
-];
 
 /// Folders and files at the top that a document may point into.
 const TOP: &[&str] = &[
     ".ci/",
+    "assets/",
     "deploy/",
+    "docs/",
     "migrations/",
     "src/",
     "tests/",
     "upstream-fixtures/",
     "benches/",
 ];
+
+/// The page with the table of limits.
+const LIMITS: &str = "docs/reference/limits.md";
 
 /// The texts in backticks.
 fn code_in(text: &str) -> impl Iterator<Item = &str> {
@@ -28,8 +27,8 @@ fn code_in(text: &str) -> impl Iterator<Item = &str> {
 #[test]
 fn documents_name_only_what_exists() {
     let mut complaints = Vec::new();
-    for document in DOCUMENTS {
-        let text = read(document);
+    for document in documents() {
+        let text = read(&document);
         let linked = text
             .split("](")
             .skip(1)
@@ -37,6 +36,7 @@ fn documents_name_only_what_exists() {
         let paths = code_in(&text).chain(linked).flat_map(str::split_whitespace);
         for path in paths.filter(|path| TOP.iter().any(|top| path.starts_with(top))) {
             let path = path.trim_end_matches(['.', ',', ':', ';']);
+            let path = path.split('#').next().unwrap_or(path);
             // `migrations/NNNN_name.sql` and `src/http/*` stand for many.
             if !path.contains(['*', '<', '{'])
                 && !path.contains("NNNN")
@@ -148,8 +148,8 @@ fn constant(source: &str, name: &str) -> Option<u64> {
 
 #[test]
 fn the_limits_in_the_readme_are_those_of_the_source() {
-    let readme = read("README.md");
-    let (_, table) = readme.split_once("| what | limit | constant |").unwrap();
+    let page = read(LIMITS);
+    let (_, table) = page.split_once("| what | limit | constant |").unwrap();
     let rows = table
         .lines()
         .skip(2)
@@ -164,7 +164,7 @@ fn the_limits_in_the_readme_are_those_of_the_source() {
         let (said, is) = (value_of(cells[2]), constant(&read(path), name));
         if said.is_none() || said != is {
             complaints.push(format!(
-                "README.md: {name} in {path} is {is:?}, not {said:?}"
+                "{LIMITS}: {name} in {path} is {is:?}, not {said:?}"
             ));
         }
     }

@@ -1,6 +1,7 @@
 //! Rules that neither the compiler nor clippy checks, read from the source text.
 //! Each test names the file and the line at fault and says what to do.
 
+mod book;
 mod documents;
 mod layers;
 mod lines;
@@ -44,6 +45,11 @@ fn read(path: &str) -> String {
 
 /// Every Rust file below these folders.
 fn sources(folders: &[&str]) -> Vec<Source> {
+    files(folders, &["rs"])
+}
+
+/// Every file below these folders whose name ends in one of these ways; an empty one stands for a name without an ending.
+fn files(folders: &[&str], ends: &[&str]) -> Vec<Source> {
     let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
     let mut found = Vec::new();
     while let Some(folder) = open.pop() {
@@ -51,7 +57,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
+            } else if ends.contains(&path.extension().map_or("", |end| end.to_str().unwrap())) {
                 let relative = path.strip_prefix(root()).unwrap();
                 found.push(Source {
                     path: relative.to_str().unwrap().to_owned(),
@@ -61,7 +67,7 @@ fn sources(folders: &[&str]) -> Vec<Source> {
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(!found.is_empty(), "there is no source in {folders:?}");
+    assert!(!found.is_empty(), "there is no such file in {folders:?}");
     found
 }
 

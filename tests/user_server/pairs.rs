@@ -1,4 +1,4 @@
-//! Each tool beside its endpoint: the same question brings the same data, and the README names the same pairs.
+//! Each tool beside its endpoint: the same question brings the same data, and the book names the same pairs.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -104,8 +104,8 @@ fn without_numbers(mut made: Value) -> Value {
 
 #[test]
 fn every_tool_has_its_pair_and_the_readme_names_it() {
-    let readme = include_str!("../../README.md");
-    let rows = readme.lines().filter_map(|line| {
+    let page = include_str!("../../docs/integrators/learner-server.md");
+    let rows = page.lines().filter_map(|line| {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let tests = cells.get(3)?.trim_matches('`');
         let is_pair = tests.starts_with("tests/user_server/");

@@ -1,0 +1,200 @@
+//! The book in `docs/`: it is whole, and every link, anchor and citation leads to what exists.
+
+use std::collections::BTreeSet;
+
+use super::{complain, files, read, root};
+
+/// README is what a stranger reads first; everything else is a page.
+const README_BYTES_MAX: usize = 8_000;
+
+/// The documents that GitHub looks for at the top.
+const AT_THE_TOP: &[&str] = &["CONTRIBUTING.md", "README.md", "SECURITY.md"];
+
+/// The table of contents of the book.
+const SUMMARY: &str = "docs/SUMMARY.md";
+
+/// Folders whose files cite pages in their comments.
+const CITING: &[&str] = &[
+    ".ci",
+    "benches",
+    "deploy",
+    "migrations",
+    "src",
+    "tests",
+    "upstream-fixtures",
+];
+
+/// Every document that people read: at the top, of the fixtures, and the pages of the book.
+pub(super) fn documents() -> Vec<String> {
+    let mut paths: Vec<String> = AT_THE_TOP.iter().map(ToString::to_string).collect();
+    paths.push("upstream-fixtures/README.md".into());
+    paths.extend(pages());
+    paths
+}
+
+/// Every page of the book, and its table of contents.
+fn pages() -> Vec<String> {
+    let pages = files(&["docs"], &["md"]).into_iter();
+    pages.map(|page| page.path).collect()
+}
+
+/// The lines outside of blocks of code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        let fence = line.starts_with("```");
+        inside ^= fence;
+        !inside && !fence
+    })
+}
+
+/// Where the links of a document lead, except to other hosts. What stands in backticks is no link.
+fn links(text: &str) -> Vec<String> {
+    let without_code: Vec<String> = prose(text)
+        .map(|line| line.split('`').step_by(2).collect())
+        .collect();
+    let text = without_code.join("\n");
+    let targets = text.split("](").skip(1);
+    let targets = targets.filter_map(|rest| rest.split(')').next());
+    let inside = targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"));
+    inside.map(str::to_owned).collect()
+}
+
+/// The anchors of a page, as GitHub and mdBook make them of its headings.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = prose(text).filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        '-' | '_' => Some(c),
+        c => c.is_alphanumeric().then_some(c),
+    });
+    kept.flat_map(char::to_lowercase).collect()
+}
+
+/// The file that a link of a document means, relative to the repository.
+fn target(document: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = document.split('/').collect();
+    if !path.is_empty() {
+        parts.pop();
+    }
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// What is wrong with a reference to a file, or to a heading of a page.
+fn fault(path: &str, anchor: Option<&str>) -> Option<String> {
+    if !root().join(path).exists() {
+        return Some(format!("there is no {path}"));
+    }
+    let anchor = anchor?;
+    let known = anchors(&read(path)).iter().any(|known| known == anchor);
+    (!known).then(|| format!("{path} has no heading #{anchor}"))
+}
+
+#[test]
+fn the_readme_is_short() {
+    let bytes = read("README.md").len();
+    assert!(
+        bytes <= README_BYTES_MAX,
+        "README.md has {bytes} bytes, {README_BYTES_MAX} are allowed: move what is looked up into a page of docs/"
+    );
+}
+
+#[test]
+fn every_page_is_in_the_table_of_contents_once() {
+    let mut listed: Vec<String> = links(&read(SUMMARY))
+        .iter()
+        .map(|link| target(SUMMARY, link))
+        .collect();
+    listed.push(SUMMARY.into());
+    listed.sort();
+    assert_eq!(
+        listed,
+        pages(),
+        "docs/SUMMARY.md lists other pages than there are"
+    );
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading_that_exist() {
+    let mut complaints = Vec::new();
+    for document in documents() {
+        for link in links(&read(&document)) {
+            let (path, anchor) = match link.split_once('#') {
+                Some((path, anchor)) => (path, Some(anchor)),
+                None => (link.as_str(), None),
+            };
+            let path = target(&document, path);
+            if let Some(fault) = fault(&path, anchor) {
+                complaints.push(format!("{document}: {fault}"));
+            }
+            if document.starts_with("docs/") && !path.starts_with("docs/") {
+                complaints.push(format!(
+                    "{document}: {path} is not in the book, name it in backticks"
+                ));
+            }
+        }
+    }
+    complain("Correct the link.", &complaints);
+}
+
+#[test]
+fn every_heading_of_a_page_has_an_anchor_of_its_own() {
+    let mut complaints = Vec::new();
+    for document in documents() {
+        let mut seen = BTreeSet::new();
+        for anchor in anchors(&read(&document)) {
+            if !seen.insert(anchor.clone()) {
+                complaints.push(format!("{document}: two headings are #{anchor}"));
+            }
+        }
+    }
+    complain("Give one of them another name.", &complaints);
+}
+
+/// The pages and sections that a text cites as `docs/…/page.md#section`.
+fn citations(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let starts = text.match_indices("docs/").map(|(at, _)| &text[at..]);
+    starts.filter_map(|rest| {
+        let path_end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "/-_.".contains(c)));
+        let (path, rest) = rest.split_at(path_end.unwrap_or(rest.len()));
+        let Some(anchor) = rest.strip_prefix('#') else {
+            let path = path.trim_end_matches('.');
+            return path.ends_with(".md").then_some((path, None));
+        };
+        let end = anchor.find(|c: char| !(c.is_alphanumeric() || "-_".contains(c)));
+        let anchor = &anchor[..end.unwrap_or(anchor.len())];
+        path.ends_with(".md").then_some((path, Some(anchor)))
+    })
+}
+
+#[test]
+fn every_page_and_section_that_is_cited_exists() {
+    let mut texts: Vec<(String, String)> =
+        files(CITING, &["rs", "sql", "toml", "sh", "mjs", "py", ""])
+            .into_iter()
+            .map(|file| (file.path, file.text))
+            .collect();
+    texts.extend(documents().into_iter().map(|path| {
+        let text = read(&path);
+        (path, text)
+    }));
+    let mut complaints = Vec::new();
+    for (file, text) in &texts {
+        let faults = citations(text).filter_map(|(path, anchor)| fault(path, anchor));
+        complaints.extend(faults.map(|fault| format!("{file}: {fault}")));
+    }
+    complain("Cite a page and a section that exist.", &complaints);
+}
