@@ -2,7 +2,8 @@
 //! `-- --enrollments 1000 --calls 50`, and with `--postgres URL` on PostgreSQL beside SQLite.
 //!
 //! One client over HTTP, one call after the other, with authentication, limits and audit on. The gateway's clock is moved
-//! before each call, so that no limit is met. Prints Markdown, with the figures of specification 6.3.5.9 beside.
+//! before each call, so that no limit is met. Prints Markdown, with the figures of
+//! docs/inside/academy.md#6359-speed-of-v1 beside.
 
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
 

@@ -1,4 +1,4 @@
-//! The figures, as medians with their spread, and the budgets that they are held to (design.md section 10).
+//! The figures, as medians with their spread, and the budgets that they are held to (docs/inside/speed.md#budgets).
 
 use std::fmt;
 use std::io;

@@ -123,7 +123,8 @@ CREATE TABLE connections (
     authorization_scheme TEXT NOT NULL,
     extra_headers_sealed TEXT NOT NULL,
     is_active BOOLEAN NOT NULL,
-    -- Whether other tenants may fall back to it when the server is featured (design.md D10).
+    -- Whether other tenants may fall back to it when the server is featured
+    -- (docs/inside/decisions.md#featured-servers).
     is_shared BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL

@@ -127,7 +127,7 @@ ALTER TABLE connected_services ADD COLUMN issuer TEXT NOT NULL DEFAULT '';
 ALTER TABLE connected_services ADD COLUMN token_url TEXT NOT NULL DEFAULT '';
 ALTER TABLE connected_services ADD COLUMN client_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE connected_services ADD COLUMN resource TEXT NOT NULL DEFAULT '';
--- Who refreshes it now, and until when nobody else may (design.md 7).
+-- Who refreshes it now, and until when nobody else may (docs/inside/decisions.md#keeping-grants-fresh).
 ALTER TABLE connected_services ADD COLUMN lease_holder TEXT NOT NULL DEFAULT '';
 ALTER TABLE connected_services ADD COLUMN lease_until BIGINT NOT NULL DEFAULT 0;
 -- When the next try may be made after one that failed for a passing reason.

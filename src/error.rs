@@ -230,7 +230,8 @@ impl fmt::Display for UpstreamFailure {
     }
 }
 
-/// Why a sign-in at another service came to nothing. Clients compare the first three texts (contract.md section 19).
+/// Why a sign-in at another service came to nothing. Clients compare the first three texts
+/// (docs/inside/contract.md#exact-texts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignInFailure {
     /// No admin has said who we are at the provider.

@@ -125,17 +125,10 @@
 //! Tools are called through [`gateway`] in this process, as the learner and bound to their chat, so that a sign-in can
 //! speak there ([`gateway::chats`]). Frames leave in their order, and at least one every few seconds.
 //!
-//! # Deviations from design.md
+//! # Decisions
 //!
-//! * Rate limits are an exact log of each window instead of GCRA, which lets a burst through on top of the limit.
-//! * Redis is dialled by its own client in `rate_limit`, as the database is in [`storage`]: the operator names it.
-//! * The way out is hyper-util's client alone; reqwest is only in tests (D4 had it beside).
-//! * Server-sent events are parsed in [`egress`]: `sse-stream` has no bound and fails on unknown fields (D4).
-//! * rmcp is a peer in tests and the base of a fixture, and not in the product: there is no typed round trip (D1).
-//! * `clean_output` is stored and shown, and changes nothing: a relay never alters an answer.
-//! * `extra_headers` are sealed at rest like credentials, because they often are ones.
-//! * [`tasks`] is a module of its own; the layout had it in `app`, which [`upstream`] could not use from below.
-//! * Unit tests that need private parts stand beside them (`egress::tests`, `credentials`), the rest is in `tests/`.
+//! Why things are as they are stands in `docs/inside/decisions.md`, what clients rely on in `docs/inside/contract.md`,
+//! which attacks a rule is there for in `docs/inside/threats.md`.
 #![deny(clippy::unwrap_used)]
 pub mod error;
 pub mod clock;

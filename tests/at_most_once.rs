@@ -1,4 +1,5 @@
-//! A tool is never called twice because of us, and whoever called it is told what is known (design.md D13).
+//! A tool is never called twice because of us, and whoever called it is told what is known
+//! (docs/inside/decisions.md#at-most-once).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! Where a grant may go: every way by which one meets an address, and every address (design.md D17). What was asked for a
-//! resource goes to that resource alone, what was asked of a catalog service to the servers that name it, and what is one
-//! person's own is nobody else's.
+//! Where a grant may go: every way by which one meets an address, and every address (docs/inside/decisions.md#grants).
+//! What was asked for a resource goes to that resource alone, what was asked of a catalog service to the servers that
+//! name it, and what is one person's own is nobody else's.
 
 use mentor_gateway::registry::connected_service::ConnectedService;
 use mentor_gateway::registry::sealed::{ACCESS_TOKEN, Change, Record};
@@ -279,7 +279,7 @@ async fn a_grant_of_the_catalog_goes_to_the_servers_that_name_its_service() {
     let url = world.upstream.url();
     for (name, named, fits) in [
         ("Names it", Some(service), true),
-        // Seed 003's own example: the connection alone says which.
+        // The example of the description (docs/inside/contract.md#connections): the connection alone says which.
         ("Names none", None, true),
         ("Names another", Some(another), false),
     ] {

@@ -1,4 +1,5 @@
-//! Chat sessions over REST (contract.md section 13): made without a key, read and changed only by their person.
+//! Chat sessions over REST (docs/inside/contract.md#chat-sessions): made without a key, read and changed only by their
+//! person.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Turns of a chat over WebSocket and SSE, frame by frame (contract.md section 14), with the built-in engine.
+//! Turns of a chat over WebSocket and SSE, frame by frame (docs/inside/contract.md#chat), with the built-in engine.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every encoding that clients send, with its quirks (contract.md section 3), and the limits of each.
+//! Every encoding that clients send, with its quirks (docs/inside/contract.md#bodies), and the limits of each.
 
 use reqwest::Method;
 use reqwest::multipart::{Form, Part};

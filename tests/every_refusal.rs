@@ -1,5 +1,5 @@
-//! Every code of both faces' documents (specification 6.3.5.4 and 8.6.1), provoked by a call that earns it, and the input
-//! that clients get wrong.
+//! Every code of both faces' documents (docs/inside/academy.md#6354-codes-of-v1 and docs/inside/academy.md#861-codes-of-v2), provoked by a call that
+//! earns it, and the input that clients get wrong.
 
 use std::time::Duration;
 

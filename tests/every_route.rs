@@ -1,5 +1,5 @@
 //! What must hold for every line of the route table: nobody, another tenant and a weak role are refused
-//! (threats.md A01). The public routes are listed here by hand; that list only shrinks.
+//! (docs/inside/threats.md#tenants). The public routes are listed here by hand; that list only shrinks.
 
 use mentor_gateway::http::endpoint::{Access, Route};
 use mentor_gateway::http::routes::ROUTES;

@@ -1,4 +1,5 @@
-//! Mentors, their settings and their tools (contract.md sections 7, 11 and 12).
+//! Mentors, their settings and their tools (docs/inside/contract.md#mentor-settings, docs/inside/contract.md#mentors
+//! and docs/inside/contract.md#tools).
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 //! Answers of a provider that end in nothing: forged, late, repeated, brought by somebody else, and failures of its own
-//! (threats.md E01 to E04).
+//! (docs/inside/threats.md#signing-in).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! OAuth services and integration credentials over REST (contract.md sections 8 and 10).
+//! OAuth services and integration credentials over REST (docs/inside/contract.md#oauth-services and
+//! docs/inside/contract.md#integration-credentials).
 
 use serde_json::{Value, json};
 

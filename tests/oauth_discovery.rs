@@ -1,5 +1,5 @@
 //! From the URL of an MCP server to a call with a person's own token: what is discovered, how we become a client, and
-//! what is refused (contract.md section 5; threats.md E05, E10, E13).
+//! what is refused (docs/inside/contract.md#oauth-find; docs/inside/threats.md#signing-in).
 
 use axum::Router;
 use axum::routing::any;

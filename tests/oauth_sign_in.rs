@@ -1,5 +1,5 @@
-//! The flow of a sign-in: what the provider is asked, and what becomes of its consent (contract.md section 9; threats.md
-//! E05, E07, E10 and E16).
+//! The flow of a sign-in: what the provider is asked, and what becomes of its consent
+//! (docs/inside/contract.md#connected-services; docs/inside/threats.md#signing-in).
 
 use std::time::Duration;
 

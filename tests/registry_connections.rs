@@ -1,4 +1,5 @@
-//! Connections: the rules per scope, their exact messages, and who may have which (contract.md section 6).
+//! Connections: the rules per scope, their exact messages, and who may have which
+//! (docs/inside/contract.md#connections).
 
 use serde_json::{Value, json};
 

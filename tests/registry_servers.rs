@@ -1,4 +1,4 @@
-//! MCP server records: what is answered, what is refused, what other tenants see (contract.md section 4).
+//! MCP server records: what is answered, what is refused, what other tenants see (docs/inside/contract.md#servers).
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
 //! Servers that speak MCP in manners of their own. What two of the four official clients take we take; where something
-//! is refused, the error names the rule (design.md D15). `.ci/run peers` meets the same table with those clients.
+//! is refused, the error names the rule (docs/inside/decisions.md#lenient-with-servers). `.ci/run peers` meets the same
+//! table with those clients.
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};

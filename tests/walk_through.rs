@@ -1,4 +1,4 @@
-//! The "End-to-End Example" of the specification (seed 003), as written, against our address.
+//! The "End-to-End Example" of the description (docs/inside/contract.md#resolution), as written, against our address.
 
 use serde_json::json;
 

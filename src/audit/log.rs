@@ -1,5 +1,5 @@
 //! The audit rows of MCP calls: queued on the hot path, written in groups.
-//! While writing fails, calls that would use a secret are refused (threats.md, decision D4).
+//! While writing fails, calls that would use a secret are refused (docs/inside/threats.md#audit-fails-closed).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

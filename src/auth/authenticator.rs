@@ -17,7 +17,7 @@ use crate::storage::{Db, Tx};
 use crate::tenant::user::{self, User};
 use crate::{sql, tenant};
 
-/// How long an accepted key is believed without asking the database (design.md section 9: 2 s in all).
+/// How long an accepted key is believed without asking the database (docs/inside/decisions.md#two-seconds: 2 s in all).
 const CACHE_TTL: Duration = Duration::from_secs(1);
 /// Callers remembered at once.
 const CACHE_ENTRIES_MAX: u64 = 50_000;

@@ -1,4 +1,4 @@
-//! The one parser of `Authorization` (threats.md T17).
+//! The one parser of `Authorization` (docs/inside/threats.md#one-parser).
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;

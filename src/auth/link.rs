@@ -9,7 +9,7 @@ use crate::secret::{Secret, Vault};
 use crate::storage::Tx;
 use crate::tenant::user::UserId;
 
-/// How long a link works, in ms (threats.md T10).
+/// How long a link works, in ms (docs/inside/threats.md#links).
 const LINK_MS: i64 = 10 * 60 * 1000;
 
 /// Who asks for links, and with what: they end with it.

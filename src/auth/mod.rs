@@ -24,7 +24,7 @@ use crate::tenant::Tenant;
 use crate::tenant::user::{Role, User, UserId};
 use token::{Environment, TokenId, TokenKind};
 
-/// The right of a platform key to act for another user of its tenant (design.md D9).
+/// The right of a platform key to act for another user of its tenant (docs/inside/decisions.md#who-calls).
 pub const ACT_AS_SCOPE: &str = "act-as";
 
 /// Who calls: the tenant, the person whose rights and credentials count, and the key that was shown.

@@ -1,4 +1,4 @@
-//! Keys of people and platforms: made once, shown once, stored as a digest (design.md D8).
+//! Keys of people and platforms: made once, shown once, stored as a digest (docs/inside/decisions.md#keys).
 
 use ipnet::IpNet;
 use sqlx::FromRow;

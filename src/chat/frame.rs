@@ -1,4 +1,4 @@
-//! What a chat client is told during a turn, and how it is spelled (contract.md section 14).
+//! What a chat client is told during a turn, and how it is spelled (docs/inside/contract.md#chat).
 //! Knows no error frame: that is the wire's, which closes after it.
 
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
 //! The tools of a turn: fetched, fetched again if a server failed, and what the learner is told about it
-//! (contract.md section 14, in-chat MCP events). Never fails a turn because a server is not there.
+//! (docs/inside/contract.md#chat). Never fails a turn because a server is not there.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! Chats of learners with mentors: sessions, turns, and the two engines that answer (contract.md sections 13 and 14).
+//! Chats of learners with mentors: sessions, turns, and the two engines that answer
+//! (docs/inside/contract.md#chat-sessions and docs/inside/contract.md#chat).
 //! Knows no wire: what a client is told leaves as [`frame::Frame`]s, and who talks has been established before.
 
 mod engine;

@@ -1,4 +1,4 @@
-//! Chat sessions: which mentor, for whom, with which tools (contract.md section 13).
+//! Chat sessions: which mentor, for whom, with which tools (docs/inside/contract.md#chat-sessions).
 //! Never hands a session to anybody but the person it is for.
 
 use sqlx::FromRow;

@@ -1,5 +1,5 @@
 //! What is sent upstream: the server's headers, the connection's over them, the explicit credential over all
-//! (seed 003; contract.md section 15).
+//! (docs/inside/contract.md#resolution).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Why nobody can sign in to a server, as far as our own tables say: what an administrator must do before anybody is
-//! asked (seed 003, troubleshooting; contract.md section 14). Asks no provider and no server.
+//! asked (docs/inside/contract.md#resolution). Asks no provider and no server.
 
 use super::resolve::Subject;
 use crate::clock::UnixMs;

@@ -1,6 +1,6 @@
 //! Resolution: user → mentor → platform → featured, the first usable connection wins
-//! (seed 003, "Runtime Resolution"; design.md D10, D11). Within a step the newest connection comes first. The explain
-//! endpoint and the call use the same function.
+//! (docs/inside/contract.md#resolution, docs/inside/decisions.md#auth_scope-user). Within a step the newest connection
+//! comes first. The explain endpoint and the call use the same function.
 
 use sqlx::FromRow;
 
@@ -72,7 +72,7 @@ pub enum Outcome {
     Matched,
     /// An earlier step matched.
     NotReached,
-    /// The server's `auth_scope` is `user`: lower scopes are never used (design.md D11).
+    /// The server's `auth_scope` is `user`: lower scopes are never used (docs/inside/decisions.md#auth_scope-user).
     NotAllowed,
     /// There is no row of this scope.
     NoRow,

@@ -139,7 +139,8 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
         )
 }
 
-/// The rules as the seed and design.md tell them, without a thought for order of evaluation or reports.
+/// The rules as docs/inside/contract.md#resolution and
+/// docs/inside/decisions.md#auth_scope-user tell them, without a thought for order of evaluation or reports.
 fn oracle(
     server: &Server,
     subject: Subject,

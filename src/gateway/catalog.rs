@@ -1,5 +1,5 @@
-//! What each upstream offers, held per server and credential (design.md D12): lists are answered from here,
-//! so a dead or hanging upstream slows the first one at most.
+//! What each upstream offers, held per server and credential (docs/inside/decisions.md#lists-from-a-snapshot): lists
+//! are answered from here, so a dead or hanging upstream slows the first one at most.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -27,7 +27,8 @@ const CELL_IDLE: Duration = Duration::from_secs(1800);
 const FRESH_FOR: Duration = Duration::from_secs(60);
 const FRESH_FOR_MIN: Duration = Duration::from_secs(5);
 const FRESH_FOR_MAX: Duration = Duration::from_secs(600);
-/// Looks at one server are at least this far apart, however often it announces changes (threats.md H05).
+/// Looks at one server are at least this far apart, however often it announces changes
+/// (docs/inside/threats.md#servers-that-mean-harm).
 const LOOK_SPACING: Duration = Duration::from_secs(1);
 /// A failed look is repeated after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);

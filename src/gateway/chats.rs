@@ -12,7 +12,7 @@ use crate::mcp::headers;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 
-/// In which chat a mentor runtime makes a call (design.md D9).
+/// In which chat a mentor runtime makes a call (docs/inside/decisions.md#who-calls).
 pub const CHAT_SESSION: HeaderName = HeaderName::from_static("x-chat-session-id");
 
 /// Longest chat session id, in bytes; a UUID has 36.
@@ -49,7 +49,7 @@ pub fn session_in(headers: &HeaderMap) -> Option<Arc<str>> {
         .map(Into::into)
 }
 
-/// What a chat is told about a sign-in (contract.md section 14).
+/// What a chat is told about a sign-in (docs/inside/contract.md#chat).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatEvent {
     /// The learner must sign in; the call waits.

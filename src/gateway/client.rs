@@ -1,5 +1,5 @@
 //! Sessions of clients whose revision has them. Bound to the caller who opened it: for anybody else it does
-//! not exist (design.md D2).
+//! not exist (docs/inside/decisions.md#what-was-seen-of-rmcp).
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -1,5 +1,6 @@
 //! Lists of a mentor's endpoint: the union of its servers' items under their names, in a stable order,
-//! with every server's state beside them (design.md D12, D14).
+//! with every server's state beside them (docs/inside/decisions.md#lists-from-a-snapshot,
+//! docs/inside/decisions.md#names-of-tools).
 
 use std::borrow::Cow;
 use std::collections::HashMap;

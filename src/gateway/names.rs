@@ -1,4 +1,4 @@
-//! Names at a mentor's endpoint: `{server_slug}__{tool}` (design.md D14).
+//! Names at a mentor's endpoint: `{server_slug}__{tool}` (docs/inside/decisions.md#names-of-tools).
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! The era bridge from a session upstream to a stateless client (design.md 5): a call whose upstream asks
-//! something is parked, the client gets `input_required`, and its retry takes the call up again.
+//! The era bridge from a session upstream to a stateless client (docs/inside/decisions.md#the-era-bridge): a call whose
+//! upstream asks something is parked, the client gets `input_required`, and its retry takes the call up again.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Tokens that end: a call waits for the new one, a list waits a little (design.md 7).
+//! Tokens that end: a call waits for the new one, a list waits a little
+//! (docs/inside/decisions.md#keeping-grants-fresh).
 //! Never asks a person to sign in because a provider is slow.
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! The era bridge from a stateless upstream to a session client (design.md 5): the questions of an
-//! `input_required` result become requests on the client's stream, and the call is sent again with the answers.
+//! The era bridge from a stateless upstream to a session client (docs/inside/decisions.md#the-era-bridge): the
+//! questions of an `input_required` result become requests on the client's stream, and the call is sent again with the
+//! answers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

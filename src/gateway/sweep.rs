@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::registry::server::{self, ServerId};
 use crate::upstream::address_of;
 
-/// How often the records are looked at (design.md section 9: 2 s in all).
+/// How often the records are looked at (docs/inside/decisions.md#two-seconds: 2 s in all).
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long the calls of a server that goes may take to say so.

@@ -1,5 +1,6 @@
 //! Tasks of upstreams (extension `io.modelcontextprotocol/tasks`): ids are bound to the caller who was given
-//! them, without any state of ours, so they work on every replica and for nobody else (threats.md I08).
+//! them, without any state of ours, so they work on every replica and for nobody else
+//! (docs/inside/threats.md#endpoints).
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! What differs between the eras in a result, and nothing else (design.md D1).
+//! What differs between the eras in a result, and nothing else (docs/inside/decisions.md#raw-relay).
 
 use std::borrow::Cow;
 

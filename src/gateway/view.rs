@@ -26,7 +26,7 @@ use crate::tenant::TenantId;
 use crate::tenant::mentor::{self, Mentor};
 use crate::upstream::{CallFailure, Lane, Upstream};
 
-/// How long a view is believed (design.md section 9: 2 s in all).
+/// How long a view is believed (docs/inside/decisions.md#two-seconds: 2 s in all).
 const VIEW_TTL: Duration = Duration::from_secs(1);
 /// Views remembered at once.
 const VIEWS_MAX: u64 = 50_000;

@@ -24,7 +24,8 @@ use crate::registry::server::ServerId;
 use crate::storage::Db;
 use crate::tenant::mentor::MentorId;
 
-/// How often the permissions of everything that is open are looked at (design.md section 9: 2 s in all).
+/// How often the permissions of everything that is open are looked at (docs/inside/decisions.md#two-seconds: 2 s in
+/// all).
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What ends sooner is never looked at: a short call costs the database nothing.
 pub const UNGUARDED: Duration = Duration::from_millis(250);

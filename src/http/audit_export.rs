@@ -161,7 +161,7 @@ fn line(text: &mut String, row: &AuditAnswer) {
     text.push_str("\r\n");
 }
 
-/// A cell and a comma. What a spreadsheet would calculate begins with an apostrophe (threats.md J04).
+/// A cell and a comma. What a spreadsheet would calculate begins with an apostrophe (docs/inside/threats.md#exports).
 fn push(text: &mut String, cell: &str) {
     text.push('"');
     if cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::{Caller, credential_of};
 use crate::error::{Error, Result};
 
-/// On whose behalf a platform key calls (design.md D9).
+/// On whose behalf a platform key calls (docs/inside/decisions.md#who-calls).
 pub const X_ACT_AS_USER: HeaderName = HeaderName::from_static("x-act-as-user");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

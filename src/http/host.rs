@@ -1,5 +1,5 @@
 //! `Host` and `Origin`, before anything else is looked at: what a browser on another site must not get past
-//! (threats.md I01, DNS rebinding), and what RFC 9112 says of the host of a request (3.2).
+//! (docs/inside/threats.md#endpoints, DNS rebinding), and what RFC 9112 says of the host of a request (3.2).
 //! Knows nothing of who calls.
 
 use std::net::IpAddr;

@@ -7,7 +7,7 @@ use http::Uri;
 use crate::registry::Scope;
 use crate::registry::connection::MENTOR_REQUIRED;
 
-/// Which words a client uses: the older `mentor` or the newer `agent` spelling (contract.md section 1).
+/// Which words a client uses: the older `mentor` or the newer `agent` spelling (docs/inside/contract.md#paths).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Words {
     /// `mentor`, the canonical one.
@@ -17,7 +17,7 @@ pub enum Words {
     Agent,
 }
 
-/// What the agent twin says for [`MENTOR_REQUIRED`] (contract.md section 19).
+/// What the agent twin says for [`MENTOR_REQUIRED`] (docs/inside/contract.md#exact-texts).
 const NEEDS_AGENT: &str = "Agent scoped connections require an agent.";
 
 impl Words {

@@ -1,5 +1,5 @@
 //! What a server says, read as leniently as the official clients read it: what two of the four take is taken
-//! (design.md D15). Names the rule where nothing can be made of a text.
+//! (docs/inside/decisions.md#lenient-with-servers). Names the rule where nothing can be made of a text.
 
 use std::borrow::Cow;
 use std::fmt;

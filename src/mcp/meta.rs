@@ -17,7 +17,7 @@ pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 /// Opts a request into progress notifications.
 pub const PROGRESS_TOKEN: &str = "progressToken";
 
-/// What names of our own begin with; nobody else may say them (threats.md).
+/// What names of our own begin with; nobody else may say them (docs/inside/threats.md#names-of-the-gateway).
 pub const OWN_PREFIX: &str = "mentor-gateway/";
 /// What a client says to its own observers (W3C Baggage); a server is none of them.
 pub const BAGGAGE: &str = "baggage";

@@ -1,5 +1,6 @@
 //! What MCP itself says: revisions, JSON-RPC envelopes, error codes, header encoding.
-//! Messages are kept as the bytes that came; only what a relay must touch is opened (design.md D1).
+//! Messages are kept as the bytes that came; only what a relay must touch is opened
+//! (docs/inside/decisions.md#raw-relay).
 
 pub mod error;
 pub mod headers;

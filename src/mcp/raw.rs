@@ -12,7 +12,7 @@ const MEMBERS_MAX: usize = 4096;
 /// Up to here duplicates are searched for one by one.
 const LINEAR_SEARCH_MAX: usize = 16;
 
-/// The members of an object in their order. Duplicate names are refused (threats.md M5).
+/// The members of an object in their order. Duplicate names are refused (docs/inside/threats.md#bodies).
 #[derive(Debug, Clone, Default)]
 pub struct RawObject<'a>(pub Vec<(Cow<'a, str>, Cow<'a, [u8]>)>);
 

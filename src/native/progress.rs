@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::failure::Allowance;
 
-/// A step of a call that was done (specification 6.3.5.3).
+/// A step of a call that was done (docs/inside/academy.md#6353-streaming).
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {

@@ -1,5 +1,5 @@
 //! Integration credentials: what an admin stores so that the tenant can use other services, above all
-//! `auth_{provider}`, who we are at an OAuth provider (contract.md section 10).
+//! `auth_{provider}`, who we are at an OAuth provider (docs/inside/contract.md#integration-credentials).
 //! Shows a value only as masks; in the clear it goes to the provider and nowhere else.
 
 use std::collections::BTreeMap;
@@ -22,7 +22,8 @@ use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
 
-/// The tenant whose credentials serve every tenant that has none of its own (contract.md section 9).
+/// The tenant whose credentials serve every tenant that has none of its own
+/// (docs/inside/contract.md#connected-services).
 pub const MAIN_TENANT: &str = "main";
 /// Longest name, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 255;

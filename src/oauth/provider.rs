@@ -61,7 +61,8 @@ impl Provider {
         self.tenant_id.is_none()
     }
 
-    /// The name of the integration credential that says who we are there (contract.md section 10).
+    /// The name of the integration credential that says who we are there
+    /// (docs/inside/contract.md#integration-credentials).
     pub fn credential_name(&self) -> String {
         format!("auth_{}", self.name)
     }

@@ -15,7 +15,7 @@ use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 
-/// How long a state may be answered (contract.md section 9).
+/// How long a state may be answered (docs/inside/contract.md#connected-services).
 pub const STATE_LIFE: Duration = Duration::from_secs(60 * 60);
 /// Sign-ins that one person has under way; one more ends the oldest.
 pub const STATES_PER_USER_MAX: i64 = 20;

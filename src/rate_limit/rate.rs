@@ -48,9 +48,9 @@ const ADMIN: Rate = Rate::per_minute(120, 20);
 const MATERIALS: Rate = Rate::per_minute(30, 10);
 /// Bookings of office hours.
 const BOOKINGS: Rate = Rate::per_minute(10, 3);
-/// All keys and scopes of one person together (threats.md T12).
+/// All keys and scopes of one person together (docs/inside/threats.md#ceilings).
 const USER_CEILING: Rate = Rate::per_minute(240, 40);
-/// All people of one tenant together (threats.md T12).
+/// All people of one tenant together (docs/inside/threats.md#ceilings).
 const TENANT_CEILING: Rate = Rate::per_minute(6_000, 600);
 
 /// Who holds an allowance.

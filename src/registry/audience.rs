@@ -1,6 +1,6 @@
-//! For whom and for what an OAuth grant may be used (design.md D17): its person, and the resource or the service that it
-//! was asked for. Asked when a connection is written and again when a call looks for its credential, so that it does not
-//! matter by which way a row came to be as it is.
+//! For whom and for what an OAuth grant may be used (docs/inside/decisions.md#grants): its person, and the resource or
+//! the service that it was asked for. Asked when a connection is written and again when a call looks for its
+//! credential, so that it does not matter by which way a row came to be as it is.
 
 use url::Url;
 
@@ -43,7 +43,8 @@ impl Misfit {
 impl Audience<'_> {
     /// Why the grant may not be sent to a server, if it may not. One that was asked for a resource goes there alone. One
     /// of a catalog service goes to the servers whose record names that service; a record that names none takes the one
-    /// that it was connected to at its origin, as seed 003's own example does.
+    /// that it was connected to at its origin, as the example of its description does
+    /// (docs/inside/contract.md#connections).
     pub fn misfit(&self, server: &Server) -> Option<Misfit> {
         if !self.resource.is_empty() {
             return (!contains(self.resource, &server.url)).then_some(Misfit::Resource);

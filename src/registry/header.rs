@@ -1,5 +1,5 @@
 //! What may be sent upstream as a header by configuration: names, values, schemes, credentials
-//! (threats.md C01, C02, C03). Decides; never renders.
+//! (docs/inside/threats.md#headers). Decides; never renders.
 
 use serde_json::{Map, Value};
 

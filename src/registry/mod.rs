@@ -39,7 +39,7 @@ words! {
 
 words! {
     /// Whose credentials: of a server, the strategy; of a connection, the one it is for.
-    /// `tenant` and `agent` are accepted spellings (contract.md sections 4 and 20).
+    /// `tenant` and `agent` are accepted spellings (docs/inside/contract.md#servers).
     Scope {
         /// The whole tenant's.
         Platform = "platform" | "tenant",

@@ -213,7 +213,7 @@ impl Record<'_> {
 /// How much of a record's extra headers a viewer sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeaderView {
-    /// Names and values (contract.md section 20, no. 6).
+    /// Names and values (docs/inside/contract.md#where-sources-disagree).
     Clear,
     /// Names, and masks for values.
     Masked,

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 pub use file::{KeyFile, KeyFileLock, write_private};
 pub use vault::{Binding, Vault, VaultError};
 
-/// Secrets shorter than this many characters show nothing of themselves (threats.md T7).
+/// Secrets shorter than this many characters show nothing of themselves (docs/inside/threats.md#masks).
 const MASK_SHOWS_FROM: usize = 20;
 /// What a mask consists of; a short secret is this and nothing else.
 pub const STARS: &str = "****";
@@ -28,7 +28,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text in the clear. Callers: `credentials`, `oauth`, `auth` (threats.md, design rule 3).
+    /// The text in the clear. Callers: `credentials`, `oauth`, `auth` (docs/inside/threats.md#secrets-in-the-clear).
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -67,7 +67,7 @@ pub fn mask(text: &str) -> String {
     format!("{head}{STARS}{tail}")
 }
 
-/// Masks a full header value but keeps the scheme word: `Bearer sk-****123` (contract.md section 4).
+/// Masks a full header value but keeps the scheme word: `Bearer sk-****123` (docs/inside/contract.md#servers).
 pub fn mask_header_value(text: &str) -> String {
     match text.split_once(' ') {
         Some((scheme, secret)) => format!("{scheme} {}", mask(secret)),

@@ -1,4 +1,5 @@
-//! Encryption at rest: AES-256-GCM under a master key with an id (design.md D7), and the digests of API keys.
+//! Encryption at rest: AES-256-GCM under a master key with an id (docs/inside/decisions.md#secrets-at-rest), and the
+//! digests of API keys.
 //! Never returns anything of a text that does not open.
 
 use std::fmt;
@@ -166,7 +167,7 @@ impl Vault {
         open_with(cipher, id, binding, sealed)
     }
 
-    /// HMAC-SHA256 of an API key with the pepper, as hex: what is stored and looked up (design.md D8).
+    /// HMAC-SHA256 of an API key with the pepper, as hex: what is stored and looked up (docs/inside/decisions.md#keys).
     pub fn digest(&self, key: &Secret) -> String {
         let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(&*self.keys().pepper)
             .expect("HMAC takes a key of any length");

@@ -479,7 +479,8 @@ async fn recv(slot: Option<&mut Slot>) -> Option<Message> {
     }
 }
 
-/// What is wrong with an answer under another id: it may be another caller's (threats.md H07).
+/// What is wrong with an answer under another id: it may be another caller's
+/// (docs/inside/threats.md#servers-that-mean-harm).
 pub(super) fn other_id() -> BrokenRule {
     BrokenRule::new("id", "it answers under another id than the request's")
 }

@@ -68,7 +68,8 @@ pub struct Outgoing<'a> {
     pub client: &'a Client,
     /// `Mcp-Param-*` headers of a tool call to a modern HTTP upstream.
     pub param_headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether carrying it out twice does no harm, so that it may be sent again (design.md D13).
+    /// Whether carrying it out twice does no harm, so that it may be sent again
+    /// (docs/inside/decisions.md#at-most-once).
     pub is_idempotent: bool,
 }
 

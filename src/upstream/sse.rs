@@ -28,7 +28,7 @@ const STREAM_IDLE: Duration = Duration::from_secs(30 * 60);
 #[derive(Debug)]
 pub(super) struct Sender(OnceLock<Destination>);
 
-/// Opens the stream and waits for its endpoint, which must be of the same origin (threats.md B05).
+/// Opens the stream and waits for its endpoint, which must be of the same origin (docs/inside/threats.md#the-way-out).
 pub(super) async fn connect(
     upstream: &Arc<Upstream>,
     lane: &Lane,

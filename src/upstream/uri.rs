@@ -1,5 +1,6 @@
 //! Which server named a resource, written into the resource's URI: any process can tell, and none has to remember
-//! (design.md D14, D16). Changes nothing of a message but URIs; decides neither who may read nor who is asked.
+//! (docs/inside/decisions.md#names-of-tools, docs/inside/decisions.md#resources). Changes nothing of a message but
+//! URIs; decides neither who may read nor who is asked.
 //!
 //! Why so. Two servers may use one URI, and a link need not stand in any list, so the URI itself has to say whose it
 //! is. A memory of origins would have to be shared by all replicas, would grow with every link that a tool returns,

@@ -1,4 +1,5 @@
-//! The academy's first face: each example of specification 6.3 on data that makes it true, and what it refuses.
+//! The academy's first face: each example of docs/inside/academy.md#63-first-face on data that makes it true, and what
+//! it refuses.
 
 mod bulk;
 mod create_enrollment;

@@ -1,4 +1,5 @@
-//! The academy's second face: each example of specification 8 on data that makes it true, and what it refuses.
+//! The academy's second face: each example of docs/inside/academy.md#8-second-face on data that makes it true, and what
+//! it refuses.
 
 mod academy_admin_create_enrollment;
 mod academy_admin_enrollment_stats;

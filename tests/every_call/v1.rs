@@ -1,5 +1,5 @@
-//! The academy's first face (specification 6.3): a call of each tool and each resource that works, and what it says
-//! to those that do not.
+//! The academy's first face (docs/inside/academy.md#63-first-face): a call of each tool and each resource that works,
+//! and what it says to those that do not.
 
 use mentor_gateway::auth::token::TokenKind;
 use serde_json::{Value, json};

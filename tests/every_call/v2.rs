@@ -1,5 +1,5 @@
-//! The academy's second face (specification 8): a call of each tool and each resource that works, and what it says to
-//! those that do not.
+//! The academy's second face (docs/inside/academy.md#8-second-face): a call of each tool and each resource that works,
+//! and what it says to those that do not.
 
 use mentor_gateway::auth::token::TokenKind;
 use serde_json::{Value, json};

@@ -69,7 +69,7 @@ async function secondFace(era, transport) {
   await client.close();
 }
 
-// A key may call ten times within a second (specification 8.1); each client is nearly there.
+// A key may call ten times within a second (docs/inside/academy.md#81-overview-of-v2); each client is nearly there.
 const BURST_MS = 1100;
 const rest = () => new Promise(resolve => setTimeout(resolve, BURST_MS));
 

@@ -127,7 +127,7 @@ impl Day {
     pub async fn attach(&self, server: i64) {
         let path = format!("mentors/{}/settings/", self.sign_in.gateway().mentor);
         let settings = json!({ "tools": ["mcp-tool"], "mcp_servers": [server] });
-        // Admins see the headers of the servers of their own tenant (contract.md section 20, no. 6).
+        // Admins see the headers of the servers of their own tenant (docs/inside/contract.md#where-sources-disagree).
         self.admin.patch(&path, settings).await.expect(200);
     }
 

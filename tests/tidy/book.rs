@@ -180,21 +180,79 @@ fn citations(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     })
 }
 
-#[test]
-fn every_page_and_section_that_is_cited_exists() {
-    let mut texts: Vec<(String, String)> =
-        files(CITING, &["rs", "sql", "toml", "sh", "mjs", "py", ""])
-            .into_iter()
-            .map(|file| (file.path, file.text))
-            .collect();
+/// Every file that cites pages, and every document: its path and its text.
+fn citing() -> Vec<(String, String)> {
+    let ends = ["rs", "sql", "toml", "sh", "mjs", "py", ""];
+    let files = files(CITING, &ends).into_iter();
+    let mut texts: Vec<(String, String)> = files.map(|file| (file.path, file.text)).collect();
     texts.extend(documents().into_iter().map(|path| {
         let text = read(&path);
         (path, text)
     }));
+    texts
+}
+
+#[test]
+fn every_page_and_section_that_is_cited_exists() {
     let mut complaints = Vec::new();
-    for (file, text) in &texts {
+    for (file, text) in &citing() {
         let faults = citations(text).filter_map(|(path, anchor)| fault(path, anchor));
         complaints.extend(faults.map(|fault| format!("{file}: {fault}")));
     }
     complain("Cite a page and a section that exist.", &complaints);
+}
+
+/// The page with what the sections of the academy's documents say, which are cited by their numbers alone.
+const ACADEMY: &str = "docs/inside/academy.md";
+
+#[test]
+fn every_numbered_section_that_a_comment_cites_is_on_the_page_of_the_academy() {
+    let page = read(ACADEMY);
+    let headings =
+        prose(&page).filter_map(|line| line.trim_start_matches('#').split_whitespace().next());
+    let known: BTreeSet<&str> = headings.collect();
+    let mut complaints = Vec::new();
+    for (file, text) in &citing() {
+        let comments = text
+            .lines()
+            .filter(|line| line.trim_start().starts_with("//"));
+        for line in comments.filter(|line| !line.contains("RFC")) {
+            let numbers = line.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+            let numbers = numbers.map(|number| number.trim_matches('.'));
+            let cited = |number: &&str| number.starts_with("6.3.") || number.starts_with("8.");
+            for number in numbers
+                .filter(cited)
+                .filter(|number| !known.contains(number))
+            {
+                complaints.push(format!("{file}: {ACADEMY} has no section {number}"));
+            }
+        }
+    }
+    complain("Say on the page what the section asks for.", &complaints);
+}
+
+#[test]
+fn nothing_is_needed_from_outside_of_the_repository() {
+    let outside = ["..", "shared"].join("/");
+    let pages: Vec<String> = ["academy-two", "contract", "design", "threats"]
+        .iter()
+        .map(|name| format!("{name}.md"))
+        .collect();
+    let mut complaints = Vec::new();
+    for (file, text) in &citing() {
+        if text.contains(&outside) {
+            complaints.push(format!("{file}: {outside} is not in the repository"));
+        }
+        for page in &pages {
+            for (at, _) in text.match_indices(page.as_str()) {
+                let start =
+                    text[..at].rfind(|c: char| !(c.is_ascii_alphanumeric() || "/-_.".contains(c)));
+                let path = &text[start.map_or(0, |start| start + 1)..at + page.len()];
+                if !root().join(path).exists() && !root().join(target(file, path)).exists() {
+                    complaints.push(format!("{file}: there is no {path}"));
+                }
+            }
+        }
+    }
+    complain("Say it in the book, and cite the page.", &complaints);
 }

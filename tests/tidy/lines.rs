@@ -2,7 +2,7 @@
 
 use super::{Source, complain, everything, sources};
 
-/// Lines in a file at most; think again at 450 (house style, rule 4).
+/// Lines in a file at most; think again at 450 (CONTRIBUTING.md, "Style").
 const FILE_LINES_MAX: usize = 800;
 
 /// Names that a log line may not have as a value: they would end in the log.
@@ -28,7 +28,7 @@ fn no_file_is_longer_than_anyone_reads() {
     report_budget();
 }
 
-/// Prints how the product stands to the budget of house style, rule 4: median 120, 95th percentile 450.
+/// Prints how the product stands to the budget of CONTRIBUTING.md, "Style": median 120, 95th percentile 450.
 #[expect(clippy::print_stdout, reason = "a report for whoever runs the test")]
 fn report_budget() {
     let mut files: Vec<(usize, String)> = sources(&["src"])

@@ -68,7 +68,7 @@ pub(super) async fn prepare(
     Ok(())
 }
 
-/// Every scope of a learner (specification 8.4.1).
+/// Every scope of a learner (docs/inside/academy.md#841-scopes-of-v2).
 const LEARNER_SCOPES: [&str; 6] = [
     "enrollments:read",
     "materials:read",

@@ -1,5 +1,5 @@
 //! JSON Schemas of tools. A keyword whose value no validator takes goes, because one such schema costs clients that
-//! compile schemas their whole list; nothing is fetched from elsewhere (threats.md B, sink S11).
+//! compile schemas their whole list; nothing is fetched from elsewhere (docs/inside/threats.md#the-way-out).
 
 use std::collections::HashSet;
 

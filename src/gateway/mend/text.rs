@@ -1,5 +1,5 @@
-//! Text that people and models read: what nobody can see in it goes (threats.md H). A joiner stays where a script or an
-//! emoji is written with it.
+//! Text that people and models read: what nobody can see in it goes (docs/inside/threats.md#servers-that-mean-harm). A
+//! joiner stays where a script or an emoji is written with it.
 
 use std::borrow::Cow;
 

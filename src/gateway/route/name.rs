@@ -74,7 +74,7 @@ impl<'a> Origin<'a> {
     }
 
     /// The server that a URI was named by, and the URI as that server has it. Where the URI itself does not say it,
-    /// the one server that lists it or has a template for it; never a guess (design.md D16).
+    /// the one server that lists it or has a template for it; never a guess (docs/inside/decisions.md#resources).
     pub(super) async fn owner_of(&self, shown: &str) -> Result<(&'a Member, String), Refusal> {
         let members = &self.view.members;
         let found = match uri::unmark(shown) {

@@ -1,5 +1,5 @@
 //! A grant that its person made elsewhere while a question stood, at the service of the very server, answers the
-//! question too (contract.md section 14, poll rule b). One that is older does not: nobody agreed to this server then.
+//! question too (docs/inside/contract.md#chat, rule b). One that is older does not: nobody agreed to this server then.
 
 use std::sync::Arc;
 

@@ -196,7 +196,7 @@ pub(super) fn url_ask() -> Message {
     Message::parse(text.into()).expect("a request is a message")
 }
 
-// The texts of contract.md section 14.
+// The texts of docs/inside/contract.md#chat.
 
 /// Said before the wait.
 pub(super) fn required(server: &str) -> String {

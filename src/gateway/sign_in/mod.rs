@@ -1,5 +1,5 @@
-//! The sign-in ladder (design.md 6): how a call whose person must sign in first asks for that, on the highest rung
-//! that its client has. Never sends a call on with anybody else's credential instead.
+//! The sign-in ladder (docs/inside/decisions.md#the-sign-in-ladder): how a call whose person must sign in first asks
+//! for that, on the highest rung that its client has. Never sends a call on with anybody else's credential instead.
 
 mod adopt;
 mod answer;

@@ -25,9 +25,9 @@ use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 use crate::upstream::Unsolicited;
 
-/// How long a call waits in a chat (contract.md section 14).
+/// How long a call waits in a chat (docs/inside/contract.md#chat).
 pub(super) const CHAT_WAIT: Duration = Duration::from_secs(300);
-/// How often is looked whether the person has signed in elsewhere (contract.md section 14).
+/// How often is looked whether the person has signed in elsewhere (docs/inside/contract.md#chat).
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a client is held that comes back before its person is done; clients give up after 60 s.
 const RETRY_WAIT: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! The frame of a chat client, in the one shape that WebSocket and SSE share (contract.md section 14).
+//! The frame of a chat client, in the one shape that WebSocket and SSE share (docs/inside/contract.md#chat).
 //! Looks at its form only; who may talk to whom is not decided here.
 
 use serde_json::{Map, Value};

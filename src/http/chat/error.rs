@@ -36,7 +36,7 @@ pub fn frame(error: &Error) -> Value {
             sentence(&failure.to_string()),
         ),
         Error::SignIn(failure) => (sign_in_status(*failure), failure.to_string()),
-        // What clients compare (contract.md section 13).
+        // What clients compare (docs/inside/contract.md#chat-sessions).
         Error::Ended(Ended::KeyRevoked | Ended::KeyExpired | Ended::SessionOver) => {
             (StatusCode::UNAUTHORIZED, "Invalid token.".to_owned())
         }
@@ -68,7 +68,7 @@ pub fn frame(error: &Error) -> Value {
     frame
 }
 
-/// The frame that ends a turn whose learner did not sign in (contract.md section 14).
+/// The frame that ends a turn whose learner did not sign in (docs/inside/contract.md#chat).
 pub(super) fn of_sign_in(message: &str) -> Value {
     json!({ "error": message, "status_code": StatusCode::BAD_REQUEST.as_u16() })
 }

@@ -1,4 +1,5 @@
-//! Chats on their wires: sessions over REST, turns over WebSocket and SSE (contract.md sections 13 and 14).
+//! Chats on their wires: sessions over REST, turns over WebSocket and SSE (docs/inside/contract.md#chat-sessions and
+//! docs/inside/contract.md#chat).
 //! Holds no rule of a turn; a frame is answered in the order in which it came.
 
 mod asked;

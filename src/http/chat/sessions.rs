@@ -1,4 +1,4 @@
-//! `…/sessions/`: making, reading, changing and deleting chat sessions (contract.md section 13).
+//! `…/sessions/`: making, reading, changing and deleting chat sessions (docs/inside/contract.md#chat-sessions).
 //! One is made without a key, so that nothing is said here of who exists; the key is shown when it is connected to.
 
 use schemars::JsonSchema;

@@ -1,5 +1,5 @@
 //! From what stands in a frame to a caller: the key, for whom it speaks, and in which tenant.
-//! Never lets a key speak for somebody else without the right to (design.md D9).
+//! Never lets a key speak for somebody else without the right to (docs/inside/decisions.md#who-calls).
 
 use std::net::IpAddr;
 use std::sync::Arc;

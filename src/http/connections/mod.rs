@@ -74,7 +74,8 @@ pub async fn serve(
                 continue;
             }
         };
-        // Without TCP_NODELAY every answer of several writes waits 40 ms for Nagle (design.md D3).
+        // Without TCP_NODELAY every answer of several writes waits 40 ms for Nagle
+        // (docs/inside/decisions.md#tcp_nodelay).
         let _ = stream.set_nodelay(true);
         let (paced, pace) = Paced::new(stream);
         let Some(seat) = Seats::take(&seats, peer.ip(), &pace) else {

@@ -16,7 +16,7 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest body of a multipart request: an image of 2 MB and the fields beside it.
 pub const MULTIPART_BYTES_MAX: usize = 3 * 1024 * 1024;
 
-/// Decodes a request body. No bytes at all are no fields, whatever the media type (contract.md section 3).
+/// Decodes a request body. No bytes at all are no fields, whatever the media type (docs/inside/contract.md#bodies).
 ///
 /// # Errors
 /// `TooLarge`, `UnsupportedMediaType`, or `Malformed` for what cannot be decoded.

@@ -136,7 +136,8 @@ pub(in crate::http) fn upstream_status(kind: UpstreamFailureKind) -> StatusCode 
     }
 }
 
-/// Field errors under the client's names. `detail` is added where the front end greps for it (contract.md section 7).
+/// Field errors under the client's names. `detail` is added where the front end greps for it
+/// (docs/inside/contract.md#mentor-settings).
 fn by_field(errors: &FieldErrors, words: Words) -> Value {
     let mut body = Map::new();
     for (field, messages) in errors.iter() {

@@ -1,4 +1,4 @@
-//! Multipart bodies: the published SDK's only working way in (contract.md section 21, no. 2).
+//! Multipart bodies: the published SDK's only working way in (docs/inside/contract.md#bodies).
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};

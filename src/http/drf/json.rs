@@ -8,7 +8,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::error::{Error, Result};
 
-/// Values in one body, counting every member and item (threats.md M4: 87 bytes of memory per byte sent).
+/// Values in one body, counting every member and item (docs/inside/threats.md#bodies: 87 bytes of memory per byte
+/// sent).
 const NODES_MAX: usize = 50_000;
 /// Objects and arrays inside one another.
 const DEPTH_MAX: usize = 32;

@@ -21,7 +21,7 @@ use crate::mcp::Message;
 use crate::mcp::error::RpcError;
 use crate::native::{self, Allowance, FACES, Face, Failure, Progress, Refusal, ToolEntry};
 
-/// What the tools of v1 are called without a version in front of them (threats.md T13).
+/// What the tools of v1 are called without a version in front of them (docs/inside/threats.md#one-route).
 const UNVERSIONED: &str = "v1";
 
 /// What a client accepts that wants to hear of each step.
@@ -175,7 +175,7 @@ async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> 
 }
 
 /// Whether the steps of a call are wanted as events: `stream: true`, which is no argument of the tool, and a client that
-/// accepts them (specification 6.3.5.3).
+/// accepts them (docs/inside/academy.md#6353-streaming).
 fn wants_events(headers: &HeaderMap, tool: Option<&ToolEntry>, arguments: &mut Value) -> bool {
     let tells = tool.is_some_and(|tool| tool.tells_progress);
     let Some(members) = arguments.as_object_mut().filter(|_| tells) else {

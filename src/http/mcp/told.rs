@@ -18,8 +18,8 @@ use super::{body, events};
 use crate::app::App;
 use crate::native::{self, Allowance, Progress, Reply, Step, Told};
 
-/// Answers a plain POST with a stream: `progress` events, then `complete` or `error` (specification 6.3.5.3). A call
-/// that is refused before its first step is refused like any other.
+/// Answers a plain POST with a stream: `progress` events, then `complete` or `error`
+/// (docs/inside/academy.md#6353-streaming). A call that is refused before its first step is refused like any other.
 pub(super) async fn stream(
     app: &Arc<App>,
     mut request: native::Request,

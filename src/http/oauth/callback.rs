@@ -1,5 +1,6 @@
 //! `/api/accounts/connected-services/callback/`: the provider's answer, brought by a front end or by the person's own
-//! browser (contract.md section 9). Unknown parameters are ignored, and nothing of the answer is shown.
+//! browser (docs/inside/contract.md#connected-services). Unknown parameters are ignored, and nothing of the answer is
+//! shown.
 
 use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY};
 

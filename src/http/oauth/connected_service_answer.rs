@@ -1,4 +1,4 @@
-//! A connected service as clients read it (contract.md section 9). Never a token.
+//! A connected service as clients read it (docs/inside/contract.md#connected-services). Never a token.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,5 @@
-//! `/api/accounts/connected-services/orgs/{org}/users/{user_id}/…`: list, read, begin, delete (contract.md section 9).
+//! `/api/accounts/connected-services/orgs/{org}/users/{user_id}/…`: list, read, begin, delete
+//! (docs/inside/contract.md#connected-services).
 //! Rows are made by the callback alone.
 
 use std::cmp::Ordering;

@@ -1,4 +1,5 @@
-//! `…/mcp-servers/oauth-find/`: the OAuth service of a server that is about to be registered (contract.md section 5).
+//! `…/mcp-servers/oauth-find/`: the OAuth service of a server that is about to be registered
+//! (docs/inside/contract.md#oauth-find).
 //! The callback that a client names is not used: redirect URIs are configured.
 
 use http::StatusCode;

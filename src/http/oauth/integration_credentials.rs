@@ -1,4 +1,5 @@
-//! `/api/accounts/orgs/{org}/integration-credential/` and its masked and schema views (contract.md section 10).
+//! `/api/accounts/orgs/{org}/integration-credential/` and its masked and schema views
+//! (docs/inside/contract.md#integration-credentials).
 //! Values go in and come out as masks; no role has the right to unmask them.
 
 use schemars::JsonSchema;

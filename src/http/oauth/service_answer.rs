@@ -1,5 +1,5 @@
 //! An OAuth service as clients read it, alone or with what the published list has of its provider
-//! (contract.md section 8). Never the client's secret, not even to who stored it.
+//! (docs/inside/contract.md#oauth-services). Never the client's secret, not even to who stored it.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `…/oauth-services/` and `…/oauth-services/{service_name}/scopes/` (contract.md section 8).
+//! `…/oauth-services/` and `…/oauth-services/{service_name}/scopes/` (docs/inside/contract.md#oauth-services).
 
 use super::super::answer::Answer;
 use super::super::drf::reader::Reader;

@@ -1,5 +1,5 @@
 //! `/connect/{prompt}`: what stands between a mentor's question and the provider. It says who asks for what, and
-//! insists that the person at the browser is the person in the chat (threats.md E02, E03).
+//! insists that the person at the browser is the person in the chat (docs/inside/threats.md#signing-in).
 
 use axum::body::Body;
 use http::StatusCode;

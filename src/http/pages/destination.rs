@@ -1,5 +1,5 @@
 //! Where a person goes after they have signed in: one of our own pages, and nothing that a link invents
-//! (threats.md E07).
+//! (docs/inside/threats.md#signing-in).
 
 /// A page of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use crate::tenant::{mentor, user};
 /// Longest of any text, before its own rule looks at it.
 const TEXT_CHARACTERS_MAX: usize = 16_384;
 
-/// The scope's spelling of one client, which sends a `user` beside it that it does not mean (contract.md section 6).
+/// The scope's spelling of one client, which sends a `user` beside it that it does not mean
+/// (docs/inside/contract.md#connections).
 const TENANT_SPELLING: &str = "tenant";
 
 /// A connection as it is written. Also as multipart and urlencoded form.
@@ -193,7 +194,7 @@ async fn server_of(
         // Of one that its owner features no more, the rules say what may still be done.
         let is_stored = stored.is_some_and(|row| row.server_id == ServerId(id));
         if draft.server.is_none() && !is_stored {
-            // The same for a foreign server and for none at all (threats.md A07).
+            // The same for a foreign server and for none at all (docs/inside/threats.md#tenants).
             reader.errors.add("server", SERVER_UNAVAILABLE);
         }
     }

@@ -1,4 +1,4 @@
-//! `…/mcp-server-connections/`: list, create, read, change, delete (contract.md section 6).
+//! `…/mcp-server-connections/`: list, create, read, change, delete (docs/inside/contract.md#connections).
 
 use super::super::answer::Answer;
 use super::super::drf::page;
@@ -130,7 +130,8 @@ async fn create(call: Call) -> Result<Answer> {
     finish(call, tx, "connection.create", id).await
 }
 
-/// An OAuth connection is of no use before an admin has said who we are at the provider (seed 003, troubleshooting).
+/// An OAuth connection is of no use before an admin has said who we are at the provider
+/// (docs/inside/contract.md#resolution).
 async fn check_provider(
     tx: &mut Tx,
     call: &Call,
@@ -152,7 +153,7 @@ async fn check_provider(
     Ok(())
 }
 
-/// What a member may have: an OAuth connection of their own (contract.md section 20, no. 14).
+/// What a member may have: an OAuth connection of their own (docs/inside/contract.md#where-sources-disagree).
 fn own_grant_only(call: &Call, draft: &mut Draft, errors: &FieldErrors) -> Result<()> {
     let me = call.caller.user_id();
     let is_own = draft.user.is_none_or(|user| user == me) && !errors.has("user");

@@ -1,4 +1,5 @@
-//! A server as clients read it: the union of the seed's and the published models' fields (contract.md section 4).
+//! A server as clients read it: the union of the description's and the published models' fields
+//! (docs/inside/contract.md#servers).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `…/mcp-servers/`: list, create, read, change, delete (contract.md section 4).
+//! `…/mcp-servers/`: list, create, read, change, delete (docs/inside/contract.md#servers).
 
 use super::super::answer::Answer;
 use super::super::drf::page;

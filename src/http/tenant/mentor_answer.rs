@@ -1,4 +1,4 @@
-//! A mentor as clients read it (contract.md section 11).
+//! A mentor as clients read it (docs/inside/contract.md#mentors).
 
 use schemars::JsonSchema;
 use serde::Serialize;

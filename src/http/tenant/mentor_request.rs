@@ -80,7 +80,7 @@ pub(crate) async fn apply(
     Ok(())
 }
 
-/// The seed calls them `tools`, the published clients `tool_slugs`; the seed wins. Null leaves them.
+/// The description calls them `tools`, the published clients `tool_slugs`; the description wins. Null leaves them.
 fn tools(reader: &mut Reader<'_>) -> Option<Vec<String>> {
     let slugs = reader.texts("tool_slugs");
     let (field, given) = match reader.texts("tools") {

@@ -1,4 +1,4 @@
-//! Mentors: list, create both ways, read, change, delete softly (contract.md section 11).
+//! Mentors: list, create both ways, read, change, delete softly (docs/inside/contract.md#mentors).
 
 use http::StatusCode;
 use schemars::{Schema, SchemaGenerator};
@@ -325,7 +325,7 @@ async fn create_with_settings(call: Call) -> Result<Answer> {
     Answer::ok(&answer)
 }
 
-/// This view answers in its own shape (contract.md section 2).
+/// This view answers in its own shape (docs/inside/contract.md#who-may-call).
 fn no_template(name: &str) -> Result<Answer> {
     let body = json!({ "error": format!("Template mentor {name} not found.") });
     Answer::json(StatusCode::BAD_REQUEST, &body)

@@ -1,4 +1,4 @@
-//! `…/mentors/{mentor}/settings/` and `…/public-settings/` (contract.md section 7).
+//! `…/mentors/{mentor}/settings/` and `…/public-settings/` (docs/inside/contract.md#mentor-settings).
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! `…/available-tools/`, `…/mentor-tools/` and `…/tool-categories/` (contract.md section 12).
+//! `…/available-tools/`, `…/mentor-tools/` and `…/tool-categories/` (docs/inside/contract.md#tools).
 //! The gateway gives a mentor one tool, the MCP tool; other slugs are kept for clients and do nothing here.
 
 use schemars::JsonSchema;

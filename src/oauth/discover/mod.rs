@@ -24,7 +24,7 @@ use crate::egress::{Destination, Egress, Refused};
 pub const DISCOVERY_DEADLINE: Duration = Duration::from_secs(10);
 /// Authorization servers of one resource that are looked at.
 const SERVERS_MAX: usize = 4;
-/// Longest name that is made for a provider or service, in characters (contract.md section 9).
+/// Longest name that is made for a provider or service, in characters (docs/inside/contract.md#connected-services).
 const NAME_CHARACTERS_MAX: usize = 128;
 
 /// Why nobody can sign in to a server. The sentence is shown to an admin; it holds no text from outside.

@@ -5,7 +5,8 @@ use super::Flow;
 /// Our own page that takes a provider's answer, below the base URL.
 pub const CALLBACK_PATH: &str = "/api/accounts/connected-services/callback/";
 
-/// The published front end's page that takes a provider's answer, below its origin (contract.md section 9).
+/// The published front end's page that takes a provider's answer, below its origin
+/// (docs/inside/contract.md#connected-services).
 pub const FRONT_END_CALLBACK_PATH: &str = "/google-oauth-callback/";
 
 /// The redirect URI of a new request: the one that is asked for if it is allowed, else the one that the client is

@@ -1,4 +1,5 @@
-//! The row of a grant while it is refreshed: taken by one process, written by compare-and-set (design.md 7).
+//! The row of a grant while it is refreshed: taken by one process, written by compare-and-set
+//! (docs/inside/decisions.md#keeping-grants-fresh).
 //! Each function is one short transaction; none waits for the network.
 
 use std::time::Duration;

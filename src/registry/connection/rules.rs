@@ -1,4 +1,4 @@
-//! What a connection of each scope needs and forbids (seed 003, "Validation rules by scope"; contract.md section 6).
+//! What a connection of each scope needs and forbids (docs/inside/contract.md#connections).
 //! Looks at the whole row as it would be stored, so that a change is held to the same rules as a new one.
 
 use super::Connection;
@@ -228,7 +228,8 @@ impl Draft {
         }
     }
 
-    /// Secrets that were entered for another address are entered again before the row works again (design.md D10).
+    /// Secrets that were entered for another address are entered again before the row works again
+    /// (docs/inside/decisions.md#featured-servers).
     fn check_origin(&self, stored: &Connection, server: &Server, errors: &mut FieldErrors) {
         let is_same = stored.origin == server.origin && stored.server_id == server.id;
         if is_same || !(self.is_active || self.enters_something()) {

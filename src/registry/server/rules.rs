@@ -79,7 +79,7 @@ pub(super) fn check_scheme(url: &str, transport: Transport, errors: &mut FieldEr
     errors.add("url", message);
 }
 
-/// Complains if a secret that was entered for another origin would stay (threats.md T9).
+/// Complains if a secret that was entered for another origin would stay (docs/inside/threats.md#changed-origins).
 pub(super) fn check_origin(
     stored: &Server,
     origin: &str,

@@ -108,8 +108,9 @@ pub struct LeftBehind {
     pub tenant_id: TenantId,
 }
 
-/// Changes a server. A new origin deactivates every connection to it, in every tenant (design.md D10), and an address
-/// outside of the resource that a grant was asked for deactivates those that hold it (D17); those are returned.
+/// Changes a server. A new origin deactivates every connection to it, in every tenant
+/// (docs/inside/decisions.md#featured-servers), and an address outside of the resource that a grant was asked for
+/// deactivates those that hold it (docs/inside/decisions.md#grants); those are returned.
 ///
 /// # Errors
 /// `Invalid` with every complaint.

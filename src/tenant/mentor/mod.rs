@@ -17,7 +17,7 @@ use crate::storage::{Page, PageRequest, Tx};
 #[sqlx(transparent)]
 pub struct MentorId(pub i64);
 
-/// The slugs under which clients know the one MCP tool (contract.md section 7).
+/// The slugs under which clients know the one MCP tool (docs/inside/contract.md#mentor-settings).
 pub const MCP_TOOL_SLUGS: [&str; 2] = ["mcp-tool", "mcp"];
 
 /// An AI mentor of a tenant.
@@ -225,7 +225,7 @@ pub async fn list(
     })
 }
 
-/// The mentor that a path segment names: by UUID, then name, then slug (contract.md section 1).
+/// The mentor that a path segment names: by UUID, then name, then slug (docs/inside/contract.md#paths).
 ///
 /// # Errors
 /// If the database fails.

@@ -68,7 +68,7 @@ use Kind::{
     Bool, BoolAsText, BoolOrNull, Fraction, IdAsText, Json, Text, TextOrNull, Word, WordOrNull,
 };
 
-/// Every setting (contract.md section 7).
+/// Every setting (docs/inside/contract.md#mentor-settings).
 #[rustfmt::skip]
 pub const SETTINGS: &[Setting] = &[
     public("display_name", TextOrNull(SHORT), "null"),

@@ -44,7 +44,7 @@ pub(super) const ROWS: &[Manner] = &[
     row!(Http, "id_string_fraction", Accept, &["ts1", "ts2"], "", |a| whole(a.is_request().then(|| a.response_as(&format!("\"{}.0\"", a.id()))))),
     row!(Http, "id_string_padded", Accept, ALL, "", |a| whole(a.is_request().then(|| a.response_as(&format!("\" {} \"", a.id()))))),
     row!(Http, "id_of_another", Refuse("id"), NONE, "", |a| whole(a.is_call().then(|| a.response_as("987654321")))),
-    row!(Http, "id_of_another_in_events", Refuse("id"), &["py2"], "an answer under another id may be another caller's (threats.md H07)", |a| a.is_call().then(|| Reply::event(&a.response_as("987654321")))),
+    row!(Http, "id_of_another_in_events", Refuse("id"), &["py2"], "an answer under another id may be another caller's (docs/inside/threats.md#servers-that-mean-harm)", |a| a.is_call().then(|| Reply::event(&a.response_as("987654321")))),
     row!(Http, "id_null", Refuse("id"), NONE, "", |a| whole(a.is_call().then(|| a.response_as("null")))),
     row!(Http, "id_missing", Refuse("id"), NONE, "", |a| whole(a.is_call().then(|| format!(r#"{{"jsonrpc":"2.0","result":{}}}"#, a.result())))),
     row!(Http, "id_true", Refuse("id"), NONE, "", |a| whole(a.is_call().then(|| a.response_as("true")))),

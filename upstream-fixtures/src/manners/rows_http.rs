@@ -150,8 +150,8 @@ pub(super) const ROWS: &[Manner] = &[
     // Session ids.
     row!(Http, "session_none", Accept, ALL, "", |a| a.is_request().then(|| a.well().with("mcp-session-id", ""))),
     row!(Http, "session_long", Refuse("session id"), &["py1", "py2"], "what is kept and sent back with each request has a bound (security.md S11)", |a| a.is_request().then(|| a.well().with("mcp-session-id", "x".repeat(50_000)))),
-    row!(Http, "session_with_a_space", Refuse("session id"), ALL, "the specification allows visible ASCII alone, and a proxy may cut the rest (S11)", |a| a.is_request().then(|| a.well().with("mcp-session-id", "a b"))),
-    row!(Http, "session_not_ascii", Refuse("session id"), &["ts1", "ts2"], "the specification allows visible ASCII alone (S11)", |a| a.is_request().then(|| a.well().with("mcp-session-id", "caf\u{e9}"))),
+    row!(Http, "session_with_a_space", Refuse("session id"), ALL, "the specification allows visible ASCII alone, and a proxy may cut the rest", |a| a.is_request().then(|| a.well().with("mcp-session-id", "a b"))),
+    row!(Http, "session_not_ascii", Refuse("session id"), &["ts1", "ts2"], "the specification allows visible ASCII alone", |a| a.is_request().then(|| a.well().with("mcp-session-id", "caf\u{e9}"))),
 
     // A session that had worked and is over, whatever a server says of that.
     row!(Http, "stale_400", Accept, NONE, "", |a| stale(a, |_| Reply::plain(400, "Invalid or missing session ID"))),
@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Manner] = &[
     row!(Http, "stale_200_32600", Accept, NONE, "", |a| stale_error(a, 200, -32600, "Server not initialized")),
     row!(Http, "stale_200_32602", Accept, NONE, "", |a| stale_error(a, 200, -32602, "Invalid request parameters")),
 
-    // Redirects, which would carry a credential to a place that nobody registered (threats.md B04).
+    // Redirects, which would carry a credential to a place that nobody registered (docs/inside/threats.md#the-way-out).
     row!(Http, "redirect_307", Refuse("redirect"), ALL, "no redirect is followed: a credential goes where it is for", |a| a.is_request().then(|| Reply::empty(307).with("location", "/well/mcp"))),
     row!(Http, "redirect_308", Refuse("redirect"), ALL, "no redirect is followed: a credential goes where it is for", |a| a.is_request().then(|| Reply::empty(308).with("location", "/well/mcp"))),
 ];

@@ -1,4 +1,5 @@
-//! `check_enrollment_status`: whether the caller has a place in a cohort, or could have one (specification 6.3.2.4).
+//! `check_enrollment_status`: whether the caller has a place in a cohort, or could have one
+//! (docs/inside/academy.md#6324-check_enrollment_status).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `create_enrollment`: gives learners places in cohorts, one or up to a thousand (specification 6.3.2.7, 6.3.5.3).
+//! `create_enrollment`: gives learners places in cohorts, one or up to a thousand
+//! (docs/inside/academy.md#6327-create_enrollment, 6.3.5.3).
 //! Each place of many is given by itself: what is done is kept whatever comes after it, and asking again goes on.
 
 use schemars::JsonSchema;

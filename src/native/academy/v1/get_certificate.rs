@@ -1,4 +1,4 @@
-//! `get_certificate`: the certificate of a completed enrollment (specification 6.3.2.6).
+//! `get_certificate`: the certificate of a completed enrollment (docs/inside/academy.md#6326-get_certificate).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `get_cohort_roster`: everybody in a cohort, for its instructor and for administrators (specification 6.3.2.8).
+//! `get_cohort_roster`: everybody in a cohort, for its instructor and for administrators
+//! (docs/inside/academy.md#6328-get_cohort_roster).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `get_course_details`: a course with its curriculum and the cohorts still to begin (specification 6.3.2.2).
+//! `get_course_details`: a course with its curriculum and the cohorts still to begin
+//! (docs/inside/academy.md#6322-get_course_details).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

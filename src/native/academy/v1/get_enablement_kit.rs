@@ -1,4 +1,4 @@
-//! `get_enablement_kit`: the materials that come with an enrollment (specification 6.3.2.5).
+//! `get_enablement_kit`: the materials that come with an enrollment (docs/inside/academy.md#6325-get_enablement_kit).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

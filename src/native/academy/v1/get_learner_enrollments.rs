@@ -1,4 +1,4 @@
-//! `get_learner_enrollments`: every enrollment of the caller (specification 6.3.2.1).
+//! `get_learner_enrollments`: every enrollment of the caller (docs/inside/academy.md#6321-get_learner_enrollments).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

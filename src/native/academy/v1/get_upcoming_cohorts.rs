@@ -1,4 +1,5 @@
-//! `get_upcoming_cohorts`: the cohorts still to begin, of every course or of one (specification 6.3.2.3).
+//! `get_upcoming_cohorts`: the cohorts still to begin, of every course or of one
+//! (docs/inside/academy.md#6323-get_upcoming_cohorts).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

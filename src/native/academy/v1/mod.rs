@@ -1,4 +1,4 @@
-//! The academy's first face (specification 6.3): camelCase, Unix milliseconds, keys `aea_…`.
+//! The academy's first face (docs/inside/academy.md#63-first-face): camelCase, Unix milliseconds, keys `aea_…`.
 
 mod check_enrollment_status;
 mod create_enrollment;

@@ -1,4 +1,5 @@
-//! `send_cohort_notification`: writes to the people of a cohort (specification 6.3.2.10).
+//! `send_cohort_notification`: writes to the people of a cohort
+//! (docs/inside/academy.md#63210-send_cohort_notification).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `update_cohort_status`: moves a cohort to another state (specification 6.3.2.9).
+//! `update_cohort_status`: moves a cohort to another state (docs/inside/academy.md#6329-update_cohort_status).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

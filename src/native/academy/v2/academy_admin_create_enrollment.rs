@@ -1,4 +1,5 @@
-//! `academy_admin_create_enrollment`: an organization's learner gets a place (specification 8.2.10).
+//! `academy_admin_create_enrollment`: an organization's learner gets a place
+//! (docs/inside/academy.md#8210-academy_admin_create_enrollment).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `academy_admin_enrollment_stats`: what the rows of a cohort add up to (specification 8.2.8).
+//! `academy_admin_enrollment_stats`: what the rows of a cohort add up to
+//! (docs/inside/academy.md#828-academy_admin_enrollment_stats).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `academy_admin_list_cohorts`: cohorts with their enrollments and seats, page by page (specification 8.2.7).
+//! `academy_admin_list_cohorts`: cohorts with their enrollments and seats, page by page
+//! (docs/inside/academy.md#827-academy_admin_list_cohorts).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

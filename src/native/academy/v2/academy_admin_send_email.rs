@@ -1,4 +1,5 @@
-//! `academy_admin_send_email`: a templated mail to a cohort or to some enrollments (specification 8.2.9).
+//! `academy_admin_send_email`: a templated mail to a cohort or to some enrollments
+//! (docs/inside/academy.md#829-academy_admin_send_email).
 //! Waits for the mail server's word about each recipient, and never says `sent` without it.
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! `academy_book_office_hours`: books a session with an instructor (specification 8.2.5).
+//! `academy_book_office_hours`: books a session with an instructor
+//! (docs/inside/academy.md#825-academy_book_office_hours).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `academy_chat`: a question to the materials of a course (specification 8.2.3).
+//! `academy_chat`: a question to the materials of a course (docs/inside/academy.md#823-academy_chat).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

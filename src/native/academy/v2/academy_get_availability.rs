@@ -1,4 +1,5 @@
-//! `academy_get_availability`: office hours that an enrollment may book (specification 8.2.4).
+//! `academy_get_availability`: office hours that an enrollment may book
+//! (docs/inside/academy.md#824-academy_get_availability).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,5 @@
-//! `academy_get_certificate`: a certificate, its verification page and its files (specification 8.2.6).
+//! `academy_get_certificate`: a certificate, its verification page and its files
+//! (docs/inside/academy.md#826-academy_get_certificate).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

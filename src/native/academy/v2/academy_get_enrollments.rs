@@ -1,4 +1,5 @@
-//! `academy_get_enrollments`: enrollments with what they open and how far they are (specification 8.2.1).
+//! `academy_get_enrollments`: enrollments with what they open and how far they are
+//! (docs/inside/academy.md#821-academy_get_enrollments).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

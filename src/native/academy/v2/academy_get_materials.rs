@@ -1,4 +1,5 @@
-//! `academy_get_materials`: the enablement kit of a course for whoever is enrolled in it (specification 8.2.2).
+//! `academy_get_materials`: the enablement kit of a course for whoever is enrolled in it
+//! (docs/inside/academy.md#822-academy_get_materials).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

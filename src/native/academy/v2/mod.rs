@@ -1,4 +1,5 @@
-//! The academy's second face (specification 8): snake-case tools, ISO 8601, keys `sk_mcp_…` bound to a user.
+//! The academy's second face (docs/inside/academy.md#8-second-face): snake-case tools, ISO 8601, keys `sk_mcp_…` bound
+//! to a user.
 
 mod academy_admin_create_enrollment;
 mod academy_admin_enrollment_stats;

@@ -1,4 +1,5 @@
-//! `academy://certificates/{enrollmentId}`: the certificate of an enrollment (specification 6.3.3.4).
+//! `academy://certificates/{enrollmentId}`: the certificate of an enrollment
+//! (docs/inside/academy.md#6334-certificates-of-v1).
 
 use super::super::view::Certificate;
 use super::super::{LEARNER, actor};

@@ -1,4 +1,4 @@
-//! `academy://cohorts`: every cohort that is still to begin (specification 6.3.3.2).
+//! `academy://cohorts`: every cohort that is still to begin (docs/inside/academy.md#6332-cohorts-of-v1).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `academy://courses`: every course (specification 6.3.3.1).
+//! `academy://courses`: every course (docs/inside/academy.md#6331-courses-of-v1).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `academy://enrollments/{userId}`: what a user is enrolled in (specification 6.3.3.3).
+//! `academy://enrollments/{userId}`: what a user is enrolled in (docs/inside/academy.md#6333-enrollments-of-v1).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The resources of v1 (specification 6.3.3), which hold what its tools answer; one a file.
+//! The resources of v1 (docs/inside/academy.md#633-resources-of-v1), which hold what its tools answer; one a file.
 
 mod certificates;
 mod cohorts;

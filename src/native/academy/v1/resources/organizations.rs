@@ -1,4 +1,5 @@
-//! `academy://organizations/{organizationId}`: an organization in figures (specification 6.3.3.5).
+//! `academy://organizations/{organizationId}`: an organization in figures
+//! (docs/inside/academy.md#6335-organizations-of-v1).
 
 use schemars::JsonSchema;
 use serde::Serialize;

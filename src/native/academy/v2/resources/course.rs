@@ -1,4 +1,5 @@
-//! `academy://courses/{courseId}`: a course with its syllabus, kit and instructors (specification 8.3.2).
+//! `academy://courses/{courseId}`: a course with its syllabus, kit and instructors
+//! (docs/inside/academy.md#832-what-they-hold).
 
 use std::collections::BTreeMap;
 

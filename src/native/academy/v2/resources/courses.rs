@@ -1,4 +1,4 @@
-//! `academy://courses`: every course with its kit, prices and next cohort (specification 8.3.2).
+//! `academy://courses`: every course with its kit, prices and next cohort (docs/inside/academy.md#832-what-they-hold).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! `academy://organizations/{orgId}/dashboard`: an organization in figures (specification 8.3.2).
+//! `academy://organizations/{orgId}/dashboard`: an organization in figures (docs/inside/academy.md#832-what-they-hold).
 
 use schemars::JsonSchema;
 use serde::Serialize;

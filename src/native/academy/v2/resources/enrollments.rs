@@ -1,4 +1,5 @@
-//! `academy://enrollments/{userId}`: the enrollments of a user, with totals (specification 8.3.2).
+//! `academy://enrollments/{userId}`: the enrollments of a user, with totals
+//! (docs/inside/academy.md#832-what-they-hold).
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The resources of v2 (specification 8.3), one a file.
+//! The resources of v2 (docs/inside/academy.md#83-resources-of-v2), one a file.
 
 mod course;
 mod courses;

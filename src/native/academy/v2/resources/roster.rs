@@ -1,4 +1,5 @@
-//! `academy://cohorts/{cohortId}/roster`: who is in a cohort and how far they are (specification 8.3.2).
+//! `academy://cohorts/{cohortId}/roster`: who is in a cohort and how far they are
+//! (docs/inside/academy.md#832-what-they-hold).
 
 use schemars::JsonSchema;
 use serde::Serialize;
