@@ -308,6 +308,31 @@ async fn sessions_of_a_record_that_lived_for_a_moment_end_with_it() {
 }
 
 #[tokio::test]
+async fn servers_that_come_while_others_are_let_go_of_stay() {
+    let (stage, lasting) = Stage::of(Behaviour::sessions()).await;
+    let brief = Upstream::start(Behaviour::sessions()).await.unwrap();
+    let going = stage.register("Going", &brief, json!({})).await;
+    let call = async |server| {
+        let client = stage.at_server(server);
+        client.call("echo", json!({})).await.result();
+    };
+    call(going).await;
+    let path = format!("mcp-servers/{going}/");
+    stage.admin.delete(&path).await.expect(204);
+
+    let mut servers = Vec::new();
+    while brief.seen().iter().all(|seen| seen.verb != "DELETE") {
+        let name = format!("Coming {}", servers.len());
+        let server = stage.register(&name, &lasting, json!({})).await;
+        call(server).await;
+        servers.push(server);
+    }
+    for server in servers {
+        call(server).await;
+    }
+}
+
+#[tokio::test]
 async fn a_client_with_a_session_is_told_that_its_server_has_forgotten_it() {
     for (slug, behaviour) in every_upstream() {
         let (stage, upstream) = Stage::of(behaviour).await;

@@ -43,6 +43,8 @@ type Look = ((i64, i64, i64), u64);
 /// Looks whether any record changed or any upstream was made at all, and only then at each.
 async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {
     let made = gateway.upstreams.made();
+    // Only these are judged by what is read now: the record of one that is made meanwhile may not be in it.
+    let known = gateway.upstreams.known();
     let mut tx = gateway.db.read().await?;
     let now = (server::mark_of_all(&mut tx).await?, made);
     if seen == Some(now) {
@@ -57,9 +59,11 @@ async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {
     // A call says why it ends; then its connection may go.
     gateway.guards.look_now().await?;
     tokio::time::sleep(LAST_WORDS).await;
-    gateway
-        .upstreams
-        .retain(|id, address| enabled.contains(&(id, address.to_owned())))
-        .await;
+    for upstream in known {
+        let record = (upstream.id, upstream.address.clone());
+        if !enabled.contains(&record) {
+            gateway.upstreams.retire(&upstream).await;
+        }
+    }
     Ok(now)
 }

@@ -102,15 +102,15 @@ impl Upstreams {
         }
     }
 
-    /// Lets go of every upstream whose record is not among these any more: its sessions end, its open calls
-    /// fail. A record is named as in [`Upstreams::of`].
-    pub async fn retain(&self, is_kept: impl Fn(ServerId, &str) -> bool) {
-        for (key, upstream) in &self.known {
-            if !is_kept(key.0, &key.1) {
-                self.known.invalidate(&*key).await;
-                upstream.close().await;
-            }
-        }
+    /// The upstreams that are in use now.
+    pub fn known(&self) -> Vec<Arc<Upstream>> {
+        self.known.iter().map(|(_, upstream)| upstream).collect()
+    }
+
+    /// Lets go of an upstream whose record is gone: its sessions end, its open calls fail.
+    pub async fn retire(&self, upstream: &Arc<Upstream>) {
+        self.known.invalidate(&upstream.key()).await;
+        upstream.close().await;
     }
 
     /// How many upstreams were made so far.
@@ -146,6 +146,7 @@ impl Upstreams {
             .map_err(|_| CallFailure::of(UpstreamFailureKind::Refused, false))?;
         let upstream = Arc::new(Upstream {
             id: server.id,
+            address: key.1.clone(),
             name: server.name.clone(),
             transport: server.transport,
             destination,
@@ -174,6 +175,8 @@ pub fn address_of(transport: &str, url: &str) -> String {
 pub struct Upstream {
     /// The record it was made from.
     pub id: ServerId,
+    /// What the record was reached by when it was read: see [`address_of`].
+    pub address: String,
     /// The record's name.
     pub name: String,
     transport: Transport,
@@ -243,6 +246,10 @@ impl Upstream {
                 session.close().await;
             }
         }
+    }
+
+    fn key(&self) -> (ServerId, String) {
+        (self.id, self.address.clone())
     }
 
     /// Ends every session, and any that may still come.
