@@ -256,3 +256,25 @@ fn nothing_is_needed_from_outside_of_the_repository() {
     }
     complain("Say it in the book, and cite the page.", &complaints);
 }
+
+/// The page that says what lines of the log and refusals mean.
+const LOGS: &str = "docs/operators/logs.md";
+
+#[test]
+fn every_line_of_the_log_that_is_explained_is_written_somewhere() {
+    let sources: Vec<String> = files(&["src"], &["rs"])
+        .into_iter()
+        .map(|source| source.text)
+        .collect();
+    let page = read(LOGS);
+    let (explained, _) = page.split_once("## Refusals over HTTP").unwrap();
+    let said = explained.split('`').skip(1).step_by(2);
+    // What has a blank is a sentence; names of settings, files and commands have none, or begin as such.
+    let sentences = said.filter(|text| text.contains(' ') && !text.contains("keys status"));
+    let complaints: Vec<String> = sentences
+        .filter(|text| !text.starts_with("mentor-gateway "))
+        .filter(|text| !sources.iter().any(|source| source.contains(text)))
+        .map(|text| format!("{LOGS}: nothing says {text:?}"))
+        .collect();
+    complain("Explain what is really written.", &complaints);
+}
