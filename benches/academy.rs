@@ -3,7 +3,7 @@
 //!
 //! One client over HTTP, one call after the other, with authentication, limits and audit on. The gateway's clock is moved
 //! before each call, so that no limit is met. Prints Markdown, with the figures of
-//! docs/inside/academy.md#6359-speed-of-v1 beside.
+//! docs/inside/academy.md#6359-speed-of-v1 beside; the table goes to docs/inside/speed.md#the-academys-tools.
 
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
 

@@ -2,7 +2,8 @@
 //!
 //! The upstream alone, the floor and the gateway are measured in turn within each round, each in a process of its
 //! own, so that CPU time per call can be told apart and what disturbs one disturbs all. Authentication, resolution,
-//! limits and audit are on. Prints Markdown, with the budgets of the design beside the figures.
+//! limits and audit are on. Prints Markdown, with the budgets beside the figures; the table of a
+//! quiet machine goes to docs/inside/speed.md, with the commit, the machine and the load average.
 
 #![expect(unreachable_pub, reason = "one binary: everything below is its own")]
 #![expect(
