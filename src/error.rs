@@ -338,7 +338,7 @@ pub enum Ended {
     ConnectionGone,
     /// The connection was switched off, withheld, or is for something else now.
     ConnectionOff,
-    /// The grant was given back, or its person must sign in again.
+    /// The grant was revoked, or its person must sign in again.
     GrantEnded,
 }
 

@@ -30,7 +30,7 @@
 //! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
 //! * [`webhook`]: who is told of a tenant's events, and what is on its way.
 //! * [`mail`]: templates, the one outbox, and the way to the mail server.
-//! * [`oauth`]: grants of access at other services: how one is asked for, kept fresh and given back.
+//! * [`oauth`]: grants of access at other services: how one is asked for, refreshed and revoked.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //! * [`guard`]: [what is open](guard::Guard) because of a permission, and its end when the permission ends, wherever that is.
 //! * [`model`]: the language models of tenants, and how one is asked.

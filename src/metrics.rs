@@ -95,7 +95,7 @@ impl Default for Metrics {
         let ends = Family::default();
         registry.register(
             "ended",
-            "What was open and ended with the permission for it, by what became of that",
+            "What was closed because its permission was revoked or expired, by reason",
             ends.clone(),
         );
         Self(Arc::new(Inner {

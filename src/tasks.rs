@@ -60,7 +60,7 @@ impl Tasks {
                 tracing::warn!(
                     task = name,
                     pause_ms = pause.as_millis(),
-                    "a task is started again"
+                    "restarting a task"
                 );
                 tokio::select! {
                     () = tasks.stop.cancelled() => {}

@@ -106,7 +106,7 @@ async fn every_wrong_field_of_a_key_is_told_at_once() {
         json!({
             "allowed_ips": ["\"10.0.0.0/33\" is neither an address nor a range such as 203.0.113.0/24."],
             "environment": ["\"prod\" is not a valid choice."],
-            "expires_at": ["Enter a time that is to come."],
+            "expires_at": ["The time must be in the future."],
             "name": ["Ensure this field has no more than 100 characters."],
             "scopes": ["\"root\" is not a scope of mcp keys."],
             "user": ["Invalid pk \"gus\" - object does not exist."],
@@ -115,7 +115,7 @@ async fn every_wrong_field_of_a_key_is_told_at_once() {
     let more_than_bob = json!({ "name": "x", "kind": "aea", "user": "bob", "scopes": ["admin"] });
     assert_eq!(
         admin.post("api-keys/", more_than_bob).await.expect(400),
-        json!({ "scopes": ["The scope \"admin\" is more than the role learner has."] })
+        json!({ "scopes": ["The scope \"admin\" exceeds what the role learner allows."] })
     );
     let personal = json!({ "name": "x", "kind": "token", "user": "bob" });
     assert_eq!(

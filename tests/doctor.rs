@@ -128,7 +128,7 @@ async fn a_server_that_is_not_there_or_speaks_otherwise_ends_the_way() {
     let (code, said) = doctor_at(&old.url(), &[]).await;
     assert_eq!(code, 1);
     assert!(
-        said.contains("failed  protocol     this path takes no POST (HTTP 405)"),
+        said.contains("failed  protocol     this path does not accept POST (HTTP 405)"),
         "{said}"
     );
     assert!(

@@ -155,7 +155,7 @@ fn the_table_is_well_formed() {
     let mut seen = Vec::new();
     for route in ROUTES {
         let line = format!("{} {}", route.method, route.path);
-        assert!(!seen.contains(&line), "{line} stands twice");
+        assert!(!seen.contains(&line), "{line} is repeated");
         assert_eq!(
             route.access == Access::Public,
             PUBLIC.contains(&route.path),

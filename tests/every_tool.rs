@@ -34,7 +34,7 @@ fn every_tool_is_one_file_with_a_name_of_its_own_and_tests() {
         let mut seen = Vec::new();
         for tool in face.tools {
             let name = tool.name;
-            assert!(!seen.contains(&name), "{name} stands twice");
+            assert!(!seen.contains(&name), "{name} is repeated");
             seen.push(name);
             assert!(exists(&format!("{source}/{name}.rs")), "{source}/{name}.rs");
             assert!(exists(&format!("{tests}/{name}.rs")), "{tests}/{name}.rs");

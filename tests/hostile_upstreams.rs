@@ -346,7 +346,7 @@ async fn a_list_that_goes_in_circles_is_read_once() {
         let (listed, state) = list_of(behaviour.ill(Ill::LoopingCursor)).await;
         assert_eq!(listed, ["up__again"], "{label}");
         assert_eq!(state["state"], "ok", "{label}");
-        let left_out = json!(["tools \"again\" stands twice", "tools/list repeats a page"]);
+        let left_out = json!(["tools \"again\" is repeated", "tools/list repeats a page"]);
         assert_eq!(state["leftOut"], left_out, "{label}");
     }
 }
@@ -374,14 +374,14 @@ async fn a_bad_tool_is_left_out_with_its_reason_and_hides_no_other() {
                 "tools \"bad_schema\" has no input schema",
                 "tools \"bad_schema\" has an input schema of no object",
                 "tools \"bad_schema\": inputSchema.properties.n.$ref refers to a schema elsewhere and was dropped",
-                "tools an item has a name that cannot be used",
-                "tools an item has a name that cannot be used",
-                "tools an item has a name that cannot be used",
-                "tools \"twice\" stands twice",
-                "tools an item has no name",
+                "tools list has an item with an unusable name",
+                "tools list has an item with an unusable name",
+                "tools list has an item with an unusable name",
+                "tools \"twice\" is repeated",
+                "tools list has an item without a name",
                 "tools \"bad_header\" mirrors a parameter into a header with no valid name",
-                "tools an item has no name",
-                "tools an item is not an object",
+                "tools list has an item without a name",
+                "tools list has an item that is not an object",
                 "tools \"unknown_members\": execution.taskSupport is none of forbidden, optional, required and was dropped",
                 "tools \"unknown_members\": annotations.readOnlyHint is not a boolean and was dropped",
             ]),

@@ -295,7 +295,7 @@ async fn headers_that_disagree_with_the_body_are_refused() {
             &[("mcp-protocol-version", "2025-11-25"), M, N],
             "Header mismatch: MCP-Protocol-Version header value '2025-11-25' does not match body value '2026-07-28'",
         ),
-        (&[V, V, M, N], "MCP-Protocol-Version stands twice"),
+        (&[V, V, M, N], "MCP-Protocol-Version is repeated"),
         (&[V, N], "Header mismatch: mcp-method is missing"),
         (
             &[V, ("mcp-method", "tools/list"), N],

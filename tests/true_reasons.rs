@@ -72,7 +72,7 @@ fn cases() -> Vec<Case> {
         case("other mentors", token(), Spoil::OtherMentors, "no_connection", [no, "other_mentor", no, none],
             "Up is connected for other mentors and not for this one; an administrator can connect it."),
         case("ended", oauth(), Spoil::Ended, "no_connection", [no, no, "needs_reauth", none],
-            "The provider ended the sign-in of the account that is connected to Up; whoever connected it must sign in again."),
+            "The provider ended the sign-in of the account that is connected to Up; the person who connected it must sign in again."),
         case("elsewhere", oauth(), Spoil::Elsewhere, "no_connection", [no, no, "other_resource", none],
             "The account for Up was connected at another address than the one that it has now; it must be connected again."),
         case("moved", token(), Spoil::Moved, "no_connection", [no, no, "origin_changed", none],

@@ -316,7 +316,7 @@ async fn every_wrong_field_of_a_webhook_is_told_at_once() {
         admin.post("webhooks/", right.clone()).await.expect(201);
     }
     let more = admin.post("webhooks/", right).await;
-    let message = r#"{"detail":"There are 20 webhooks, and no more are possible."}"#;
+    let message = r#"{"detail":"The limit of 20 webhooks is reached."}"#;
     assert_eq!(more.brief(), (409, message.into()));
     let list = admin.get("webhooks/").await.expect(200);
     let first = format!("webhooks/{}/", list["results"][0]["id"]);

@@ -163,7 +163,7 @@ impl Writer {
                 Err(error) if is_of_values(&error) => {
                     tracing::error!(
                         request.id = entry.request_id, action = entry.action, error = %error.chain(),
-                        "an audit entry was put aside: the database does not take it"
+                        "an audit entry was set aside: the database refuses it"
                     );
                 }
                 Err(_) => left.push(entry),

@@ -25,7 +25,7 @@ pub async fn run(db: Db, clock: Clock, days: u32, stop: CancellationToken) {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, days, "deleted old audit rows"),
             Err(error) => {
-                tracing::error!(error = %error.chain(), "old audit rows were not deleted");
+                tracing::error!(error = %error.chain(), "failed to delete old audit rows");
             }
         }
         tokio::select! {

@@ -202,7 +202,7 @@ impl Authenticator {
             Ok::<_, Error>(tx.commit().await?)
         };
         if let Err(error) = noted.await {
-            tracing::warn!(token.id = token.id.0, error = %error.chain(), "the use of a key was not noted");
+            tracing::warn!(token.id = token.id.0, error = %error.chain(), "failed to record the use of a key");
         }
     }
 }

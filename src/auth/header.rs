@@ -15,7 +15,7 @@ const SCHEMES: [&str; 4] = ["Token", "Api-Token", "Api-Key", "Bearer"];
 /// The key in the `Authorization` header.
 ///
 /// # Errors
-/// `NoCredentials` without the header, `Malformed` if it stands twice, `InvalidCredentials` for another form.
+/// `NoCredentials` without the header, `Malformed` if it is repeated, `InvalidCredentials` for another form.
 pub fn credential_of(headers: &HeaderMap) -> Result<Secret> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(Error::NoCredentials)?;

@@ -45,7 +45,7 @@ pub fn of_role(kind: TokenKind, role: Role) -> Vec<String> {
 pub fn check(kind: TokenKind, role: Role, scopes: &[String], errors: &mut FieldErrors) {
     const FIELD: &str = "scopes";
     if scopes.is_empty() && matches!(kind, TokenKind::Aea | TokenKind::Mcp) {
-        errors.add(FIELD, format!("An {kind} key has at least one scope."));
+        errors.add(FIELD, format!("An {kind} key needs at least one scope."));
     }
     for scope in scopes {
         if !of_kind(kind).contains(&scope.as_str()) {
@@ -53,7 +53,7 @@ pub fn check(kind: TokenKind, role: Role, scopes: &[String], errors: &mut FieldE
         } else if !is_within(role, scope) {
             errors.add(
                 FIELD,
-                format!("The scope {scope:?} is more than the role {role} has."),
+                format!("The scope {scope:?} exceeds what the role {role} allows."),
             );
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(complaints(TokenKind::Token, learner, &[]), "");
         assert_eq!(
             complaints(TokenKind::Aea, learner, &[]),
-            "scopes: An aea key has at least one scope."
+            "scopes: An aea key needs at least one scope."
         );
         assert_eq!(
             complaints(TokenKind::Mcp, admin, &["admin", "*"]),
@@ -105,7 +105,7 @@ mod tests {
             (TokenKind::Platform, "act-as"),
         ] {
             let expected =
-                format!("scopes: The scope {scope:?} is more than the role learner has.");
+                format!("scopes: The scope {scope:?} exceeds what the role learner allows.");
             assert_eq!(complaints(kind, learner, &[scope]), expected);
         }
     }

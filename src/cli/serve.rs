@@ -103,7 +103,7 @@ async fn hang_ups() {
     match signal(SignalKind::hangup()) {
         Ok(mut signal) => {
             while signal.recv().await.is_some() {
-                tracing::info!("SIGHUP: goes on; settings are read at the start alone");
+                tracing::info!("SIGHUP ignored: settings are read only at the start");
             }
         }
         Err(error) => tracing::error!(%error, "SIGHUP cannot be caught"),

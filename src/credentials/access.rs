@@ -106,14 +106,14 @@ fn no_connection(why: Outcome, server: &str) -> String {
             "The account that was connected to {server} is disconnected; an administrator can connect one again."
         ),
         Outcome::NeedsReauth(ReauthReason::Revoked) => format!(
-            "The provider ended the sign-in of the account that is connected to {server}; whoever connected it must sign in again."
+            "The provider ended the sign-in of the account that is connected to {server}; the person who connected it must sign in again."
         ),
         Outcome::NeedsReauth(reason) => format!(
-            "Whoever connected the account to {server} must sign in again. {}",
+            "The person who connected the account to {server} must sign in again. {}",
             reason.sentence()
         ),
         Outcome::TokenExpired => format!(
-            "The sign-in of the account that is connected to {server} has ended; whoever connected it must sign in again."
+            "The sign-in of the account that is connected to {server} has ended; the person who connected it must sign in again."
         ),
         Outcome::NoCredentials | Outcome::WrongType => format!(
             "The connection to {server} holds no credential; an administrator must enter one."

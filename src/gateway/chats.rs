@@ -131,7 +131,10 @@ impl ChatStream {
             match self.events.recv().await {
                 Ok(event) => return event,
                 Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    tracing::warn!(missed, "a chat does not read its events");
+                    tracing::warn!(
+                        missed,
+                        "a chat client is a slow consumer; events were dropped"
+                    );
                 }
                 // The sender lives in the table as long as this stream does.
                 Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

@@ -344,7 +344,7 @@ fn take(drained: &mut Drained, notes: &mut Notes, list: List, json: &str) {
         }
         Ok(item) => notes
             .left_out
-            .push(format!("{what} {} stands twice", shown(&item.key))),
+            .push(format!("{what} {} is repeated", shown(&item.key))),
         Err(reason) => notes.left_out.push(format!("{what} {reason}")),
     }
 }

@@ -91,7 +91,7 @@ pub(super) async fn refused(
             None => Renewed::No,
         },
         Err(error) => {
-            tracing::warn!(grant.id = grant.id, error = %error.chain(), "a refused token was not replaced");
+            tracing::warn!(grant.id = grant.id, error = %error.chain(), "failed to replace a refused token");
             Renewed::No
         }
     }

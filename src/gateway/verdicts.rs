@@ -85,7 +85,7 @@ impl Last {
             };
             if let Err(error) = written.await {
                 last.said.store(UNKNOWN, Ordering::Relaxed);
-                tracing::debug!(error = %error.chain(), "what a server said to a credential was not noted");
+                tracing::debug!(error = %error.chain(), "failed to record how a server answered a credential");
             }
         });
     }

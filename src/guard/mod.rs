@@ -295,7 +295,7 @@ impl Inner {
                 token.id = key,
                 user.id = user,
                 reason = why.as_str(),
-                "something open was ended"
+                "closed what was open: its permission was revoked or expired"
             );
         }
         self.act();

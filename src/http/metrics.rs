@@ -32,8 +32,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     let mut held = vec![("audit", "waiting".to_owned(), queued)];
     match tokio::time::timeout(COUNT_TIMEOUT, stored(&app)).await {
         Ok(Ok(counts)) => held.extend(counts),
-        Ok(Err(error)) => tracing::warn!(error = %error.chain(), "what is held cannot be counted"),
-        Err(_) => tracing::warn!("counting what is held took too long"),
+        Ok(Err(error)) => tracing::warn!(error = %error.chain(), "failed to read the queue depths"),
+        Err(_) => tracing::warn!("reading the queue depths timed out"),
     }
     match app.metrics.text(held, app.tasks.panics()) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),

@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) async fn run(parts: Parts) {
     loop {
         if let Err(error) = clear(&parts).await {
-            tracing::error!(error = %error.chain(), "what ended long ago was not deleted");
+            tracing::error!(error = %error.chain(), "failed to delete expired rows");
         }
         tokio::select! {
             () = parts.tasks.stop.cancelled() => return,

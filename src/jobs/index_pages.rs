@@ -21,7 +21,7 @@ pub(super) async fn run(parts: Parts) {
                 Duration::ZERO
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "pages were not added to the index of the course chat");
+                tracing::error!(error = %error.chain(), "failed to index pages for the course chat");
                 PAUSE
             }
         };

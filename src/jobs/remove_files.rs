@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) async fn run(parts: Parts) {
     loop {
         if let Err(error) = remove_unused(&parts).await {
-            tracing::error!(error = %error.chain(), "files that nobody has any more were not removed");
+            tracing::error!(error = %error.chain(), "failed to remove unused files");
         }
         tokio::select! {
             () = parts.tasks.stop.cancelled() => return,

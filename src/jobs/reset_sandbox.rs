@@ -18,12 +18,12 @@ pub(super) async fn run(parts: Parts) {
                     let resetting = reset(&parts, realm);
                     let reset = parts.tasks.unharmed("reset_sandbox", resetting).await;
                     if let Some(Err(error)) = reset {
-                        tracing::error!(error = %error.chain(), "a sandbox was not reset");
+                        tracing::error!(error = %error.chain(), "failed to reset a sandbox");
                     }
                 }
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "sandboxes could not be looked for");
+                tracing::error!(error = %error.chain(), "failed to look for sandboxes to reset");
             }
         }
         tokio::select! {

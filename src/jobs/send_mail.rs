@@ -20,7 +20,7 @@ pub(super) async fn run(parts: Parts, sender: Sender) {
                 !due.is_empty()
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "the outbox could not be read");
+                tracing::error!(error = %error.chain(), "failed to read the outbox");
                 false
             }
         };
@@ -65,7 +65,7 @@ async fn send(parts: &Parts, sender: &Sender, batch: &[Due]) {
         };
         if let Err(error) = settled.await {
             // The lease ends, and it is sent again under the same message id.
-            tracing::error!(mail = due.id.0, error = %error.chain(), "what came of a mail was not noted");
+            tracing::error!(mail = due.id.0, error = %error.chain(), "failed to record the outcome of a mail");
         }
     }
     session.end().await;

@@ -33,7 +33,7 @@ pub(super) async fn run(parts: Parts) {
                 }
             }
             Err(error) => {
-                tracing::error!(error = %error.chain(), "webhooks could not be looked for");
+                tracing::error!(error = %error.chain(), "failed to read the queue of deliveries");
             }
         }
         tokio::select! {
@@ -76,6 +76,6 @@ async fn send(parts: &Parts, due: Due) {
     };
     if let Err(error) = settled.await {
         // The lease ends, and it is sent again under the same number.
-        tracing::error!(delivery = due.id.0, error = %error.chain(), "what came of a delivery was not noted");
+        tracing::error!(delivery = due.id.0, error = %error.chain(), "failed to record the outcome of a delivery");
     }
 }

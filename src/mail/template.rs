@@ -65,7 +65,7 @@ pub async fn create(
         tenant
     )?;
     if count >= TEMPLATES_MAX {
-        let message = format!("There are {TEMPLATES_MAX} templates, and no more are possible.");
+        let message = format!("The limit of {TEMPLATES_MAX} templates is reached.");
         return Err(Error::Conflict(message));
     }
     if !insert(tx, (tenant, Environment::Live), number, draft, now).await? {

@@ -98,7 +98,7 @@ fn lenient(whole: Bytes) -> Result<Message, BrokenRule> {
     if method.is_some() && members.has_twin {
         return Err(BrokenRule::new(
             "member",
-            "a member of its request stands twice",
+            "a member of its request is repeated",
         ));
     }
     let error = some("error");

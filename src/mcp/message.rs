@@ -82,7 +82,7 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de Raw
 }
 
 impl Message {
-    /// Reads one message. A member of the envelope that stands twice is refused (docs/inside/threats.md#bodies).
+    /// Reads one message. A member of the envelope that is repeated is refused (docs/inside/threats.md#bodies).
     ///
     /// # Errors
     /// See [`ParseError`].

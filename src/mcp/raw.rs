@@ -140,7 +140,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawObject<'a> {
                         !seen.insert(name.clone())
                     };
                     if twice {
-                        return Err(A::Error::custom("a member stands twice"));
+                        return Err(A::Error::custom("a member is repeated"));
                     }
                     if members.len() == MEMBERS_MAX {
                         return Err(A::Error::custom("too many members"));

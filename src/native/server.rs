@@ -390,7 +390,7 @@ impl Server {
             Some(Written::Begun(row)) => {
                 self.audit.count(&entry);
                 if let Err(error) = self.complete_row(*row, &entry).await {
-                    tracing::error!(request.id = %request.request_id, error = %error.chain(), "an audit row was not completed");
+                    tracing::error!(request.id = %request.request_id, error = %error.chain(), "failed to complete an audit row");
                 }
             }
         }

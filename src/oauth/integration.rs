@@ -460,7 +460,7 @@ pub struct Identity {
     pub auth_url: String,
     /// Where codes are exchanged.
     pub token_url: String,
-    /// Where tokens are given back; empty where that is not offered.
+    /// Where tokens are revoked; empty where that is not offered.
     pub revocation_url: String,
 }
 

@@ -1,4 +1,4 @@
-//! OAuth: how a person grants access at another service, and how that grant is kept fresh and given back.
+//! OAuth: how a person grants access at another service, and how that grant is refreshed and revoked.
 //! Rules, SQL and the talk with authorization servers; knows no wire of ours and never logs a token or a code.
 
 mod answer;

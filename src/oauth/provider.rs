@@ -32,7 +32,7 @@ pub struct Provider {
     pub auth_url: String,
     /// Where codes and refresh tokens are exchanged; with the same `{names}`.
     pub token_url: String,
-    /// Where tokens are given back (RFC 7009); empty where that is not offered.
+    /// Where tokens are revoked (RFC 7009); empty where that is not offered.
     pub revocation_url: String,
     /// Where clients register themselves (RFC 7591); empty where that is not offered.
     pub registration_url: String,
@@ -81,7 +81,7 @@ pub struct NewProvider {
     pub auth_url: String,
     /// Where codes are exchanged.
     pub token_url: String,
-    /// Where tokens are given back; may be empty.
+    /// Where tokens are revoked; may be empty.
     pub revocation_url: String,
     /// Where clients register themselves; may be empty.
     pub registration_url: String,

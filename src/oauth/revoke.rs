@@ -10,7 +10,7 @@ use super::token::TokenError;
 use crate::egress::Egress;
 use crate::secret::Secret;
 
-/// A token to give back.
+/// A token to revoke.
 #[derive(Debug, Clone)]
 pub enum Revocable {
     /// An access token.

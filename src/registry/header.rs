@@ -84,7 +84,7 @@ fn complaints(headers: &Map<String, Value>) -> Vec<String> {
         if !is_open(&lower) {
             messages.push(format!("Header '{}' is not allowed.", shortened(name)));
         } else if seen.contains(&lower) {
-            messages.push(format!("Header '{name}' stands twice."));
+            messages.push(format!("Header '{name}' is repeated."));
         } else if value.as_str().is_some_and(looks_masked) {
             messages.push(format!("Enter the value of header '{name}' again."));
         } else if !value
@@ -220,7 +220,7 @@ mod tests {
         }
         assert_eq!(
             refused(json!({"x-a": "1", "X-A": "2"})),
-            ["Header 'X-A' stands twice."]
+            ["Header 'X-A' is repeated."]
         );
         let many: Map<String, Value> = (0..1000).map(|i| (format!("x-{i}"), json!("v"))).collect();
         assert_eq!(refused(Value::Object(many)).len(), 1);

@@ -184,7 +184,7 @@ fn without_own_names(value: &[u8], is_meta: bool) -> Option<Vec<u8>> {
     if !may_say_our_names(value) {
         return None;
     }
-    // What cannot be opened, such as a name that stands twice, is read in more than one way.
+    // What cannot be opened, such as a name that is repeated, is read in more than one way.
     let Ok(mut object) = RawObject::parse(value) else {
         return Some(b"{}".to_vec());
     };

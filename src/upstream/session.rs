@@ -424,7 +424,7 @@ impl Session {
         } else if self.is_open() {
             tracing::warn!(
                 server.id = self.server_id(),
-                "a server asks too much; its session is ended"
+                "a server sends too many requests; its session is closed"
             );
             self.closed.cancel();
             self.slots.clear();
@@ -548,7 +548,7 @@ impl Session {
                 Err(SendTimeoutError::Closed(message)) => self.dispatch_unsolicited(*message),
                 Err(SendTimeoutError::Timeout(_)) => tracing::warn!(
                     server.id = self.server_id(),
-                    "a call does not read; its message was dropped"
+                    "a call is a slow consumer; a message was dropped"
                 ),
             },
             None => self.dispatch_unsolicited(message),

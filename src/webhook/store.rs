@@ -60,7 +60,7 @@ pub async fn create(
         tenant
     )?;
     if count >= WEBHOOKS_MAX {
-        let message = format!("There are {WEBHOOKS_MAX} webhooks, and no more are possible.");
+        let message = format!("The limit of {WEBHOOKS_MAX} webhooks is reached.");
         return Err(Error::Conflict(message));
     }
     let id = sql!(

@@ -146,7 +146,7 @@ impl Day {
         self.sign_in.issuer.switch(|switches| switches.fault = None);
     }
 
-    /// Tokens that end: renewed, not renewed, refused, given back.
+    /// Tokens that end: renewed, not renewed, refused, revoked.
     async fn refreshes(&self, server: i64) {
         for (fault, times) in [(None, 1), (Some(Fault::Echo), 2)] {
             self.sign_in

@@ -3,6 +3,7 @@
 
 mod book;
 mod documents;
+mod english;
 mod layers;
 mod lines;
 

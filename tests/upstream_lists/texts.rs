@@ -12,8 +12,7 @@ use crate::harness::{Stage, VERSIONS, register, server_path};
 async fn hostile_text_is_cleaned_and_flagged_wherever_somebody_reads_it() {
     let hostile = "Safe\u{202e}\u{200b} text\u{e0041}\u{7f}\u{1b}[31m";
     let seen = "Safe text[31m";
-    let removed =
-        |what: &str| format!("{what} had characters that nobody sees, which were removed");
+    let removed = |what: &str| format!("{what} had invisible characters, which were removed");
     assert_tool(
         json!({
             "title": hostile, "description": hostile, "annotations": { "title": hostile },
@@ -34,7 +33,7 @@ async fn hostile_text_is_cleaned_and_flagged_wherever_somebody_reads_it() {
         &[
             &removed("tools \"t\": inputSchema.title"),
             &removed("tools \"t\": inputSchema.properties.a.description"),
-            "tools \"t\": inputSchema has characters that nobody sees in names or values, which stay as they are",
+            "tools \"t\": inputSchema has invisible characters in names or values, which stay as they are",
             &removed("tools \"t\": title"),
             &removed("tools \"t\": description"),
             &removed("tools \"t\": annotations.title"),
@@ -109,7 +108,7 @@ async fn a_server_introduces_itself_in_clean_words_at_every_endpoint() {
         }
     }
     let state = whole_list(&stage.modern(), "tools/list").await["_meta"][SERVERS][0].clone();
-    let flagged = "handshake: instructions had characters that nobody sees, which were removed";
+    let flagged = "handshake: instructions had invisible characters, which were removed";
     assert!(
         state["flagged"]
             .as_array()

@@ -328,7 +328,7 @@ fn advice_against(reason: &egress::Reason) -> &'static str {
 fn sentence(failure: &CallFailure) -> String {
     match failure.kind {
         UpstreamFailureKind::Http(404) => "there is nothing at this path (HTTP 404)".into(),
-        UpstreamFailureKind::Http(405) => "this path takes no POST (HTTP 405)".into(),
+        UpstreamFailureKind::Http(405) => "this path does not accept POST (HTTP 405)".into(),
         UpstreamFailureKind::Http(status @ 300..=399) => {
             format!("it redirects (HTTP {status}), and redirects are not followed")
         }

@@ -270,7 +270,7 @@ impl<R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Bridge<R, W> {
             let mut link = match self.gate.connect().await {
                 Ok(link) => link,
                 Err(failure) if is_for_good(&failure) => {
-                    self.give_up("the gateway takes this connection no more")
+                    self.give_up("the gateway no longer accepts this connection")
                         .await?;
                     return Err(Failure::new(failure));
                 }

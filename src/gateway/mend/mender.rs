@@ -264,7 +264,7 @@ impl Mender<'_> {
         let seen = visible(&text, layout);
         let is_unreadable = serde_json::from_slice::<String>(json).is_err();
         if is_unreadable || (matches!(seen, Cow::Owned(_)) && has_hidden(&text)) {
-            self.flag(path, "had characters that nobody sees, which were removed");
+            self.flag(path, "had invisible characters, which were removed");
         }
         let cut = cut(&seen, bytes_max);
         if cut.is_some() {
@@ -286,7 +286,7 @@ impl Mender<'_> {
         sort(json, Sort::Text, "is not a string")?;
         let text: String = serde_json::from_slice(json).map_err(|_| is("is not text"))?;
         if has_hidden(&text) {
-            self.flag(path, "has characters that nobody sees, and stays as it is");
+            self.flag(path, "has invisible characters, and stays as it is");
         }
         Ok(None)
     }

@@ -51,10 +51,11 @@ pub(super) struct Sound {
 
 /// Holds an item of a list against what it must be, or says why there can be none.
 pub(super) fn item(list: List, json: &[u8], notes: &mut Notes) -> Result<Sound, String> {
-    let object = RawObject::parse(json).map_err(|_| "an item is not an object".to_owned())?;
+    let object =
+        RawObject::parse(json).map_err(|_| "list has an item that is not an object".to_owned())?;
     let key = object
         .get_str(list.key())
-        .ok_or_else(|| format!("an item has no {}", list.key()))?;
+        .ok_or_else(|| format!("list has an item without a {}", list.key()))?;
     check_key(list, &key)?;
     let name = shown(&key);
     if json.len() > ITEM_BYTES_MAX {
@@ -111,11 +112,11 @@ fn check_key(list: List, key: &str) -> Result<(), String> {
     let is_unusable =
         key.is_empty() || key.chars().count() > characters_max || key.chars().any(char::is_control);
     if is_unusable {
-        return Err(format!("an item has a {} that cannot be used", list.key()));
+        return Err(format!("list has an item with an unusable {}", list.key()));
     }
     let is_uri = matches!(list, List::Resources | List::Templates);
     if is_uri && has_hidden(key) {
-        return Err(format!("{} has characters that nobody sees", shown(key)));
+        return Err(format!("{} has invisible characters", shown(key)));
     }
     if list == List::Resources {
         // Some clients parse it, and lose the list over one that has no scheme.

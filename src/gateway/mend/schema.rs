@@ -165,7 +165,10 @@ impl Mender<'_> {
                 Some(next) => current = Some(next),
                 None => {
                     if has_hidden_data {
-                        self.flag(path, "has characters that nobody sees in names or values, which stay as they are");
+                        self.flag(
+                            path,
+                            "has invisible characters in names or values, which stay as they are",
+                        );
                     }
                     return Ok(current);
                 }

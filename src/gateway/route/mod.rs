@@ -162,7 +162,7 @@ impl<'a> Origin<'a> {
         RawObject::parse(self.message.params_or_empty()).map_err(|_| {
             RpcError::new(
                 INVALID_PARAMS,
-                "params must be an object with each member once",
+                "params must be an object without repeated members",
             )
         })
     }

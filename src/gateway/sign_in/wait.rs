@@ -131,7 +131,7 @@ impl Wait {
             prompt::failure_of(&mut tx, person, self.needed.server, self.failures).await
         };
         looked.await.unwrap_or_else(|error| {
-            tracing::warn!(error = %error.chain(), "a failed sign-in could not be looked for");
+            tracing::warn!(error = %error.chain(), "failed to look up a failed sign-in");
             None
         })
     }
@@ -161,7 +161,7 @@ pub(super) async fn is_signed_in(
         })
     };
     looked.await.unwrap_or_else(|error| {
-        tracing::warn!(error = %error.chain(), "a sign-in could not be looked for");
+        tracing::warn!(error = %error.chain(), "failed to look up a sign-in");
         false
     })
 }

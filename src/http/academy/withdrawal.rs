@@ -43,7 +43,7 @@ struct WithdrawnAnswer {
 }
 
 pub(crate) const WITHDRAW: Endpoint = Endpoint::closed(
-    "Withdraws an enrollment, which frees its seat and cancels its office hours to come. Again, it changes nothing.",
+    "Withdraws an enrollment, which frees its seat and cancels its upcoming office hours. Repeating it changes nothing.",
     |call| Box::pin(withdraw(call)),
 )
 .body(schema_of::<WithdrawalRequest>)

@@ -80,7 +80,7 @@ pub async fn serve(
         let (paced, pace) = Paced::new(stream);
         let Some(seat) = Seats::take(&seats, peer.ip(), &pace) else {
             if complaint.is_due() {
-                tracing::warn!(%peer, "turned away a client: there are too many connections, and all are in use");
+                tracing::warn!(%peer, "refused a client: the limit of connections is reached, and all are in use");
             }
             connections.spawn(porter.clone().turn_away(paced));
             continue;

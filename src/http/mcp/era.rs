@@ -24,7 +24,7 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
         .map(|value| value.to_str().unwrap_or_default());
     if map.get_all(headers::PROTOCOL_VERSION).iter().count() > 1 {
         return Err(RpcError::header_mismatch(
-            "MCP-Protocol-Version stands twice",
+            "MCP-Protocol-Version is repeated",
         ));
     }
     let metadata = metadata(message);
@@ -122,7 +122,7 @@ fn modern(
         let params = RawObject::parse(message.params_or_empty()).map_err(|_| {
             RpcError::new(
                 INVALID_PARAMS,
-                "params must be an object with each member once",
+                "params must be an object without repeated members",
             )
             .with_status(400)
         })?;

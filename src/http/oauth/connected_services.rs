@@ -66,7 +66,7 @@ pub(crate) const START: Endpoint = Endpoint::closed(
 .answers(200, Shape::One(schema_of::<StartAnswer>));
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
-    "Disconnects a service: deletes the grant and the connections that use it, and gives it back to the provider.",
+    "Disconnects a service: deletes the grant and the connections that use it, and revokes it at the provider.",
     |call| Box::pin(delete(call)),
 );
 
@@ -202,7 +202,7 @@ async fn give_up(
         Ok::<_, Error>(tx.commit().await?)
     };
     if let Err(other) = told.await {
-        tracing::warn!(error = %other.chain(), "a sign-in that failed was not told to who waits for it");
+        tracing::warn!(error = %other.chain(), "failed to report a failed sign-in to the call that waits for it");
     }
     call.app.gateway.sign_ins.wake(whose.0, whose.1);
     error

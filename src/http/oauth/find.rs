@@ -66,7 +66,8 @@ async fn find(call: Call) -> Result<Answer> {
             let object = format!("oauth_service:{}", offer.service.id.0);
             let tenant = call.caller.tenant.id;
             let mut tx = call.app.db.write().await?;
-            // Asked for anew is registered anew: only the provider's own page may show that it has forgotten us.
+            // Asked for anew is registered anew: only the provider's own page may show that it does not know our
+            // registration.
             if !offer.provider.is_of_catalog() {
                 let of = (offer.provider.issuer.as_str(), None);
                 client::forget(&mut tx, tenant, of, call.now()).await?;

@@ -127,7 +127,7 @@ async fn give_up(visit: &Visit, browser: &Browser, prompt: &Prompt, error: Error
         Ok::<_, Error>(())
     };
     if let Err(other) = told.await {
-        tracing::warn!(error = %other.chain(), "a sign-in that failed was not told to who waits for it");
+        tracing::warn!(error = %other.chain(), "failed to report a failed sign-in to the call that waits for it");
     }
     visit.app.gateway.sign_ins.wake(tenant, user);
     error

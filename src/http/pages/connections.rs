@@ -171,7 +171,7 @@ async fn offer_of(visit: &Visit, id: i64) -> Result<Offer> {
     offer.ok_or_else(gone)
 }
 
-/// Deletes a grant and what uses it, and gives it back to the provider.
+/// Deletes a grant and what uses it, and revokes it at the provider.
 pub(super) async fn disconnect(visit: &Visit, id: i64, body: Body) -> Result<Answer> {
     visit.form(body).await?;
     let caller = &visit.signed_in()?.caller;

@@ -104,7 +104,7 @@ pub(crate) async fn draft(tx: &mut Tx, call: &Call) -> Result<Draft> {
         Given::Null => None,
         Given::Value(time) => {
             if time <= call.now() {
-                let message = "Enter a time that is to come.";
+                let message = "The time must be in the future.";
                 reader.errors.add("expires_at", message);
             }
             Some(time)

@@ -21,7 +21,7 @@ pub struct Issuer {
     pub authorization_endpoint: String,
     /// Where codes are exchanged.
     pub token_endpoint: String,
-    /// Where tokens are given back; empty where that is not offered.
+    /// Where tokens are revoked; empty where that is not offered.
     pub revocation_endpoint: String,
     /// Where clients register themselves; empty where that is not offered.
     pub registration_endpoint: String,

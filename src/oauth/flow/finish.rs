@@ -78,7 +78,7 @@ pub async fn finish(flow: &Flow, answer: &Answer, person: Option<&Person>) -> Re
     match exchange(flow, answer, (&state, &offer, &identity), code).await {
         Ok(tokens) => store(flow, (&state, offer), &identity, &tokens, person).await,
         Err(error) => {
-            tracing::warn!(provider = %offer.provider.name, %error, "a code was not exchanged");
+            tracing::warn!(provider = %offer.provider.name, %error, "failed to exchange a code");
             // Only a client that we registered is forgotten by this.
             if verdict::is_of_client(&error, Word::Registered) {
                 forget_client(flow, &state, &offer).await?;
@@ -156,7 +156,7 @@ async fn forget_client(flow: &Flow, state: &State, offer: &Offer) -> Result<()> 
     let forgotten = client::forget(&mut tx, state.tenant_id, of, flow.clock.now()).await?;
     tx.commit().await?;
     if forgotten > 0 {
-        tracing::warn!(provider = %offer.provider.name, "a provider has forgotten us");
+        tracing::warn!(provider = %offer.provider.name, "a provider does not know our client registration any more");
     }
     Ok(())
 }

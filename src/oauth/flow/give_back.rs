@@ -50,11 +50,14 @@ pub(in crate::oauth) async fn give_back_late(flow: &Flow, grant: &Gone<'_>, toke
 
 fn told(grant: &Gone<'_>, outcome: Result<bool>) {
     match outcome {
-        Ok(true) => tracing::info!(connected_service.id = grant.id, "a grant was given back"),
+        Ok(true) => tracing::info!(
+            connected_service.id = grant.id,
+            "a grant was revoked at its provider"
+        ),
         Ok(false) => {}
         Err(error) => {
             let error = error.chain();
-            tracing::warn!(connected_service.id = grant.id, %error, "a grant was not given back");
+            tracing::warn!(connected_service.id = grant.id, %error, "a grant was not revoked at its provider");
         }
     }
 }

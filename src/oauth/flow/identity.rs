@@ -95,7 +95,7 @@ pub(super) async fn register(
             Ok(Some(registration.client))
         }
         Err(error) => {
-            tracing::warn!(issuer = %provider.issuer, %error, "we could not register");
+            tracing::warn!(issuer = %provider.issuer, %error, "the registration as a client failed");
             if let RegisterError::Refused(status) = error
                 && !NoDocument::Status(status).is_passing()
             {

@@ -54,7 +54,7 @@ impl Refreshed {
 }
 
 words! {
-    /// Why a grant is over; stored in `connected_services.needs_reauth`.
+    /// Why a grant ended; stored in `connected_services.needs_reauth`.
     ReauthReason {
         /// The provider does not accept the grant any more.
         Revoked = "revoked",
@@ -200,7 +200,7 @@ impl Refresher {
         let parts = self.parts.clone();
         self.parts.tasks.spawn(async move {
             if let Err(error) = lease::touch(&parts.flow.db, grant, parts.flow.clock.now()).await {
-                tracing::warn!(grant.id = grant, error = %error.chain(), "the use of a grant was not noted");
+                tracing::warn!(grant.id = grant, error = %error.chain(), "failed to record the use of a grant");
             }
         });
     }

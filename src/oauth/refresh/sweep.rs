@@ -30,7 +30,7 @@ pub(super) async fn run(refresher: Refresher) {
             () = tokio::time::sleep(pause) => {}
         }
         if let Err(error) = sweep(&refresher).await {
-            tracing::warn!(error = %error.chain(), "grants that are due could not be looked for");
+            tracing::warn!(error = %error.chain(), "failed to read the grants that are due for a refresh");
         }
     }
 }

@@ -151,7 +151,7 @@ async fn ask_provider(
         if let Err(error) =
             lease::extend(&parts.flow.db, grant, holder, parts.flow.clock.now()).await
         {
-            tracing::warn!(grant.id = grant.id, error = %error.chain(), "a lease was not extended");
+            tracing::warn!(grant.id = grant.id, error = %error.chain(), "failed to extend a lease");
         }
     }
 }
@@ -173,7 +173,7 @@ async fn store(
                 tracing::info!(
                     grant.id = grant.id,
                     lease.holder = holder,
-                    "refreshed tokens came too late"
+                    "the lease of a grant was lost; its new tokens are revoked"
                 );
                 give_back(parts, grant, tokens).await?;
                 return Ok(None);
@@ -218,7 +218,7 @@ async fn give_up(
         grant.id = grant.id,
         tenant.id = grant.tenant_id.0,
         reason = reason.as_str(),
-        "a grant is over"
+        "a grant ended; its person must sign in again"
     );
     Ok(Some(Refreshed::needs(Some(reason))))
 }

@@ -184,7 +184,7 @@ impl HttpWire {
             .send(request, session.limits())
             .await
         {
-            tracing::debug!(%failure, "a session was not ended at the upstream");
+            tracing::debug!(%failure, "failed to end a session at the upstream");
         }
     }
 
