@@ -1,4 +1,4 @@
-//! Servers of our own among a mentor's: called in this process, as the person who calls the mentor, with no right more.
+//! Native servers among a mentor's: called in this process, as the person who calls the mentor, with no right more.
 //! Says who is meant, so that no model can mean somebody else; an admin may mean anybody of the tenant.
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Tokens that end: a call waits for the new one, a list waits a little
+//! Refresh of tokens that expire, as a call sees it: a call waits for the new one, a list waits a little
 //! (docs/inside/decisions.md#keeping-grants-fresh).
 //! Never asks a person to sign in because a provider is slow.
 

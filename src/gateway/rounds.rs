@@ -1,5 +1,5 @@
 //! The era bridge from a stateless upstream to a session client (docs/inside/decisions.md#the-era-bridge): the
-//! questions of an `input_required` result become requests on the client's stream, and the call is sent again with the
+//! questions of an `input_required` result become requests on the client's stream, and the call is retried with the
 //! answers.
 
 use std::collections::VecDeque;

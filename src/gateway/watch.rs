@@ -1,4 +1,4 @@
-//! Watching resources of an upstream across eras: `resources/subscribe` of a session upstream and
+//! Subscriptions to resources of an upstream across eras: `resources/subscribe` of a session upstream and
 //! `subscriptions/listen` of a stateless one, each read as a plain sequence of notifications.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! What is open because of a permission, and its end when the permission ends, in this process or in any other: a key,
-//! a person, a mentor, an attachment, a server, a connection, a grant.
+//! Revocation: what is open because of a permission, and its end when the permission ends, in this process or in any
+//! other: a key, a person, a mentor, an attachment, a server, a connection, a grant.
 //! Decides only about what is under way; whether something may begin is asked elsewhere.
 
 mod look;

@@ -1,4 +1,5 @@
-//! MCP servers of our own: tools and resources that are small functions over the nouns, behind one mechanism.
+//! Native servers, MCP servers of our own: tools and resources that are small functions over the nouns, behind one
+//! mechanism.
 //! Holds no rule and no SQL of any noun; knows neither HTTP nor the relay.
 //!
 //! A [`Face`] is a server as a client sees it: names, spelling, errors. A tool is one file with a [`Tool`], one row in

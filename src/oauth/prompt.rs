@@ -1,4 +1,5 @@
-//! The one open question to a person to sign in to a server, however many of their calls wait for it.
+//! The sign-in prompt, the one open question to a person to sign in to a server, however many of their calls wait for
+//! it.
 //! Its id opens nothing: the page behind it asks who is there.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! To whom sessions belong, and where they are kept between calls.
+//! Lanes: to whom upstream sessions belong, and where they are kept between calls.
 //! A session is found by its lane and credential together, never by one of them.
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Keeping grants fresh (docs/inside/decisions.md#keeping-grants-fresh): one request for each expiry, whoever and
+//! Refresh of grants (docs/inside/decisions.md#keeping-grants-fresh): one request for each expiry, whoever and
 //! however many notice it.
 //! Never deletes a grant; the worst that happens to one is that its person must sign in again, and it says why.
 
