@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use mentor_gateway::auth::token::Environment;
 use mentor_gateway::tenant;
-use mentor_gateway::webhook::{self, Event, Happening};
+use mentor_gateway::webhook::{self, Event, NewEvent};
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Gateway, Receiver, Stage, eventually, signed};
@@ -18,14 +18,14 @@ async fn happen(
     let (environment, event, object, data) = happening;
     let mut tx = gateway.app.db.write().await.unwrap();
     let tenant = tenant::get(&mut tx, tenant).await.unwrap().id;
-    let happening = Happening {
+    let new_event = NewEvent {
         tenant,
         environment,
         event,
         object,
         data: &data,
     };
-    let told = webhook::enqueue(&mut tx, &happening, gateway.app.clock.now())
+    let told = webhook::enqueue(&mut tx, &new_event, gateway.app.clock.now())
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -351,14 +351,14 @@ async fn a_delivery_is_claimed_by_one_process_and_again_when_that_one_died() {
     let tenant = tenant::get(&mut tx, "acme").await.unwrap().id;
     let data = json!({});
     for object in ["a", "a", "b"] {
-        let happening = Happening {
+        let new_event = NewEvent {
             tenant,
             environment: Environment::Live,
             event: Event::EnrollmentCreated,
             object,
             data: &data,
         };
-        webhook::enqueue(&mut tx, &happening, now).await.unwrap();
+        webhook::enqueue(&mut tx, &new_event, now).await.unwrap();
     }
     let mut claim = async |at| {
         let due = webhook::claim(&mut tx, &app.vault, 64, at).await.unwrap();

@@ -9,7 +9,7 @@ use super::enrollment::Enrollment;
 use super::{RealmId, Result};
 use crate::clock::UnixMs;
 use crate::storage::Tx;
-use crate::webhook::{self, Event, Happening};
+use crate::webhook::{self, Event, NewEvent};
 
 async fn tell(
     tx: &mut Tx,
@@ -19,14 +19,14 @@ async fn tell(
     now: UnixMs,
 ) -> Result<()> {
     let (tenant, environment) = realm.owner(tx).await?;
-    let happening = Happening {
+    let new_event = NewEvent {
         tenant,
         environment,
         event,
         object: &object,
         data: &data,
     };
-    webhook::enqueue(tx, &happening, now).await?;
+    webhook::enqueue(tx, &new_event, now).await?;
     Ok(())
 }
 

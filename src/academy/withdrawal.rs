@@ -70,7 +70,7 @@ pub async fn withdraw(
         free_seat(tx, realm, &before.cohort_id).await?;
         bookings_cancelled = office_hours::cancel_coming(tx, realm, id, now).await?;
         let owner = realm.owner(tx).await?;
-        mail::call_off(tx, owner, (id, MAILS_RESULT), now).await?;
+        mail::cancel_scheduled(tx, owner, (id, MAILS_RESULT), now).await?;
     }
     let enrollment = enrollment::get(tx, actor, id).await?;
     if enrollment.status != enrollment::Status::Withdrawn {

@@ -11,7 +11,7 @@ mod template;
 pub use markdown::to_html;
 pub use outbox::{
     ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, Standing, State, any_due, by_state,
-    call_off, claim, clear_sandbox, enqueue, expire, list, settle, standing,
+    cancel_scheduled, claim, clear_sandbox, enqueue, expire, list, settle, standing,
 };
 pub use priority::Priority;
 pub use render::{Filled, Missing};

@@ -196,11 +196,11 @@ pub async fn enqueue(
     Ok(state)
 }
 
-/// Gives up what was to be sent later about one thing, with the reason as its result.
+/// Cancels what was to be sent later about one thing, with the reason as its result.
 ///
 /// # Errors
 /// If the database fails.
-pub async fn call_off(
+pub async fn cancel_scheduled(
     tx: &mut Tx,
     (tenant, environment): (TenantId, Environment),
     (reference, reason): (&str, &str),

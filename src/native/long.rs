@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::failure::Refusal;
 use super::progress::Progress;
-use super::server::{Deed, Request, Server};
+use super::server::{AuditedCall, Request, Server};
 use super::tool::{Call, Running};
 use crate::auth::token::Environment;
 use crate::error::FieldErrors;
@@ -48,7 +48,7 @@ pub trait LongTool: 'static {
 pub struct LongCall<'a> {
     pub(super) server: &'a Server,
     pub(super) request: &'a Request,
-    pub(super) deed: &'a Deed<'a>,
+    pub(super) audited: &'a AuditedCall<'a>,
     /// What is wrong with the arguments, for a tool that gathers.
     pub(super) complaints: FieldErrors,
 }
@@ -60,13 +60,13 @@ impl LongCall<'_> {
     }
 
     /// It will go through several transactions; what came of them stands in its audit row when it ends.
-    pub(super) fn goes_stepwise(&self) {
-        self.deed.goes_stepwise();
+    pub(super) fn spans_transactions(&self) {
+        self.audited.spans_transactions();
     }
 
-    /// What came of it, for its audit row, if it did not just succeed.
-    pub(super) fn came_to(&self, outcome: &'static str) {
-        self.deed.came_to(outcome);
+    /// Its outcome, for its audit row, if it did not just succeed.
+    pub(super) fn set_outcome(&self, outcome: &'static str) {
+        self.audited.set_outcome(outcome);
     }
 
     /// What people bring.
@@ -112,7 +112,7 @@ impl LongCall<'_> {
     /// # Errors
     /// If the database fails; then nothing was done.
     pub(super) async fn commit(&self, tx: Tx) -> Result<(), Refusal> {
-        self.server.commit(self.request, self.deed, tx).await
+        self.server.commit(self.request, self.audited, tx).await
     }
 }
 

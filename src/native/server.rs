@@ -93,7 +93,7 @@ pub struct Parts {
 }
 
 /// What a call does, for its audit row.
-pub(super) struct Deed<'a> {
+pub(super) struct AuditedCall<'a> {
     action: &'static str,
     /// The tool or the URI.
     name: &'a str,
@@ -104,7 +104,7 @@ pub(super) struct Deed<'a> {
     written: OnceLock<Written>,
     /// Whether it goes through several transactions.
     is_stepwise: AtomicBool,
-    /// What came of it, if that is more than that it succeeded.
+    /// Its outcome, if that is more than that it succeeded.
     outcome: OnceLock<&'static str>,
 }
 
@@ -116,7 +116,7 @@ enum Written {
     Begun(RowId),
 }
 
-impl<'a> Deed<'a> {
+impl<'a> AuditedCall<'a> {
     fn begin(action: &'static str, name: &'a str, arguments: String) -> Self {
         Self {
             action,
@@ -130,12 +130,12 @@ impl<'a> Deed<'a> {
     }
 
     /// It goes through several transactions, and its row is completed when it ends.
-    pub(super) fn goes_stepwise(&self) {
+    pub(super) fn spans_transactions(&self) {
         self.is_stepwise.store(true, Ordering::Relaxed);
     }
 
-    /// What came of it, if it did not just succeed.
-    pub(super) fn came_to(&self, outcome: &'static str) {
+    /// Its outcome, if it did not just succeed.
+    pub(super) fn set_outcome(&self, outcome: &'static str) {
         // The first word stands.
         let _ = self.outcome.set(outcome);
     }
@@ -169,7 +169,7 @@ impl Server {
 
     /// Calls a tool.
     pub async fn call(&self, request: &Request, name: &str, arguments: Value) -> Reply {
-        let deed = Deed::begin("tools/call", name, names_of(&arguments));
+        let audited = AuditedCall::begin("tools/call", name, names_of(&arguments));
         let tool = request.face.tool(name);
         let (charged, allowance) = self.charge(request, tool.map(|tool| tool.scopes)).await;
         request.progress.tell(Told::Counted(allowance));
@@ -178,25 +178,25 @@ impl Server {
             (Ok(()), None) => Err(Refusal::UnknownTool(name.to_owned())),
             (Ok(()), Some(tool)) => tokio::select! {
                 biased;
-                done = self.run(request, tool, arguments, &deed) => done,
+                done = self.run(request, tool, arguments, &audited) => done,
                 // What was not committed is undone.
                 why = request.guard.ended() => Err(Refusal::Core(Error::Ended(why))),
             },
         };
         Reply {
-            outcome: self.conclude(request, &deed, outcome).await,
+            outcome: self.conclude(request, &audited, outcome).await,
             allowance,
         }
     }
 
     /// Refuses a call whose arguments could not even be read. It counts like any other.
     pub async fn refuse(&self, request: &Request, name: &str, refusal: Refusal) -> Reply {
-        let deed = Deed::begin("tools/call", name, String::new());
+        let audited = AuditedCall::begin("tools/call", name, String::new());
         let scopes = request.face.tool(name).map(|tool| tool.scopes);
         let (charged, allowance) = self.charge(request, scopes).await;
         let refusal = charged.err().unwrap_or(refusal);
         Reply {
-            outcome: self.conclude(request, &deed, Err(refusal)).await,
+            outcome: self.conclude(request, &audited, Err(refusal)).await,
             allowance,
         }
     }
@@ -220,7 +220,7 @@ impl Server {
         request: &Request,
         tool: &ToolEntry,
         arguments: Value,
-        deed: &Deed<'_>,
+        audited: &AuditedCall<'_>,
     ) -> Result<Value, Refusal> {
         admit(request, tool.scopes)?;
         let (arguments, complaints) = self.examine(request.face, tool, arguments)?;
@@ -236,14 +236,14 @@ impl Server {
                 let mut call = self.begin(request, &mut tx);
                 call.complaints = complaints;
                 let output = run(&mut call, arguments).await?;
-                self.commit(request, deed, tx).await?;
+                self.commit(request, audited, tx).await?;
                 Ok(output)
             }
             (Run::Long(run), _) => {
                 let mut call = LongCall {
                     server: self,
                     request,
-                    deed,
+                    audited,
                     complaints,
                 };
                 run(&mut call, arguments).await
@@ -274,30 +274,31 @@ impl Server {
     pub(super) async fn commit(
         &self,
         request: &Request,
-        deed: &Deed<'_>,
+        audited: &AuditedCall<'_>,
         mut tx: Tx,
     ) -> Result<(), Refusal> {
-        let written = match deed.written.get() {
+        let written = match audited.written.get() {
             Some(_) => None,
-            None if deed.is_stepwise.load(Ordering::Relaxed) => {
-                let row = audit::begin(&mut tx, &self.entry(request, deed, audit::BEGUN)).await?;
+            None if audited.is_stepwise.load(Ordering::Relaxed) => {
+                let row =
+                    audit::begin(&mut tx, &self.entry(request, audited, audit::BEGUN)).await?;
                 Some(Written::Begun(row))
             }
             None => {
-                audit::record(&mut tx, &self.entry(request, deed, "ok")).await?;
+                audit::record(&mut tx, &self.entry(request, audited, "ok")).await?;
                 Some(Written::Whole)
             }
         };
         tx.commit().await?;
         if let Some(written) = written {
-            deed.written.get_or_init(|| written);
+            audited.written.get_or_init(|| written);
         }
         Ok(())
     }
 
     /// Reads a resource.
     pub async fn read(&self, request: &Request, uri: &str) -> Reply {
-        let deed = Deed::begin("resources/read", uri, String::new());
+        let audited = AuditedCall::begin("resources/read", uri, String::new());
         let mut known = request.face.resources.iter();
         let found = known.find_map(|entry| Some((entry, entry.id_in(uri)?)));
         let (charged, allowance) = self
@@ -309,7 +310,7 @@ impl Server {
             (Ok(()), Some(found)) => self.look_up(request, found).await,
         };
         Reply {
-            outcome: self.conclude(request, &deed, outcome).await,
+            outcome: self.conclude(request, &audited, outcome).await,
             allowance,
         }
     }
@@ -375,16 +376,16 @@ impl Server {
     async fn conclude(
         &self,
         request: &Request,
-        deed: &Deed<'_>,
+        audited: &AuditedCall<'_>,
         outcome: Result<Value, Refusal>,
     ) -> Result<Value, Failure> {
         let outcome = outcome.map_err(|refusal| self.spell(request, &refusal));
         let word = match &outcome {
-            Ok(_) => deed.outcome.get().copied().unwrap_or("ok").to_owned(),
+            Ok(_) => audited.outcome.get().copied().unwrap_or("ok").to_owned(),
             Err(failure) => failure.code.to_ascii_lowercase(),
         };
-        let entry = self.entry(request, deed, &word);
-        match deed.written.get() {
+        let entry = self.entry(request, audited, &word);
+        match audited.written.get() {
             None => self.audit.push(entry),
             Some(Written::Whole) => self.audit.count(&entry),
             Some(Written::Begun(row)) => {
@@ -411,15 +412,15 @@ impl Server {
         spell(request.face, refusal, &request.request_id, self.clock.now())
     }
 
-    fn entry(&self, request: &Request, deed: &Deed<'_>, outcome: &str) -> Entry {
-        let mut entry = Entry::by(&request.caller, deed.action, self.clock.now())
+    fn entry(&self, request: &Request, audited: &AuditedCall<'_>, outcome: &str) -> Entry {
+        let mut entry = Entry::by(&request.caller, audited.action, self.clock.now())
             .on(format!("native:{}", request.face.name));
-        deed.name.clone_into(&mut entry.tool);
+        audited.name.clone_into(&mut entry.tool);
         outcome.clone_into(&mut entry.outcome);
         entry.request_id = request.request_id.to_string();
         entry.mentor.clone_from(&request.mentor);
-        entry.detail.clone_from(&deed.arguments);
-        entry.duration_us = i64::try_from(deed.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
+        entry.detail.clone_from(&audited.arguments);
+        entry.duration_us = i64::try_from(audited.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
         entry
     }
 }

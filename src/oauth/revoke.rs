@@ -1,4 +1,4 @@
-//! Giving a token back (RFC 7009).
+//! Revoking a token at its provider (RFC 7009).
 //! Sends one request and believes nothing but its status.
 
 use http::StatusCode;
@@ -19,7 +19,7 @@ pub enum Revocable {
     Refresh(Secret),
 }
 
-/// Gives a token back.
+/// Revokes a token.
 ///
 /// # Errors
 /// If the provider did not say that the token is revoked.

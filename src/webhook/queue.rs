@@ -1,4 +1,4 @@
-//! What is on its way: enqueued in the transaction of the change, claimed by one sender at a time, settled by what
+//! The queue of deliveries: enqueued in the transaction of the change, claimed by one sender at a time, settled by what
 //! came of it. Deliveries about one object go out one after the other. Never waits for the network.
 
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl std::str::FromStr for State {
 
 /// Something that happened in a tenant.
 #[derive(Debug)]
-pub struct Happening<'a> {
+pub struct NewEvent<'a> {
     /// The tenant.
     pub tenant: TenantId,
     /// Whether it happened to live or to sandbox data; a webhook is told of its own environment only.
@@ -145,21 +145,21 @@ pub struct Due {
 ///
 /// # Errors
 /// If the database fails; then the change must not be committed either.
-pub async fn enqueue(tx: &mut Tx, happening: &Happening<'_>, now: UnixMs) -> Result<usize> {
+pub async fn enqueue(tx: &mut Tx, new_event: &NewEvent<'_>, now: UnixMs) -> Result<usize> {
     let hooks = sql!(
         tx,
         fetch_all as Webhook,
         "SELECT * FROM webhooks WHERE tenant_id = $1 AND environment = $2 AND is_enabled ORDER BY id",
-        happening.tenant,
-        happening.environment.as_str()
+        new_event.tenant,
+        new_event.environment.as_str()
     )?;
-    let event = happening.event.as_str();
-    let body = serde_json::json!({ "event": event, "timestamp": now.0, "data": happening.data });
+    let event = new_event.event.as_str();
+    let body = serde_json::json!({ "event": event, "timestamp": now.0, "data": new_event.data });
     let body = body.to_string();
     let mut told = 0;
     for hook in hooks {
         if hook.event_words()?.iter().any(|word| word == event) {
-            add(tx, hook.id, happening, &body, now).await?;
+            add(tx, hook.id, new_event, &body, now).await?;
             told += 1;
         }
     }
@@ -169,7 +169,7 @@ pub async fn enqueue(tx: &mut Tx, happening: &Happening<'_>, now: UnixMs) -> Res
 async fn add(
     tx: &mut Tx,
     hook: WebhookId,
-    happening: &Happening<'_>,
+    new_event: &NewEvent<'_>,
     body: &str,
     now: UnixMs,
 ) -> Result<()> {
@@ -192,10 +192,10 @@ async fn add(
         "INSERT INTO webhook_deliveries (tenant_id, webhook_id, event, object, body, state, attempts, next_at,
                                          lease_until, result, created_at, ended_at)
          VALUES ($1, $2, $3, $4, $5, $6, 0, $7, 0, $8, $7, $9)",
-        happening.tenant,
+        new_event.tenant,
         hook,
-        happening.event.as_str(),
-        happening.object,
+        new_event.event.as_str(),
+        new_event.object,
         body,
         state.as_str(),
         now,

@@ -239,6 +239,6 @@ async fn delete(call: Call) -> Result<Answer> {
     let flow = call.app.flow.clone();
     call.app
         .tasks
-        .spawn(async move { flow::give_back(&flow, &deleted).await });
+        .spawn(async move { flow::revoke_grant(&flow, &deleted).await });
     Ok(Answer::no_content())
 }

@@ -190,6 +190,6 @@ pub(super) async fn disconnect(visit: &Visit, id: i64, body: Body) -> Result<Ans
     visit
         .app
         .tasks
-        .spawn(async move { flow::give_back(&flow, &deleted).await });
+        .spawn(async move { flow::revoke_grant(&flow, &deleted).await });
     sign_in::see_other("/connections/")
 }

@@ -195,16 +195,16 @@ async fn delete(call: Call) -> Result<Answer> {
         audit::record(&mut tx, &entry).await?;
     }
     tx.commit().await?;
-    give_back(&call, grants);
+    revoke_grants(&call, grants);
     Ok(Answer::no_content())
 }
 
 /// The providers may be slow or gone; the grants are gone all the same.
-fn give_back(call: &Call, grants: Vec<Deleted>) {
+fn revoke_grants(call: &Call, grants: Vec<Deleted>) {
     let flow = call.app.flow.clone();
     call.app.tasks.spawn(async move {
         for grant in grants {
-            flow::give_back(&flow, &grant).await;
+            flow::revoke_grant(&flow, &grant).await;
         }
     });
 }

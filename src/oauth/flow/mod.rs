@@ -2,7 +2,7 @@
 //! Never takes an answer from anybody but the person, or who began it for them, in the browser that began it.
 
 mod finish;
-mod give_back;
+mod revoke;
 mod identity;
 mod redirect;
 mod request;
@@ -13,10 +13,10 @@ mod start;
 use std::sync::Arc;
 
 pub use finish::{Answer, Finished, finish};
-pub use give_back::give_back;
-pub(super) use give_back::{Gone, give_back_late};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
 pub(super) use request::is_ours;
+pub use revoke::revoke_grant;
+pub(super) use revoke::{Gone, revoke_late_tokens};
 pub use service::{FindError, find_service, service_of};
 pub use setup::{ask_again, lacking};
 pub use start::{Start, Started, scope_of, start};

@@ -1,4 +1,4 @@
-//! Giving a deleted grant, or tokens that came too late for it, back to the provider (RFC 7009), where it takes them.
+//! Revoking a deleted grant, or tokens that came too late for it, at the provider (RFC 7009), where it offers that.
 //! Tries once; what the person asked for was done when the row was deleted.
 
 use super::super::connected_service::Deleted;
@@ -12,8 +12,8 @@ use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::sealed::{ACCESS_TOKEN, REFRESH_TOKEN, Record};
 use crate::tenant::TenantId;
 
-/// Gives a deleted grant back.
-pub async fn give_back(flow: &Flow, deleted: &Deleted) {
+/// Revokes a deleted grant at its provider.
+pub async fn revoke_grant(flow: &Flow, deleted: &Deleted) {
     let grant = Gone {
         id: deleted.id,
         tenant: deleted.tenant_id,
@@ -39,8 +39,8 @@ pub(in crate::oauth) struct Gone<'a> {
     pub(in crate::oauth) client_id: &'a str,
 }
 
-/// Gives tokens back that came when their grant was deleted already.
-pub(in crate::oauth) async fn give_back_late(flow: &Flow, grant: &Gone<'_>, tokens: &Tokens) {
+/// Revokes tokens that came when their grant was deleted already.
+pub(in crate::oauth) async fn revoke_late_tokens(flow: &Flow, grant: &Gone<'_>, tokens: &Tokens) {
     let token = match &tokens.refresh_token {
         Some(token) => Revocable::Refresh(token.clone()),
         None => Revocable::Access(tokens.access_token.clone()),
@@ -95,7 +95,7 @@ fn stored_token(flow: &Flow, deleted: &Deleted) -> Result<Revocable> {
     })
 }
 
-/// Who we were when the grant was made, if the provider takes tokens back and still knows us as that.
+/// Who we were when the grant was made, if the provider revokes tokens and still knows us as that.
 async fn identity_of(flow: &Flow, grant: &Gone<'_>) -> Result<Option<Identity>> {
     let Some(id) = grant.service else {
         return Ok(None);

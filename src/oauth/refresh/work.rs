@@ -10,7 +10,7 @@ use super::{CALLER_PATIENCE, Parts, ReauthReason, Refreshed};
 use crate::clock::{Stopwatch, random_hex};
 use crate::error::{Error, Result};
 use crate::oauth::client::Client;
-use crate::oauth::flow::{Gone, give_back_late};
+use crate::oauth::flow::{Gone, revoke_late_tokens};
 use crate::oauth::token::{TokenEndpoint, TokenError, Tokens};
 use crate::oauth::verdict::{self, ANSWER_LOST, MALFORMED, Past, Verdict, Word};
 
@@ -175,7 +175,7 @@ async fn store(
                     lease.holder = holder,
                     "the lease of a grant was lost; its new tokens are revoked"
                 );
-                give_back(parts, grant, tokens).await?;
+                revoke_tokens(parts, grant, tokens).await?;
                 return Ok(None);
             }
             Err(error) if watch.elapsed() >= STORE_PATIENCE => return Err(error),
@@ -190,7 +190,7 @@ async fn store(
 
 /// Tokens of a grant that was deleted meanwhile end too. Where others were stored in their place they are left alone:
 /// many providers end a person's whole grant with any token of it.
-async fn give_back(parts: &Parts, grant: &Grant, tokens: &Tokens) -> Result<()> {
+async fn revoke_tokens(parts: &Parts, grant: &Grant, tokens: &Tokens) -> Result<()> {
     if lease::read(&parts.flow.db, grant.id).await?.is_some() {
         return Ok(());
     }
@@ -200,7 +200,7 @@ async fn give_back(parts: &Parts, grant: &Grant, tokens: &Tokens) -> Result<()> 
         service: grant.service_id,
         client_id: &grant.client_id,
     };
-    give_back_late(&parts.flow, &gone, tokens).await;
+    revoke_late_tokens(&parts.flow, &gone, tokens).await;
     Ok(())
 }
 

@@ -181,7 +181,7 @@ fn the_one(args: &Args) -> Result<Row, Refusal> {
 /// Gives the places one after the other.
 async fn many(call: &LongCall<'_>, args: &Args, rows: Vec<Row>) -> Result<Totals, Refusal> {
     check(args, &rows)?;
-    call.goes_stepwise();
+    call.spans_transactions();
     let watch = Stopwatch::start();
     let (total, mut totals, mut results) = (rows.len(), Totals::default(), Vec::new());
     for row in rows {
@@ -202,9 +202,9 @@ async fn many(call: &LongCall<'_>, args: &Args, rows: Vec<Row>) -> Result<Totals
         results.push(result);
     }
     if totals.total_failed == total {
-        call.came_to("failed");
+        call.set_outcome("failed");
     } else if totals.total_failed > 0 {
-        call.came_to("partial");
+        call.set_outcome("partial");
     }
     totals.duration = u64::try_from(watch.elapsed().as_millis()).unwrap_or(u64::MAX);
     totals.results = (!call.progress().tells_all()).then_some(results);

@@ -118,7 +118,7 @@ impl LongTool for Chat {
         let (mut tx, answer) = match model.filter(|_| asked.found_something()) {
             // The question and its audit row stay, whatever comes of the answer; the row then says it.
             Some(model) => {
-                call.goes_stepwise();
+                call.spans_transactions();
                 call.commit(tx).await?;
                 let answer = asked.written_by(&model).await;
                 (call.write().await?, answer)
