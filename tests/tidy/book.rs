@@ -278,3 +278,67 @@ fn every_line_of_the_log_that_is_explained_is_written_somewhere() {
         .collect();
     complain("Explain what is really written.", &complaints);
 }
+
+/// The words of a text that begin so, up to the first character that no such word has.
+fn words_with(text: &str, begin: &str) -> BTreeSet<String> {
+    let starts = text.match_indices(begin).map(|(at, _)| &text[at..]);
+    let word = |rest: &str| {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    starts.map(word).collect()
+}
+
+#[test]
+fn every_setting_is_on_its_page_and_no_other() {
+    let source = read("src/config.rs");
+    let settings = words_with(&source, "GATEWAY_");
+    let page = words_with(&read("docs/reference/configuration.md"), "GATEWAY_");
+    assert_eq!(
+        page, settings,
+        "docs/reference/configuration.md has other settings than there are"
+    );
+}
+
+#[test]
+fn every_metric_is_on_its_page_and_no_other() {
+    let source = read("src/metrics.rs");
+    let registered = source.split("register").skip(1).filter_map(|rest| {
+        let (_, rest) = rest.split_once('(')?;
+        rest.trim_start().strip_prefix('"')?.split('"').next()
+    });
+    let page = read("docs/operators/metrics.md");
+    let missing = registered.filter(|name| !page.contains(&format!("`gateway_{name}")));
+    let mut complaints: Vec<String> = missing
+        .map(|name| format!("{name} is not on the page"))
+        .collect();
+    for name in words_with(&page, "gateway_") {
+        let bare = name.trim_start_matches("gateway_");
+        let ends = ["_total", "_seconds_bucket", "_seconds", ""];
+        let bare = ends
+            .iter()
+            .find_map(|end| bare.strip_suffix(end))
+            .unwrap_or(bare);
+        if !source.contains(&format!("\"{bare}\"")) {
+            complaints.push(format!("there is no metric {name}"));
+        }
+    }
+    complain("Correct docs/operators/metrics.md.", &complaints);
+}
+
+#[test]
+fn every_kind_of_a_failed_server_is_explained() {
+    let source = read("src/error.rs");
+    let (_, rest) = source.split_once("impl UpstreamFailureKind").unwrap();
+    let (words, _) = rest.split_once("\n}").unwrap();
+    let page = read(LOGS);
+    let words = words
+        .split("=> \"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    let complaints: Vec<String> = words
+        .filter(|word| !page.contains(&format!("`{word}`")))
+        .map(|word| format!("{LOGS}: {word} is not explained"))
+        .collect();
+    complain("Say what the word means and who must act.", &complaints);
+}
