@@ -238,7 +238,7 @@ pub enum SignInFailure {
     NoCredentials,
     /// The state is unknown, over, used, or not the one of this answer.
     InvalidState,
-    /// The state was answered, and a grant came of it.
+    /// The state was answered before, with a grant.
     AlreadyDone,
     /// The provider gave no grant for the code.
     Exchange,

@@ -121,7 +121,7 @@ impl Metrics {
         self.0.answers.get_or_create(&Answer { status }).inc();
     }
 
-    /// Counts a call that ended: its MCP method, and what came of it in the audit's words.
+    /// Counts a call that ended: its MCP method, and its outcome in the audit's words.
     pub fn called(&self, method: &'static str, outcome: &str, took: Duration) {
         let outcome = outcome.to_owned();
         let duration = Method { method };

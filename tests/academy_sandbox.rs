@@ -74,7 +74,7 @@ async fn no_mail_leaves_the_sandbox() {
     let answer = academy.call(&tester, SEND, arguments.clone()).await;
     assert_eq!(
         answer["notice"],
-        "Nothing leaves the sandbox: the letters stay in the outbox."
+        "Nothing leaves the sandbox: the mails stay in the outbox."
     );
     let new =
         json!({ "email": "new@company.com", "cohortId": "coh_456", "organizationId": "org_789" });

@@ -281,7 +281,7 @@ async fn the_audit_can_be_taken_away_as_csv_and_as_json_lines() {
     assert_eq!(wrong, json!({ "as": ["\"xml\" is not a valid choice."] }));
 }
 
-/// 6.3.5.5: when, which key, who, which tool, what was given (names only), what came of it, how long, from where.
+/// 6.3.5.5: when, which key, who, which tool, what was given (names only), the outcome, how long, from where.
 #[tokio::test]
 async fn a_call_of_the_academy_is_on_record_with_all_that_is_asked_for() {
     let academy = Academy::v1().await;

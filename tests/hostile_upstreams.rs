@@ -51,7 +51,7 @@ fn outcome(reply: &Reply) -> String {
     error["data"]["kind"].as_str().unwrap().to_owned()
 }
 
-/// Calls the ill upstream and the bystander at once; returns what came of the ill one.
+/// Calls the ill upstream and the bystander at once; returns the outcome of the ill one.
 async fn suffer(label: &str, behaviour: Behaviour, ill: Ill) -> String {
     let (stage, upstream, _well) = beside_a_bystander(behaviour).await;
     upstream.fall_ill(Some(Illness::new(ill)));

@@ -202,7 +202,7 @@ async fn without_a_mail_server_letters_wait_and_everybody_says_so() {
     let academy = academy(None).await;
     let ids = enrollments(&academy, &["usr_456"]).await;
     let answer = academy.call(&academy.admin, SEND, wanted(&[&ids[0]])).await;
-    let notice = "No mail server is set: the letters wait in the outbox.";
+    let notice = "No mail server is set: the mails wait in the outbox.";
     assert_eq!(answer["notice"], notice);
     let waiting = mails(&admin(&academy).await, "").await;
     assert_eq!(
@@ -375,7 +375,7 @@ async fn tls_begins_at_once_or_when_it_is_asked_for_and_is_believed_by_the_opera
     }
 }
 
-/// The only mail, once something came of it.
+/// The only mail, once it has an outcome.
 async fn outcome(admin: &Client) -> Value {
     eventually("an outcome", async || {
         let rows = mails(admin, "").await;

@@ -121,7 +121,7 @@ fn record(url: String) -> Server {
     }
 }
 
-/// Asks a server that goes on like this. Says what came of it, and after how long.
+/// Asks a server that goes on like this. Says its outcome, and after how long.
 async fn ask(event: Says) -> (Result<(), CallFailure>, Duration) {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings {

@@ -1,5 +1,5 @@
-//! The row of something that goes through several transactions: written with the first of them, and completed with what
-//! came of it. Never leaves what was cut off looking as if it had succeeded.
+//! The row of something that goes through several transactions: written with the first of them, and completed with
+//! its outcome. Never leaves what was cut off looking as if it had succeeded.
 
 use super::{Entry, cut};
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub async fn begin(tx: &mut Tx, entry: &Entry) -> Result<RowId> {
     Ok(RowId(id))
 }
 
-/// Completes the row with what the entry says came of it.
+/// Completes the row with the outcome that the entry says.
 ///
 /// # Errors
 /// If the database fails; then the row says that it never ended.

@@ -108,7 +108,7 @@ pub struct Mail {
     pub attempts: i64,
     /// When the next one is due.
     pub next_at: UnixMs,
-    /// What came of the last one.
+    /// The outcome of the last one.
     pub result: String,
     /// When it was enqueued.
     pub created_at: UnixMs,
@@ -141,7 +141,7 @@ pub struct Due {
     lease_until: UnixMs,
 }
 
-/// What came of an attempt, with the mail server's reply or a word for the failure.
+/// The outcome of an attempt, with the mail server's reply or a word for the failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The mail server took it.
@@ -266,7 +266,7 @@ pub async fn claim(tx: &mut Tx, at_most: i64, now: UnixMs) -> Result<Vec<Due>> {
     Ok(claimed)
 }
 
-/// Notes what came of an attempt: sent, to be tried again after a pause, or failed.
+/// Records the outcome of an attempt: sent, to be tried again after a pause, or failed.
 ///
 /// # Errors
 /// If the database fails; then it is sent again when the lease is over, under the same message id.
@@ -348,7 +348,7 @@ pub struct Standing {
     pub state: State,
     /// When it is tried next, if it waits.
     pub next_at: UnixMs,
-    /// What came of the last attempt.
+    /// The outcome of the last attempt.
     pub result: String,
     /// When it was sent or given up.
     pub ended_at: Option<UnixMs>,

@@ -59,7 +59,7 @@ impl LongCall<'_> {
         &self.request.progress
     }
 
-    /// It will go through several transactions; what came of them stands in its audit row when it ends.
+    /// It will go through several transactions; its outcome is in its audit row when it ends.
     pub(super) fn spans_transactions(&self) {
         self.audited.spans_transactions();
     }

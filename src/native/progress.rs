@@ -17,12 +17,12 @@ pub struct Step {
     /// Whom this one was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_user: Option<String>,
-    /// What came of it, in a word.
+    /// Its outcome, in a word.
     pub status: &'static str,
     /// The face's code, where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<&'static str>,
-    /// What came of it, in a sentence, where it failed.
+    /// Its outcome, in a sentence, where it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -52,9 +52,9 @@ pub struct State {
     pub expires_at: UnixMs,
     /// When its answer was taken.
     pub used_at: Option<UnixMs>,
-    /// What came of it: empty while nothing did, `ok`, or the word of a failure.
+    /// Its outcome: empty while there is none, `ok`, or the word of a failure.
     pub outcome: String,
-    /// The grant that came of it.
+    /// The grant that it led to.
     pub connected_service_id: Option<i64>,
     /// Who began it: the person, or an admin for them.
     pub started_by: UserId,
@@ -161,7 +161,7 @@ pub async fn claim(tx: &mut Tx, digest: &str, now: UnixMs) -> Result<bool> {
     Ok(claimed == 1)
 }
 
-/// Remembers that a grant came of it.
+/// Records the grant that it led to.
 ///
 /// # Errors
 /// If the database fails.
@@ -169,7 +169,7 @@ pub async fn succeed(tx: &mut Tx, digest: &str, connected_service: i64) -> Resul
     settle(tx, digest, (OK, Some(connected_service))).await
 }
 
-/// Remembers why nothing came of it.
+/// Records why it failed.
 ///
 /// # Errors
 /// If the database fails.

@@ -18,7 +18,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const EVENT: HeaderName = HeaderName::from_static("x-academy-event");
 const DELIVERY: HeaderName = HeaderName::from_static("x-academy-delivery");
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Whether the receiver took it, with a status from 200 to 299.

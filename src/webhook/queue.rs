@@ -1,5 +1,5 @@
-//! The queue of deliveries: enqueued in the transaction of the change, claimed by one sender at a time, settled by what
-//! came of it. Deliveries about one object go out one after the other. Never waits for the network.
+//! The queue of deliveries: enqueued in the transaction of the change, claimed by one sender at a time, settled by the
+//! outcome. Deliveries about one object go out one after the other. Never waits for the network.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ pub struct Delivery {
     pub attempts: i64,
     /// When the next one is due.
     pub next_at: UnixMs,
-    /// What came of the last one.
+    /// The outcome of the last one.
     pub result: String,
     /// When it happened.
     pub created_at: UnixMs,
@@ -325,7 +325,7 @@ async fn due(
     }))
 }
 
-/// Notes what came of an attempt: delivered, or to be tried again after a pause, or dead.
+/// Records the outcome of an attempt: delivered, or to be tried again after a pause, or dead.
 ///
 /// # Errors
 /// If the database fails; then it is sent again when the lease is over.

@@ -33,7 +33,7 @@ async fn the_example_of_the_specification_comes_true_but_for_what_is_still_in_th
             "recipientCount": 15,
             "sentAt": 1_704_067_200_000_i64,
             "deliveryStatus": { "sent": 0, "failed": 0, "pending": 15 },
-            "notice": "No mail server is set: the letters wait in the outbox."
+            "notice": "No mail server is set: the mails wait in the outbox."
         })
     );
 }

@@ -40,7 +40,7 @@ async fn letters_that_stay_in_the_outbox_are_not_counted_as_sent() {
             "newStatus": "in_progress",
             "updatedAt": 1_704_067_200_000_i64,
             "notificationsSent": 0,
-            "notice": "No mail server is set: the letters wait in the outbox."
+            "notice": "No mail server is set: the mails wait in the outbox."
         })
     );
     let server = MailServer::start().await;
@@ -56,7 +56,7 @@ async fn letters_that_stay_in_the_outbox_are_not_counted_as_sent() {
     assert_eq!(held["notificationsSent"], 0);
     assert_eq!(
         held["notice"],
-        "Nothing leaves the sandbox: the letters stay in the outbox."
+        "Nothing leaves the sandbox: the mails stay in the outbox."
     );
 }
 

@@ -59,7 +59,7 @@ async fn a_cohort_s_mail_waits_in_the_outbox() {
                 "dryRun": false
             },
             "errors": [],
-            "notice": "No mail server is set: the letters wait in the outbox."
+            "notice": "No mail server is set: the mails wait in the outbox."
         })
     );
 }

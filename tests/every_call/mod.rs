@@ -113,7 +113,7 @@ impl Described {
     }
 }
 
-/// What came of it: the code, the error, and how the allowance stands in headers.
+/// Its outcome: the code, the error, and how the allowance stands in headers.
 #[derive(Debug)]
 struct Came {
     status: u16,
@@ -374,7 +374,7 @@ async fn every_call_over_the_limit_is_refused_in_the_words_of_its_face() {
     }
 }
 
-/// What was called, and what came of it, in order.
+/// What was called, and its outcome, in order.
 async fn rows(academy: &Academy) -> Vec<(String, String)> {
     let mut tx = academy.gateway.app.db.read().await.unwrap();
     let rows = sql!(

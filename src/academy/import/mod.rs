@@ -40,7 +40,7 @@ pub struct World {
     certificates: Vec<Value>,
 }
 
-/// What came of one kind of thing.
+/// How many of one kind were added, replaced or kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
     /// The kind, as it is called in the file.

@@ -160,8 +160,7 @@ impl TryFrom<Value> for Written {
 
 impl Part for Taught {
     const KIND: &'static str = "courses";
-    const TAKEN: &'static str =
-        "Another course has the same slug, or an instructor stands there twice.";
+    const TAKEN: &'static str = "Another course has the same slug, or an instructor is repeated.";
 
     fn named(&self) -> Vec<(Noun, &str)> {
         let instructors = self.instructors.iter();

@@ -131,7 +131,7 @@ fn asked(answered: &Answer) -> Value {
     })
 }
 
-/// Runs a call, and what came of it as the model is told.
+/// Runs a call, and its outcome as the model is told.
 async fn run(talk: &mut Talk<'_>, call: &ToolCall) -> Value {
     let arguments = match call.arguments.trim() {
         "" => "{}",

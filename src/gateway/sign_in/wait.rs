@@ -45,7 +45,7 @@ pub(super) enum Ending {
     SignedIn,
     /// The person did not come back in time.
     TimedOut,
-    /// They came back, or could not even go, and nothing came of it.
+    /// They came back, or could not even go, and the sign-in failed.
     Failed(SignInFailure),
     /// Too many wait already.
     Busy,

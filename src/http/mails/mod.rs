@@ -1,4 +1,4 @@
-//! `…/mail-templates/` and `…/mails/`: what a tenant's mails look like, and what came of them. For its admins.
+//! `…/mail-templates/` and `…/mails/`: what a tenant's mails look like, and their outcomes. For its admins.
 
 pub(crate) mod outbox;
 pub(crate) mod templates;

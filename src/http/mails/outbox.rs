@@ -1,4 +1,4 @@
-//! `…/mails/`: the tenant's outbox, with what came of each mail.
+//! `…/mails/`: the tenant's outbox, with the outcome of each mail.
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -24,7 +24,7 @@ pub(crate) fn is_wanted(incoming: &Incoming) -> bool {
         && first.is_some_and(|range| range.starts_with("text/html"))
 }
 
-/// Ends the sign-in for the person at this browser, and says what came of it.
+/// Ends the sign-in for the person at this browser, and tells its outcome.
 ///
 /// # Errors
 /// If it cannot be looked up whose browser it is.

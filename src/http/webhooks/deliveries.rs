@@ -30,7 +30,7 @@ struct DeliveryAnswer {
     attempts: i64,
     /// When the next attempt is due; null if there is none.
     next_attempt_at: Option<String>,
-    /// What came of the last attempt: `http 500`, or a word for the failure; empty before the first.
+    /// The outcome of the last attempt: `http 500`, or a word for the failure; empty before the first.
     result: String,
     created_at: String,
     ended_at: Option<String>,

@@ -1,4 +1,4 @@
-//! `…/webhooks/` and `…/webhook-deliveries/`: who is told of a tenant's events, and what came of it. For its admins.
+//! `…/webhooks/` and `…/webhook-deliveries/`: who is told of a tenant's events, and the outcome. For its admins.
 
 pub(crate) mod deliveries;
 pub(crate) mod hooks;

@@ -33,8 +33,8 @@ fn underway(call: &Call<'_>, queued: &Queued) -> usize {
 /// Why letters stay in the outbox, if they do.
 fn notice(call: &Call<'_>, is_held: bool) -> Option<&'static str> {
     match (is_held, call.sends_mail) {
-        (true, _) => Some("Nothing leaves the sandbox: the letters stay in the outbox."),
-        (false, false) => Some("No mail server is set: the letters wait in the outbox."),
+        (true, _) => Some("Nothing leaves the sandbox: the mails stay in the outbox."),
+        (false, false) => Some("No mail server is set: the mails wait in the outbox."),
         (false, true) => None,
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Output {
     recipient_count: usize,
     sent_at: UnixMs,
     delivery_status: DeliveryStatus,
-    /// Why the letters stay in the outbox, if they do
+    /// Why the mails stay in the outbox, if they do
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
 }

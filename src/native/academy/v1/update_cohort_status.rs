@@ -39,7 +39,7 @@ pub(super) struct Output {
     updated_at: UnixMs,
     /// Letters that are on their way to a mail server; 0 where they stay in the outbox
     notifications_sent: usize,
-    /// Why the letters stay in the outbox, if they do
+    /// Why the mails stay in the outbox, if they do
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<&'static str>,
     /// Learners who were through and are completed with their cohort, with their certificates; left out where nobody was.
