@@ -57,7 +57,7 @@ where
         }
     }
 
-    /// Loads the value anew, for whoever asks from now on.
+    /// Loads the value anew, for those who ask from now on.
     ///
     /// # Errors
     /// Those of `load`.

@@ -543,7 +543,7 @@ async fn a_batch_is_answered_message_by_message_in_the_one_revision_that_has_the
     assert_eq!(answers.messages.len(), 4);
     assert_eq!(answer(1.into())["result"]["content"][0]["text"], "hi");
     assert_eq!(answer("p".into())["result"], json!({}));
-    let text = "initialize is no part of a batch";
+    let text = "initialize must not be part of a batch";
     assert_eq!(answer(2.into()), error(2.into(), -32600, text));
     let text = "Invalid Request: batches are not supported";
     assert_eq!(answer(Value::Null), error(Value::Null, -32600, text));

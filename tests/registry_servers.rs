@@ -100,7 +100,7 @@ async fn addresses_that_point_inside_are_refused_by_a_rule_that_is_named() {
     let inside = |address: &str| format!("{address} is not on the public internet; {open}");
     let name = format!("this name stands for the gateway's own machine or network; {open}");
     let plain = format!(
-        "http and ws are not encrypted and open to addresses alone that the operator opened; use https or wss, or {open}"
+        "http and ws are not encrypted and allowed only to addresses that the operator opened; use https or wss, or {open}"
     );
     let scheme = "its scheme is none of https, wss, http and ws; a server on stdio has no address and needs one of \
                   these before it";

@@ -84,7 +84,7 @@ pub struct Cohort {
     pub instructor_bio: String,
     /// Where mail to them goes.
     pub instructor_email: String,
-    /// The profile of whoever teaches.
+    /// The profile of the instructor.
     pub instructor_person: Option<String>,
     /// Where it stands.
     #[sqlx(try_from = "String")]
@@ -205,7 +205,7 @@ pub async fn get(tx: &mut Tx, realm: RealmId, id: &str) -> Result<Cohort> {
     .ok_or(Error::not_found("cohort"))
 }
 
-/// The cohort with this id, if the actor may see who is in it: an administrator, or whoever teaches it.
+/// The cohort with this id, if the actor may see who is in it: an administrator, or its instructor.
 ///
 /// # Errors
 /// `NotFound` if there is none that they may see.

@@ -22,7 +22,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// A link of whoever asks that begins now.
+    /// A link of the caller that begins now.
     pub fn new(realm: RealmId, asker: Asker, now: UnixMs) -> Self {
         Self::of(Link::new(realm.0, asker, now))
     }

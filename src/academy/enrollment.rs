@@ -362,7 +362,7 @@ pub async fn create(
     Ok((created, cohort))
 }
 
-/// What a place costs whoever comes to it so, in US dollars.
+/// What a place costs in this way, in US dollars.
 pub(super) fn price_of(cohort: &Cohort, kind: Kind) -> i64 {
     match kind {
         Kind::Standard => cohort.price_individual,

@@ -24,7 +24,7 @@ words! {
     }
 }
 
-/// A slot, with whoever holds it.
+/// A slot, with its holder.
 #[derive(Debug, Clone, FromRow)]
 pub struct Slot {
     /// Its id, `slot_…`.
@@ -266,7 +266,7 @@ async fn check_own(tx: &mut Tx, realm: RealmId, enrollment: &Enrollment, slot: &
     Ok(())
 }
 
-/// The booking with this id and its slot, for whoever holds a link to it.
+/// The booking with this id and its slot, for the holder of a link to it.
 ///
 /// # Errors
 /// `NotFound` if there is none.

@@ -251,7 +251,7 @@ pub async fn sessions(tx: &mut Tx, of: Group<'_>) -> Result<Sessions> {
     )?)
 }
 
-/// Who will get through: whoever is at least half as far as the calendar.
+/// Who will get through: learners who are at least half as far as the calendar.
 ///
 /// # Errors
 /// If the database fails.

@@ -21,7 +21,7 @@ pub struct Withdrawn {
     pub enrollment: Enrollment,
     /// Since when it is; unknown of one that never was anything else.
     pub since: Option<UnixMs>,
-    /// Why, in the words of whoever withdrew it; empty: nobody said.
+    /// Why, in the words of the person who withdrew it; empty: nobody said.
     pub reason: String,
     /// Whether this call withdrew it, and with it freed a seat.
     pub is_new: bool,

@@ -12,7 +12,7 @@ use crate::storage::Db;
 
 /// How often rows are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
-/// Pause between two batches, for whoever else wants to write.
+/// Pause between two batches, for other writers.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 /// One day.
 const DAY: Duration = Duration::from_secs(86_400);

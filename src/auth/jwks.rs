@@ -33,7 +33,7 @@ pub(super) struct Jwks {
     egress: Egress,
     clock: Clock,
     known: Mutex<Known>,
-    /// Held by whoever asks the issuer; those whose key is known do not wait for it.
+    /// Held by the caller that asks the issuer; those whose key is known do not wait for it.
     asking: tokio::sync::Mutex<()>,
 }
 

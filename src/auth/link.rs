@@ -47,7 +47,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link of whoever asks that begins now.
+    /// A link of the caller that begins now.
     pub fn new(place: i64, asker: Asker, now: UnixMs) -> Self {
         let end = UnixMs(now.0.saturating_add(LINK_MS));
         Self {

@@ -158,7 +158,9 @@ impl Record for Company {
             id
         )?;
         if deleted == 0 {
-            return Err(Error::Conflict("an experience is at this company".into()));
+            return Err(Error::Conflict(
+                "an experience refers to this company".into(),
+            ));
         }
         Ok(())
     }

@@ -178,7 +178,7 @@ impl Record for Institution {
         )?;
         if deleted == 0 {
             return Err(Error::Conflict(
-                "an education is at this institution".into(),
+                "an education refers to this institution".into(),
             ));
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! The resume of a learner: files and links. Each learner has one at most.
-//! Gives out no file but through a link that is bound to whoever asked.
+//! Gives out no file but through a link that is bound to the caller.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub struct Resume {
 pub struct ResumeFile {
     /// What it is called.
     pub name: String,
-    /// Where it can be had for the next minutes, by whoever asked.
+    /// Where it can be had for the next minutes, by the caller.
     pub url: String,
     /// `resume` or `additional`.
     pub r#type: String,
@@ -65,7 +65,7 @@ pub struct UploadLink {
     pub expires_at: Iso,
 }
 
-/// Makes links for whoever asked.
+/// Makes links for the caller.
 #[derive(Debug, Clone, Copy)]
 pub struct Links<'a> {
     /// The master keys, which sign them.

@@ -45,7 +45,7 @@ pub enum Frame {
     Warning {
         /// For the learner.
         message: String,
-        /// For whoever looks after the mentor.
+        /// For the mentor's administrators.
         developer_error: String,
         /// The HTTP status that this would be.
         code: u16,

@@ -120,7 +120,7 @@ fn may_pass(state: &str) -> bool {
     state == "pending" || passing.iter().any(|kind| kind.as_str() == state)
 }
 
-/// For whoever looks after the mentor, in the form that clients know.
+/// For the mentor's administrators, in the form that clients know.
 fn developer_error(server: &ServerState) -> String {
     let name = &server.name;
     match server.state.as_str() {

@@ -35,7 +35,7 @@ pub struct Session {
     pub tenant_id: TenantId,
     /// With which mentor.
     pub mentor_id: MentorId,
-    /// For whom it was made; empty if for whoever connects first.
+    /// For whom it was made; empty if for the first to connect.
     pub username: String,
     /// Who has connected to it.
     pub user_id: Option<UserId>,
@@ -88,7 +88,7 @@ pub struct NewSession<'a> {
     pub tenant: &'a Tenant,
     /// With which mentor.
     pub mentor: &'a Mentor,
-    /// For whom; empty for whoever connects first.
+    /// For whom; empty for the first to connect.
     pub username: &'a str,
     /// The tools to use; `None` for all.
     pub tools: Option<Vec<String>>,

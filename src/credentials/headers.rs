@@ -56,7 +56,7 @@ impl Outbound {
         }
     }
 
-    /// Names and masks of the headers, for whoever may see masks.
+    /// Names and masks of the headers, for callers who may see masks.
     pub fn masked(&self) -> BTreeMap<String, String> {
         let show = |(name, value): (&HeaderName, &HeaderValue)| {
             let text = value.to_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The way to a destination, step by step, for whoever asks why it does not work.
+//! The way to a destination, step by step, for an operator who asks why it does not work.
 //! It must never dial what `connect` would not.
 
 use std::io;

@@ -1,5 +1,5 @@
 //! A refusal to dial: one sentence for everybody, the reason for the log and `doctor`.
-//! The reason must never reach whoever named the URL: it would tell them what our network looks like.
+//! The reason must never reach the person who named the URL: it would tell them what our network looks like.
 
 use std::net::IpAddr;
 

@@ -134,7 +134,7 @@ impl ClientSession {
             && lock(&self.calls).is_empty()
     }
 
-    /// From now on it ends with the permission of whoever opened it, and so do those that it has upstream.
+    /// From now on it ends with the permission of its opener, and so do those that it has upstream.
     pub fn end_with_permission(self: &Arc<Self>, tasks: &crate::tasks::Tasks) {
         let (session, tasks) = (Arc::downgrade(self), tasks.clone());
         self.guard.at_end(move || {

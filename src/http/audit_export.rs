@@ -69,7 +69,7 @@ struct Rest {
     form: Form,
     /// The last row that was written; none before the first batch.
     after: Option<i64>,
-    /// Cuts it off with the permission of whoever asked.
+    /// Cuts it off with the permission of the caller.
     guard: Guard,
 }
 

@@ -43,7 +43,7 @@ fn act_as(headers: &HeaderMap) -> Result<Option<&str>> {
     Ok(Some(name))
 }
 
-/// The address of whoever speaks to us: the socket's peer, or behind trusted proxies the right-most
+/// The address of the client: the socket's peer, or behind trusted proxies the right-most
 /// address of `X-Forwarded-For` that is not one of theirs.
 pub fn peer_address(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = extensions

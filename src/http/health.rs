@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`: for whoever restarts us, and for whoever sends us requests.
+//! `/health/live` and `/health/ready`: for supervisors, and for load balancers.
 
 use schemars::JsonSchema;
 use serde::Serialize;

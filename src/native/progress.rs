@@ -1,5 +1,5 @@
 //! How far a call is, told while it runs.
-//! Never waits for whoever listens, and does not fail if nobody does.
+//! Never waits for its listeners, and does not fail if nobody does.
 
 use serde::Serialize;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};

@@ -18,7 +18,7 @@ pub struct KeyFile {
     path: PathBuf,
 }
 
-/// Held by whoever changes the key file; ends with the process at the latest.
+/// Held by the process that changes the key file; ends with the process at the latest.
 #[derive(Debug)]
 pub struct KeyFileLock(
     #[expect(dead_code, reason = "the lock lasts as long as the file is open")] File,

@@ -13,7 +13,7 @@ use sqlx::{Connection, Database, PgPool, SqlitePool};
 
 use super::{Db, StorageError, fault};
 
-/// Longest wait for a connection to SQLite, behind whoever writes in this process.
+/// Longest wait for a connection to SQLite, behind the writer of this process.
 const SQLITE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait of SQLite for a write lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -49,7 +49,7 @@ impl Unread {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// The same for whoever shares it: the last who asked is woken.
+    /// The same for those who share it: the last who asked is woken.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Unsolicited>> {
         let next = self.0.poll_recv(context);
         next.map(|item| item.map(|item| *item))

@@ -274,7 +274,7 @@ impl Session {
         sent
     }
 
-    /// What a server says to an HTTP error helps whoever runs it, and is nobody else's.
+    /// What a server says to an HTTP error helps its operator, and is nobody else's.
     fn log_what_was_said(&self, failure: &CallFailure) {
         if let Some(said) = failure.said.as_ref().filter(|said| !said.is_empty())
             && self.upstream.health.may_log()

@@ -359,7 +359,7 @@ pub async fn settle(
     Ok(())
 }
 
-/// Has a delivery that ended tried once more, from the beginning.
+/// Retries a delivery that ended, from the beginning.
 ///
 /// # Errors
 /// `Conflict` if it is still waiting.

@@ -64,7 +64,7 @@ async fn what_another_record_needs_stays() {
         refused.brief(),
         (
             409,
-            r#"{"detail":"An experience is at this company."}"#.into()
+            r#"{"detail":"An experience refers to this company."}"#.into()
         )
     );
 }

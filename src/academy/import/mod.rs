@@ -122,7 +122,7 @@ async fn put_all<P: Part>(
     })
 }
 
-/// Where a thing stands, in words for whoever wrote it.
+/// Where a thing stands, in words for its author.
 fn place<P: Part>(at: usize, item: &Value) -> String {
     let id = item["id"].as_str().unwrap_or("without an id");
     format!("{}[{at}] ({id})", P::KIND)

@@ -95,7 +95,7 @@ pub(super) enum Wrong {
 
 impl From<Malformed> for Wrong {
     fn from(_: Malformed) -> Self {
-        Self::Is("cannot be read, or has a member twice".into())
+        Self::Is("cannot be read, or repeats a member".into())
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) const DELETE: Endpoint = Endpoint::closed("Deletes a resume with its 
 });
 
 pub(crate) const FILE: Endpoint = Endpoint::open(
-    "Hands out a file of a resume to whoever its link was made for.",
+    "Serves a file of a resume to the person its link was made for.",
     |incoming| Box::pin(file(incoming)),
 )
 .query(TOKEN)

@@ -130,7 +130,7 @@ impl Stop {
 fn object(text: &[u8]) -> Result<Fields> {
     match json::parse(text)? {
         Value::Object(members) => Ok(Fields::from_json(members)),
-        _ => Err(Error::Malformed("a frame is a JSON object".into())),
+        _ => Err(Error::Malformed("a frame must be a JSON object".into())),
     }
 }
 
@@ -247,7 +247,10 @@ mod tests {
             refused(r#"{"flow":{"tenant":"acme"},"session_id":"x","metadata":[]}"#),
             "invalid input: flow: `name` is required.; metadata: Expected an object.; session_id: Must be a valid UUID."
         );
-        assert_eq!(refused("[]"), "malformed request: a frame is a JSON object");
+        assert_eq!(
+            refused("[]"),
+            "malformed request: a frame must be a JSON object"
+        );
         assert_eq!(refused(r#"{"token_type":"link"}"#), "invalid token");
     }
 }

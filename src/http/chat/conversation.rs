@@ -48,7 +48,7 @@ pub(super) struct Conversation {
     running: Option<Running>,
     /// What is said about sign-ins in the session that was connected last.
     events: Option<(String, ChatStream)>,
-    /// Ends the connection with the permission of whoever spoke last.
+    /// Ends the connection with the permission of the last speaker.
     guard: Option<Guard>,
     warned: Warned,
     last_told: Instant,

@@ -55,7 +55,7 @@ pub(super) struct Peer {
     in_flight: Semaphore,
     /// Cancelled when no `initialize` is under way: what comes after one waits for its session.
     opened: Mutex<CancellationToken>,
-    /// Ends the connection with the permission of whoever opened it.
+    /// Ends the connection with the permission of its opener.
     pub(super) guard: Guard,
     /// Cancelled when the connection is over.
     pub(super) closed: CancellationToken,

@@ -201,7 +201,8 @@ impl Asked {
     ) {
         let mut said = match message {
             Ok(message) if message.method.as_deref() == Some("initialize") => {
-                let error = RpcError::new(INVALID_REQUEST, "initialize is no part of a batch");
+                let error =
+                    RpcError::new(INVALID_REQUEST, "initialize must not be part of a batch");
                 Said::error(message.id.as_ref(), &error)
             }
             Ok(message) => {
@@ -482,7 +483,7 @@ struct SessionStream {
     unsolicited: Reader,
     /// For the union of several servers; a single server announces its own changes.
     changes: Option<Listening>,
-    /// Ends it with the permission of whoever opened it.
+    /// Ends it with the permission of its opener.
     guard: Guard,
     /// Keeps what was sent for a client that comes back.
     own: Arc<Stream>,

@@ -51,7 +51,7 @@ pub(crate) const READ: Endpoint =
     Endpoint::closed("Reads a delivery.", |call| Box::pin(read(call))).answers(200, ONE);
 
 pub(crate) const RETRY: Endpoint = Endpoint::closed(
-    "Has a delivery that ended tried once more, from the beginning.",
+    "Retries a delivery that ended, from the beginning.",
     |call| Box::pin(retry(call)),
 )
 .answers(200, ONE);

@@ -23,7 +23,7 @@ use crate::sql;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 
-/// How long a grant stays taken without a sign of life of whoever took it.
+/// How long a grant stays taken without a sign of life of the lease's holder.
 pub(super) const LEASE: Duration = Duration::from_secs(14);
 /// First and longest pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
@@ -179,7 +179,7 @@ pub(super) async fn take(db: &Db, grant: &Grant, holder: &str, now: UnixMs) -> R
     Ok(taken == 1)
 }
 
-/// Shows that whoever took the grant is alive.
+/// Shows that the holder of the lease is alive.
 pub(super) async fn extend(db: &Db, grant: &Grant, holder: &str, now: UnixMs) -> Result<()> {
     let mut tx = db.write().await?;
     sql!(

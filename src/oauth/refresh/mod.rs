@@ -86,7 +86,7 @@ impl ReauthReason {
         self == Self::ClientRefused
     }
 
-    /// A sentence for whoever has to do with the grant.
+    /// A sentence for the grant's person and administrators.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Revoked => "The provider ended the sign-in; sign in again.",

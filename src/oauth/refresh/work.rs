@@ -16,7 +16,7 @@ use crate::oauth::verdict::{self, ANSWER_LOST, MALFORMED, Past, Verdict, Word};
 
 /// How often a grant that another replica refreshes is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often whoever took a grant shows that it is alive.
+/// How often the holder of a lease shows that it is alive.
 const EXTEND_EVERY: Duration = Duration::from_secs(4);
 /// How long new tokens are held while the database does not take them, and the longest pause between two tries.
 const STORE_PATIENCE: Duration = Duration::from_secs(60);

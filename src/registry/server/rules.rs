@@ -45,7 +45,7 @@ fn complaint(reason: &Reason) -> String {
         Reason::Address(address) => format!("{address} is not on the public internet; {OPEN}"),
         Reason::Name => format!("this name stands for the gateway's own machine or network; {OPEN}"),
         Reason::Plaintext => format!(
-            "http and ws are not encrypted and open to addresses alone that the operator opened; use https or wss, or {OPEN}"
+            "http and ws are not encrypted and allowed only to addresses that the operator opened; use https or wss, or {OPEN}"
         ),
         Reason::Scheme | Reason::Malformed => "its scheme is none of https, wss, http and ws; a server on stdio has no address and needs \
                            one of these before it"

@@ -1,4 +1,4 @@
-//! `academy_get_materials`: the enablement kit of a course for whoever is enrolled in it
+//! `academy_get_materials`: the enablement kit of a course for its learners
 //! (docs/inside/academy.md#822-academy_get_materials).
 
 use schemars::JsonSchema;

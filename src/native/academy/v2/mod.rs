@@ -58,7 +58,7 @@ pub static FACE: Face = Face {
     spell: error::spell,
 };
 
-/// Who acts; an administrator is whoever has `scope`, which opens what belongs to others.
+/// Who acts; an administrator is a caller with `scope`, which opens what belongs to others.
 async fn actor(call: &mut Call<'_>, scope: &str) -> Result<Actor, Refusal> {
     super::actor(call, &[scope, EVERY_SCOPE], &[]).await
 }
