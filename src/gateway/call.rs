@@ -149,7 +149,7 @@ impl Call<'_> {
             request.cancelled = session.begin_call(&back.id);
         }
         if request.version.is_modern() && parked::is_ours(&self.params) {
-            return self.resume(gateway, back).await;
+            return Box::pin(self.resume(gateway, back)).await;
         }
         let (sent, renewed) = self.send_renewing(gateway, open, &request).await;
         let open = renewed.ready().unwrap_or(open);
@@ -159,7 +159,7 @@ impl Call<'_> {
         open.last.heard(gateway, sent.as_ref().err());
         let sent = match sent {
             Ok(sent) => sent,
-            Err(failure) => return self.failed(back, (open, &renewed), failure).await,
+            Err(failure) => return Box::pin(self.failed(back, (open, &renewed), failure)).await,
         };
         back.crossing.upstream = sent.version;
         back.began_anew = sent.began_anew;
@@ -355,12 +355,13 @@ impl Call<'_> {
         if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
             return (sent, Renewed::No);
         }
-        let renewed = renew::refused(gateway, self.request, self.view, self.member).await;
+        let renewing = renew::refused(gateway, self.request, self.view, self.member);
+        let renewed = Box::pin(renewing).await;
         let Some(open) = renewed.ready() else {
             return (sent, renewed);
         };
         open.bind(&self.request.guard, self.member.server.id);
-        let sent = self.send_unless_cancelled(gateway, open, request).await;
+        let sent = Box::pin(self.send_unless_cancelled(gateway, open, request)).await;
         if matches!(&sent, Some(Err(failure)) if is_refused_token(failure))
             && let Some(grant) = open.credential.grant
         {
@@ -389,7 +390,7 @@ impl Call<'_> {
         if let Err((failure, session_is_gone)) = &attempt {
             let is_harmless = self.is_idempotent() && failure.kind == UpstreamFailureKind::Closed;
             if is_harmless || (*session_is_gone && !failure.may_have_executed) {
-                attempt = self.attempt(gateway, open).await;
+                attempt = Box::pin(self.attempt(gateway, open)).await;
             }
         }
         attempt.map_err(|(failure, _)| failure)

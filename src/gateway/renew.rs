@@ -26,8 +26,8 @@ pub(super) async fn member(
     let Some(grant) = member.to_refresh else {
         return Ok(None);
     };
-    gateway.refresher.refresh(grant, Ask::Call).await;
-    let renewed = view::reload(gateway, &request.caller, view, member).await?;
+    Box::pin(gateway.refresher.refresh(grant, Ask::Call)).await;
+    let renewed = Box::pin(view::reload(gateway, &request.caller, view, member)).await?;
     Ok(Some(renewed))
 }
 

@@ -243,7 +243,7 @@ impl Views {
         target: &Target,
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
-        let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
+        let load = async || Ok(Arc::new(Box::pin(load(gateway, caller, target)).await?));
         self.read.get(&key, load).await
     }
 
@@ -254,7 +254,7 @@ impl Views {
         target: &Target,
     ) -> Result<Arc<View>> {
         let key = (caller.tenant.id, caller.user.id.0, target.clone());
-        let load = async || Ok(Arc::new(load(gateway, caller, target).await?));
+        let load = async || Ok(Arc::new(Box::pin(load(gateway, caller, target)).await?));
         self.read.renew(&key, load).await
     }
 

@@ -53,11 +53,11 @@ pub(super) async fn dispatch(
         "ping" => Some(b"{}".to_vec()),
         "initialize" => {
             let view = gateway.view(&request.caller, &request.target).await?;
-            Some(handshake::initialize(gateway, request, &view).await?)
+            Some(Box::pin(handshake::initialize(gateway, request, &view)).await?)
         }
         "server/discover" => {
             let view = gateway.view(&request.caller, &request.target).await?;
-            Some(handshake::discover(gateway, request, &view).await?)
+            Some(Box::pin(handshake::discover(gateway, request, &view)).await?)
         }
         "logging/setLevel" => Some(set_level(request, message)?),
         _ => None,
@@ -178,15 +178,15 @@ impl<'a> Origin<'a> {
             if tasks::is_task_method(method) {
                 tasks::enter(self.gateway, self.request, &owner, &mut params)?;
             } else if method == "subscriptions/listen" {
-                if !self.speaks_modern(member).await? {
-                    return self.listen(params).await;
+                if !Box::pin(self.speaks_modern(member)).await? {
+                    return Box::pin(self.listen(params)).await;
                 }
                 tasks::enter_filter(self.gateway, &owner, &mut params);
             }
         } else if matches!(method, "resources/subscribe" | "resources/unsubscribe") {
             let uri = uri_of(&params)?;
             let shown = uri.clone();
-            return self.subscribe(method, (member, uri, &shown), params).await;
+            return Box::pin(self.subscribe(method, (member, uri, &shown), params)).await;
         }
         // Some clients write out that they have none, which not every server takes.
         if List::of_method(method).is_some() && params.get("cursor") == Some(b"null") {
@@ -222,18 +222,18 @@ impl<'a> Origin<'a> {
         match method {
             "tools/call" => self.named(List::Tools, "tool").await,
             "prompts/get" => self.named(List::Prompts, "prompt").await,
-            "resources/read" => self.resource().await,
+            "resources/read" => Box::pin(self.resource()).await,
             "resources/subscribe" | "resources/unsubscribe" => {
                 let mut params = self.params()?;
                 let shown = uri_of(&params)?;
                 let (member, own) = self.owner_of(&shown).await?;
                 params.set("uri", string(&own));
-                self.subscribe(method, (member, own, &shown), params).await
+                Box::pin(self.subscribe(method, (member, own, &shown), params)).await
             }
-            "completion/complete" => self.completion().await,
+            "completion/complete" => Box::pin(self.completion()).await,
             "subscriptions/listen" => {
                 let params = self.params()?;
-                self.listen(params).await
+                Box::pin(self.listen(params)).await
             }
             _ if tasks::is_task_method(method) && self.request.version.is_modern() => {
                 let mut params = self.params()?;
