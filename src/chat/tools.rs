@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Caller;
 use crate::clock::random_hex;
 use crate::error::{Error, Result};
-use crate::gateway::lists::SERVERS_META;
+use crate::gateway::item::SERVERS_META;
 use crate::gateway::{Gateway, Outcome, Request, Target};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, Version, message};

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Request;
+use super::request::Request;
 use crate::mcp::RawObject;
 use crate::secret::{Binding, Secret, Vault};
 

@@ -6,17 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
+use super::Gateway;
 use super::bond::Bond;
-use super::catalog::Item;
+use super::item::Item;
+use super::outcome::Outcome;
 use super::parked;
+use super::refusal::{Refusal, SignIn};
 use super::relay::{Back, Record, Relay, Start};
-use super::renew::{self, Renewed, is_refused_token};
+use super::renew::{self, Renewed};
+use super::request::Request;
 use super::rounds::{Resend, is_input_required};
-use super::sign_in::SignIn;
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
 use super::view::{Access, Closed, Member, Open, View};
-use super::{Gateway, Outcome, Refusal, Request};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
 use crate::credentials::resolve::Step;
@@ -212,7 +214,7 @@ impl Call<'_> {
             Box::new(Resend {
                 upstream: open.upstream.clone(),
                 credential: open.credential.clone(),
-                lane: self.view.lane(self.request),
+                lane: self.request.lane(self.view),
                 client: self.request.client.clone(),
                 method: self.method().into(),
                 params: self.params.to_json(),
@@ -323,7 +325,7 @@ impl Call<'_> {
         let (scope, word) = match (failure.missing_scope(), renewed) {
             (Some(scope), _) if is_own => (scope, "scope_needed"),
             (None, Renewed::Never) if is_own => (String::new(), "sign_in_needed"),
-            (None, Renewed::With(_)) if is_own && is_refused_token(&failure) => {
+            (None, Renewed::With(_)) if is_own && failure.is_refused_token() => {
                 (String::new(), "sign_in_needed")
             }
             (None, Renewed::NeedsAdministrator) => {
@@ -352,7 +354,7 @@ impl Call<'_> {
         request: &Request,
     ) -> (Option<Result<Sent, CallFailure>>, Renewed) {
         let sent = self.send_unless_cancelled(gateway, open, request).await;
-        if !matches!(&sent, Some(Err(failure)) if is_refused_token(failure)) {
+        if !matches!(&sent, Some(Err(failure)) if failure.is_refused_token()) {
             return (sent, Renewed::No);
         }
         let renewing = renew::refused(gateway, self.request, self.view, self.member);
@@ -362,7 +364,7 @@ impl Call<'_> {
         };
         open.bind(&self.request.guard, self.member.server.id);
         let sent = Box::pin(self.send_unless_cancelled(gateway, open, request)).await;
-        if matches!(&sent, Some(Err(failure)) if is_refused_token(failure))
+        if matches!(&sent, Some(Err(failure)) if failure.is_refused_token())
             && let Some(grant) = open.credential.grant
         {
             gateway.refresher.note_in_vain(grant.id, grant.version);
@@ -418,7 +420,7 @@ impl Call<'_> {
     }
 
     async fn send_once(&self, gateway: &Gateway, open: &Open) -> Result<Sent, (CallFailure, bool)> {
-        let lane = self.view.lane(self.request);
+        let lane = self.request.lane(self.view);
         let session = open
             .upstream
             .session(&lane, &open.credential, &self.request.client)

@@ -1,20 +1,19 @@
 //! What each upstream offers, held per server and credential (docs/inside/decisions.md#lists-from-a-snapshot): lists
 //! are answered from here, so a dead or hanging upstream slows the first one at most.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use moka::future::Cache;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::fetch;
+use super::item::{Item, List};
+use super::snapshot::Snapshot;
 use crate::credentials::Outbound;
 use crate::guard::{Guard, Guards, Through};
-use crate::mcp::raw::value_at;
 use crate::registry::connection::ConnectionId;
 use crate::registry::server::ServerId;
 use crate::tasks::Tasks;
@@ -32,184 +31,10 @@ const FRESH_FOR_MAX: Duration = Duration::from_secs(600);
 const LOOK_SPACING: Duration = Duration::from_secs(1);
 /// A failed look is repeated after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// How long a client may keep what a server of our own offers, in ms.
-const FIXED_TTL_MS: u64 = 60_000;
+/// How long the first look at a server may hold up anything but the first list.
+pub const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Looks that a slow listener may be behind.
 const LOOKS_MAX: usize = 1024;
-
-/// The newest version of any snapshot in the process: lists are remembered under these numbers alone, so no
-/// two catalogs may share one.
-static LAST_VERSION: AtomicU64 = AtomicU64::new(0);
-
-/// Which list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum List {
-    /// `tools/list`.
-    Tools,
-    /// `prompts/list`.
-    Prompts,
-    /// `resources/list`.
-    Resources,
-    /// `resources/templates/list`.
-    Templates,
-}
-
-impl List {
-    /// Every list.
-    pub const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
-
-    /// The method that asks for it.
-    pub fn method(self) -> &'static str {
-        match self {
-            Self::Tools => "tools/list",
-            Self::Prompts => "prompts/list",
-            Self::Resources => "resources/list",
-            Self::Templates => "resources/templates/list",
-        }
-    }
-
-    /// The member of the result that holds the items.
-    pub fn member(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resourceTemplates",
-        }
-    }
-
-    /// The member of an item that names it.
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
-        }
-    }
-
-    /// The capability of servers that have it.
-    pub fn capability(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources | Self::Templates => "resources",
-        }
-    }
-
-    /// What stands in it, in the words of a sentence.
-    pub fn things(self) -> &'static str {
-        match self {
-            Self::Tools => "tools",
-            Self::Prompts => "prompts",
-            Self::Resources => "resources",
-            Self::Templates => "resource templates",
-        }
-    }
-
-    /// The list that a method asks for.
-    pub fn of_method(method: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|list| list.method() == method)
-    }
-}
-
-/// One tool, prompt, resource or template.
-#[derive(Debug, Clone)]
-pub struct Item {
-    /// Its name or URI at the upstream.
-    pub key: String,
-    /// The object as it came, or as every client takes it.
-    pub json: Bytes,
-    /// As the revisions with sessions want it, where that differs.
-    pub for_sessions: Option<Bytes>,
-    /// Parameters that travel as headers too (tools of modern HTTP upstreams).
-    pub param_headers: Arc<[ParamHeader]>,
-    /// Whether carrying it out twice does no harm (annotations of tools).
-    pub is_idempotent: bool,
-}
-
-/// A tool parameter that is mirrored into a header (2026-07-28, `x-mcp-header`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParamHeader {
-    /// The header.
-    pub header: HeaderName,
-    /// Where the value stands in the arguments.
-    pub path: Vec<String>,
-}
-
-impl ParamHeader {
-    /// The value that the arguments have for it, as text; none if they have none.
-    pub fn value_in(&self, arguments: &[u8]) -> Option<String> {
-        let value = value_at(arguments, &self.path)?;
-        match value.first()? {
-            b'"' => serde_json::from_slice(value).ok(),
-            b't' | b'f' => Some(String::from_utf8_lossy(value).into_owned()),
-            b'-' | b'0'..=b'9' => {
-                let number: serde_json::Number = serde_json::from_slice(value).ok()?;
-                Some(number.to_string())
-            }
-            _ => None,
-        }
-    }
-
-    /// The header with that value.
-    pub fn of(&self, arguments: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-        Some((
-            self.header.clone(),
-            crate::mcp::headers::encode(&self.value_in(arguments)?),
-        ))
-    }
-}
-
-/// What an upstream offered when it was last asked.
-#[derive(Debug, Clone, Default)]
-pub struct Snapshot {
-    /// Grows with every change of content; 0 before the first look.
-    pub version: u64,
-    /// The items of each list, in the upstream's order; indexed by [`List`] as `usize`.
-    pub items: [Arc<[Item]>; 4],
-    /// What it says about itself.
-    pub instructions: Option<String>,
-    /// How long the upstream lets answers be kept, in ms; `None` if it does not say.
-    pub ttl_ms: Option<u64>,
-    /// Why the last look failed, or a part of it, if it did; the items of that part are those of the last good one.
-    pub failure: Option<CallFailure>,
-    /// Parts that were left out of the last look and why, for `_meta` and the log.
-    pub left_out: Arc<[String]>,
-    /// What was found that looks as if it were meant to deceive somebody, and what became of it.
-    pub flagged: Arc<[String]>,
-}
-
-impl Snapshot {
-    /// The items of a list.
-    pub fn list(&self, list: List) -> &[Item] {
-        &self.items[list as usize]
-    }
-
-    /// What a server of our own offers: the same until the next release.
-    pub(super) fn fixed(items: [Arc<[Item]>; 4], instructions: &str) -> Self {
-        Self {
-            version: LAST_VERSION.fetch_add(1, Ordering::AcqRel) + 1,
-            items,
-            instructions: Some(instructions.to_owned()),
-            ttl_ms: Some(FIXED_TTL_MS),
-            ..Self::default()
-        }
-    }
-
-    /// An item by its key.
-    pub fn find(&self, list: List, key: &str) -> Option<&Item> {
-        self.list(list).iter().find(|item| item.key == key)
-    }
-
-    /// A word for the state: `ok`, `pending` or the failure's.
-    pub fn state(&self) -> &'static str {
-        match (&self.failure, self.version) {
-            (Some(failure), _) => failure.kind.as_str(),
-            (None, 0) => "pending",
-            (None, _) => "ok",
-        }
-    }
-}
 
 /// The catalog of one server for one credential.
 #[derive(Debug)]
@@ -504,7 +329,7 @@ impl Cell {
                     before.version
                 } else {
                     self.log_notes(&fresh);
-                    LAST_VERSION.fetch_add(1, Ordering::AcqRel) + 1
+                    Snapshot::next_version()
                 };
                 let wait = match &fresh.failure {
                     Some(failure) => {

@@ -12,10 +12,10 @@ use moka::future::Cache;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Target;
-use super::listen::Known;
-use super::parked::is_undeclared;
+use super::capabilities::is_undeclared;
+use super::known::Known;
 use super::streams::Streams;
+use super::target::Target;
 use super::watch::WATCHED_MAX;
 use crate::auth::Caller;
 use crate::clock::{Clock, random_hex};

@@ -10,8 +10,9 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::catalog::{Item, List, ParamHeader, Snapshot};
+use super::item::{ITEMS_MAX, Item, LIST_BYTES_MAX, List, ParamHeader};
 use super::mend::{self, ITEM_BYTES_MAX, Notes, shown};
+use super::snapshot::Snapshot;
 use crate::credentials::Outbound;
 use crate::error::UpstreamFailureKind;
 use crate::mcp::error::METHOD_NOT_FOUND;
@@ -21,10 +22,6 @@ use crate::upstream::{ANSWER_BYTES_MAX, CallFailure, Client, Lane, Session, Upst
 
 /// Pages of one list at most.
 const PAGES_MAX: usize = 500;
-/// Items of one list at most.
-pub(super) const ITEMS_MAX: usize = 10_000;
-/// Bytes of the items of one list at most; the items after that are left out.
-pub(super) const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Lists of one look that may fail for want of an answer before the others are not asked for.
 const OUTAGES_MAX: usize = 2;
 /// Integers that a header may carry: what JavaScript holds exactly.

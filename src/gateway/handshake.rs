@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::item::SERVERS_META;
 use super::mend::{self, Notes};
+use super::refusal::Refusal;
+use super::request::Request;
 use super::view::{Access, View};
-use super::{Gateway, Refusal, Request, lists};
+use super::{Gateway, lists};
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
 use crate::registry::server::Server;
@@ -91,7 +94,7 @@ async fn describe(
     let member = view.only()?;
     let open = member.open()?;
     gateway.audit.admit()?;
-    let (at, lane) = ((&open.upstream, &open.credential), view.lane(request));
+    let (at, lane) = ((&open.upstream, &open.credential), request.lane(view));
     let session = at.0.session(&lane, at.1, &request.client).await;
     let session = session.map_err(|failure| failure.into_error(&member.server.name))?;
     if let Some(client_session) = &request.session {
@@ -174,7 +177,7 @@ fn of_mentor(view: &View) -> Description {
         server_info: our_info(name),
         instructions: instructions(view).map(|text| string(&text)),
         metadata: Some(
-            json!({ lists::SERVERS_META: lists::states(view) })
+            json!({ SERVERS_META: lists::states(view) })
                 .to_string()
                 .into_bytes(),
         ),

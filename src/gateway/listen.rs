@@ -2,7 +2,7 @@
 //! Compares what a view offers with what it offered: who changed it, and in which process, is not asked.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +11,15 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::Gateway;
 pub use super::catalog::CAPABILITIES;
-use super::catalog::{List, Looked};
-use super::lists::{self, FIRST_LOOK_PATIENCE, Listing};
+use super::catalog::{FIRST_LOOK_PATIENCE, Looked};
+use super::item::List;
+use super::known::Known;
+use super::lists;
+use super::request::Request;
+use super::target::Target;
 use super::view::View;
-use super::{Gateway, Outcome, Request, Target};
 use crate::auth::Caller;
 use crate::error::Error;
 use crate::guard::Guard;
@@ -36,40 +40,6 @@ pub(super) const LOOKS_MAX: usize = 8;
 /// A server is heard in several of our sessions. What it says again within this time, and nothing of which can be
 /// seen, is an echo.
 const ECHO: Duration = Duration::from_secs(5);
-
-/// What a view offered when somebody was last told of it. Kept with a session, so that a stream that is opened after
-/// a broken one tells what changed between them.
-#[derive(Debug, Clone, Default)]
-pub struct Known(Arc<Mutex<Option<Offer>>>);
-
-type Offer = [Arc<Listing>; 4];
-
-impl Known {
-    /// Takes what is offered now, and returns the capabilities whose lists are others than before. Of the first offer
-    /// nothing is new.
-    fn replace(&self, now: Offer) -> Vec<&'static str> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.replace(now.clone());
-        let differs = |list: List| {
-            let before = before.as_ref().map(|before| &before[list as usize]);
-            before.is_some_and(|before| !before.shows_the_same(&now[list as usize]))
-        };
-        CAPABILITIES
-            .into_iter()
-            .filter(|capability| {
-                let mut lists = List::ALL
-                    .into_iter()
-                    .filter(|l| l.capability() == *capability);
-                lists.any(differs)
-            })
-            .collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.is_none()
-    }
-}
 
 /// A stream of list changes behind one endpoint.
 #[derive(Debug)]
@@ -266,7 +236,7 @@ pub(super) async fn open(
     gateway: &Arc<Gateway>,
     (request, message): (&Request, &Message),
     (filter, watched): (&RawObject<'_>, Watched),
-) -> crate::error::Result<Outcome> {
+) -> crate::error::Result<Box<Subscription>> {
     let id = message.id.clone().unwrap_or_default();
     let mut granted = RawObject::default();
     let mut wanted = Vec::new();
@@ -291,7 +261,7 @@ pub(super) async fn open(
     );
     tracing::debug!(request.id = &*request.request_id, "subscription opened");
     let of = (&request.caller, &request.target);
-    Ok(Outcome::Listen(Box::new(Subscription {
+    Ok(Box::new(Subscription {
         listening: Listening::open(gateway, of, &wanted, Known::default()).await?,
         watched,
         id,
@@ -300,7 +270,7 @@ pub(super) async fn open(
         cancelled: request.cancelled.clone(),
         guard: request.guard.clone(),
         is_over: false,
-    })))
+    }))
 }
 
 fn subscription_meta(id: &[u8]) -> Vec<u8> {

@@ -15,10 +15,12 @@ use futures_util::future::join_all;
 use moka::sync::Cache;
 use serde_json::json;
 
-use super::catalog::{Item, List, Snapshot};
+use super::catalog::FIRST_LOOK_PATIENCE;
+use super::connect::tool as connect_tool;
+use super::item::{Item, List, SERVERS_META, TTL_MS_MAX};
 use super::mend::notes;
 use super::names::{Prefix, expose_all};
-use super::sign_in::connect_tool;
+use super::snapshot::Snapshot;
 use super::view::{Access, Closed, Member, View};
 use crate::error::UpstreamFailureKind;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
@@ -34,15 +36,9 @@ const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// nothing of a server that is later than that; lists are not kept on disk for them, because they may be one person's
 /// own, and old ones would be shown for a server that is gone.
 const FIRST_LIST_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the first look at a server may hold up anything else.
-pub const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Listings held at once, and how long an unused one is.
 const LISTINGS_MAX: u64 = 2_000;
 const LISTING_IDLE: Duration = Duration::from_secs(600);
-/// Longest `ttlMs` that we pass on, in ms: a changed attachment is felt within it.
-pub(super) const TTL_MS_MAX: u64 = 60_000;
-/// The `_meta` key under which each server's state is reported.
-pub const SERVERS_META: &str = "mentor-gateway/servers";
 /// The `_meta` key under which an empty list says why it is empty.
 pub const NOTE_META: &str = "mentor-gateway/note";
 

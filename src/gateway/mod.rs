@@ -2,15 +2,19 @@
 //! Knows the protocol and who calls; knows no HTTP.
 
 pub mod call;
+pub mod capabilities;
 pub mod catalog;
 pub mod chats;
 pub mod client;
+pub mod item;
+pub mod known;
 pub mod lists;
 pub mod listen;
 pub mod names;
 pub mod parked;
 pub mod relay;
 pub mod sign_in;
+pub mod snapshot;
 pub mod streams;
 pub mod tasks;
 pub mod translate;
@@ -18,28 +22,37 @@ pub mod view;
 pub mod watch;
 
 mod bond;
+mod connect;
 mod fetch;
 mod handshake;
 mod mend;
+mod outcome;
 mod own;
+mod refusal;
 mod renew;
+mod request;
 mod rounds;
 mod route;
 mod sweep;
+mod target;
 mod verdicts;
+
+pub use outcome::Outcome;
+pub use refusal::{Refusal, SignIn};
+pub use request::Request;
+pub use target::Target;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::join_all;
 
 use crate::audit::AuditLog;
 use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch};
-use crate::error::{Ended, Error, UpstreamFailureKind};
+use crate::error::Error;
 use crate::guard::{Guard, Guards};
+use crate::mcp::Message;
 use crate::mcp::error::RpcError;
-use crate::mcp::{Message, Version, message};
 use crate::native;
 use crate::oauth::Refresher;
 use crate::registry::server::{Server, ServerId};
@@ -47,32 +60,16 @@ use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
-use crate::upstream::uri::Namer;
-use crate::upstream::{CallFailure, Client, Upstreams};
-use catalog::Catalogs;
+use crate::upstream::Upstreams;
+use catalog::{Catalogs, FIRST_LOOK_PATIENCE};
 use chats::Chats;
 use client::ClientSession;
-use listen::Subscription;
-use lists::FIRST_LOOK_PATIENCE;
 use own::OwnServers;
 use parked::ParkedCalls;
-use relay::Relay;
-use sign_in::{SignIn, SignIns};
+use sign_in::SignIns;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use verdicts::Verdicts;
 use view::{View, Views};
-
-/// What an MCP endpoint of ours stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// The union of a mentor's servers; UUID, name or slug.
-    Mentor(String),
-    /// One server, names unprefixed.
-    Server(i64),
-    /// A server of our own, by its name in paths. `native` answers for it; nothing here does.
-    Native(&'static str),
-}
 
 /// The parts that every MCP request needs.
 #[derive(Debug)]
@@ -99,98 +96,6 @@ pub struct Gateway {
     /// Turns to read views for those who listen.
     listening: Semaphore,
     verdicts: Verdicts,
-}
-
-/// One request of an MCP client, with everything that is known about who sent it.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Who calls.
-    pub caller: Arc<Caller>,
-    /// Ends the request with what it is allowed by.
-    pub guard: Guard,
-    /// What was called.
-    pub target: Target,
-    /// The revision of the request.
-    pub version: Version,
-    /// The client as it described itself.
-    pub client: Client,
-    /// Its session, if its revision has sessions.
-    pub session: Option<Arc<ClientSession>>,
-    /// The request's id in logs and audit rows.
-    pub request_id: Arc<str>,
-    /// Cancelled when the client cancels the call by a notification.
-    pub cancelled: CancellationToken,
-    /// The `Mcp-Param-*` headers of the request, lower-case names; `None` on a wire without headers.
-    pub param_headers: Option<Arc<[(String, String)]>>,
-    /// The chat session that it is made in, if it is made in one.
-    pub chat: Option<Arc<str>>,
-}
-
-impl Request {
-    /// Why the request has ended, if what it is allowed by has: its own permission, or that of its session, whose calls
-    /// end with it however young they are.
-    pub(crate) fn why(&self) -> Option<Ended> {
-        let of_session = || {
-            self.session
-                .as_ref()
-                .and_then(|session| session.guard.why())
-        };
-        self.guard.why().or_else(of_session)
-    }
-
-    /// Why a connection to a server was closed under a request, if that was because of the request's own permission.
-    pub(crate) async fn why_closed(&self, failure: &CallFailure) -> Option<Ended> {
-        let is_closed = matches!(
-            failure.kind,
-            UpstreamFailureKind::Closed | UpstreamFailureKind::Disabled
-        );
-        match is_closed {
-            true => self.guard.check().await,
-            false => None,
-        }
-    }
-
-    /// The end of a request of this id as an error.
-    fn end(&self, id: Option<&Bytes>, why: Ended) -> Error {
-        if let (Some(session), Some(id)) = (&self.session, id) {
-            session.end_call(id);
-        }
-        Error::Ended(why)
-    }
-}
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A whole response, and the HTTP status that goes with it.
-    Answer(Bytes, u16),
-    /// A stream of messages that ends with the response.
-    Stream(Box<Relay>),
-    /// The same of a server of our own.
-    Told(native::Telling),
-    /// A stream of changes that ends when the client or the gateway closes it.
-    Listen(Box<Subscription>),
-}
-
-impl Outcome {
-    /// A whole response of one of our own servers, with its resources as a client of a union knows them.
-    fn named(self, namer: &Namer) -> Self {
-        let Self::Answer(text, status) = self else {
-            return self;
-        };
-        let Ok(message) = Message::parse(text.clone()) else {
-            return Self::Answer(text, status);
-        };
-        let id = message.id.as_deref().unwrap_or(b"null");
-        let result = message.result.as_deref().and_then(|it| namer.name(it));
-        let error = message.error.as_deref().and_then(|it| namer.error(it));
-        let named = match (result, error) {
-            (Some(result), _) => message::result(id, &result).into(),
-            (None, Some(error)) => message::error(id, &error).into(),
-            (None, None) => text,
-        };
-        Self::Answer(named, status)
-    }
 }
 
 impl Gateway {
@@ -384,29 +289,6 @@ pub struct Parts {
     pub native: Arc<native::Server>,
     /// What is open because of a permission.
     pub guards: Guards,
-}
-
-/// Why a request gets no result: already in the words of this wire, or a product error.
-#[derive(Debug)]
-pub enum Refusal {
-    /// Words of the protocol.
-    Rpc(RpcError),
-    /// A product error.
-    Product(Error),
-    /// A person must sign in first.
-    SignIn(SignIn),
-}
-
-impl From<RpcError> for Refusal {
-    fn from(error: RpcError) -> Self {
-        Self::Rpc(error)
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        Self::Product(error)
-    }
 }
 
 fn refusal(message: &Message, refusal: &Refusal, request: &Request) -> Outcome {

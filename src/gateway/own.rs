@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::catalog::{Item, List, Snapshot};
+use super::item::{Item, List};
 use super::mend::Notes;
+use super::outcome::Outcome;
+use super::refusal::Refusal;
+use super::request::Request;
+use super::snapshot::Snapshot;
 use super::view::{self, View};
-use super::{Gateway, Outcome, Refusal, Request, fetch};
+use super::{Gateway, fetch};
 use crate::auth::{Caller, scope};
 use crate::error::Error;
 use crate::mcp::raw::string;

@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Gateway;
 use super::bond::Bond;
+use super::capabilities::can_answer;
 use super::catalog::Cell;
 use super::mend;
-use super::parked::{self, Parked};
+use super::parked::Parked;
+use super::request::Request;
 use super::rounds::{Resend, Round, is_input_required};
+use super::target::Target;
 use super::tasks::{self, Owner};
 use super::translate::Crossing;
-use super::{Gateway, Request, Target};
 use crate::audit::Entry;
 use crate::clock::Stopwatch;
 use crate::error::{Ended, Error};
@@ -345,7 +348,7 @@ impl Relay {
         if let Some(session) = &self.request.session {
             return session.forward(ask, &self.back.gateway.tasks);
         }
-        if !parked::can_answer(&self.request.client.capabilities, &ask.message) {
+        if !can_answer(&self.request.client.capabilities, &ask.message) {
             ask.refuse();
             return None;
         }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::lists::FIRST_LOOK_PATIENCE;
+use super::Gateway;
+use super::catalog::FIRST_LOOK_PATIENCE;
+use super::request::Request;
 use super::view::{self, Access, Closed, Member, Open, View};
-use super::{Gateway, Request};
-use crate::error::{Result, UpstreamFailureKind};
+use crate::error::Result;
 use crate::oauth::{Ask, Refreshed};
-use crate::upstream::CallFailure;
 
 /// The server of a call with a token that does not end before it arrives; `None` if it has one already.
 ///
@@ -52,14 +52,6 @@ impl Renewed {
             Self::No | Self::Never | Self::NeedsAdministrator => None,
         }
     }
-}
-
-/// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
-/// that lacks a scope would lack it again.
-pub(super) fn is_refused_token(failure: &CallFailure) -> bool {
-    failure.kind == UpstreamFailureKind::Unauthorized
-        && !failure.may_have_executed
-        && failure.missing_scope().is_none()
 }
 
 /// Looks for another token for a call whose token the upstream refused.

@@ -4,8 +4,9 @@
 
 use bytes::Bytes;
 
+use super::Gateway;
+use super::request::Request;
 use super::view::View;
-use super::{Gateway, Request};
 use serde_json::json;
 
 use crate::mcp::error::{INVALID_PARAMS, MISSING_CLIENT_CAPABILITY, RpcError};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::lists::TTL_MS_MAX;
+use super::item::TTL_MS_MAX;
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::{RawObject, Version};
 

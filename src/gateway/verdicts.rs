@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use moka::sync::Cache;
 
 use super::Gateway;
-use super::renew::is_refused_token;
 use crate::clock::UnixMs;
 use crate::credentials::verdict::{self, Place};
 use crate::error::Error;
@@ -61,7 +60,7 @@ impl Last {
     /// The server answered a call, or how that failed: it took the credential, refused it, or said nothing of it.
     pub(super) fn heard(self: &Arc<Self>, gateway: &Arc<Gateway>, failure: Option<&CallFailure>) {
         let is_ok = failure.is_none();
-        if failure.is_some_and(|failure| !is_refused_token(failure)) {
+        if failure.is_some_and(|failure| !failure.is_refused_token()) {
             return;
         }
         let said = if is_ok { TAKEN } else { REFUSED };

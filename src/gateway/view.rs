@@ -7,24 +7,26 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::catalog::{Cell, Snapshot};
+use super::Gateway;
+use super::catalog::Cell;
 use super::names::Prefix;
-use super::sign_in::SignIn;
+use super::refusal::{Refusal, SignIn};
+use super::snapshot::Snapshot;
+use super::target::Target;
 use super::verdicts::Last;
-use super::{Gateway, Refusal, Target};
 use crate::auth::Caller;
 use crate::cache::Cached;
 use crate::clock::Clock;
 pub use crate::credentials::Closed;
 use crate::credentials::{self, Outbound, Subject};
-use crate::error::{Error, Result, UpstreamFailureKind};
+use crate::error::{Error, Result};
 use crate::guard::Guard;
 use crate::native::Face;
 use crate::registry::server::{self, Server, ServerId};
 use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::{self, Mentor};
-use crate::upstream::{CallFailure, Lane, Upstream};
+use crate::upstream::Upstream;
 
 /// How long a view is believed (docs/inside/decisions.md#two-seconds: 2 s in all).
 const VIEW_TTL: Duration = Duration::from_secs(1);
@@ -94,28 +96,6 @@ impl Open {
     /// Whether the next call is refused because the last ones failed.
     pub fn is_broken(&self) -> bool {
         self.upstream.is_broken(&self.credential, self.person)
-    }
-}
-
-impl Closed {
-    /// The product error of a call to such a server.
-    pub fn error(&self, server: &str) -> Error {
-        let failure = |kind| CallFailure::of(kind, false).into_error(server);
-        match self {
-            Self::Disabled => failure(UpstreamFailureKind::Disabled),
-            Self::Refused => failure(UpstreamFailureKind::Refused),
-            Self::Unavailable
-            | Self::OtherMentor
-            | Self::SignInNeeded
-            | Self::SignInImpossible(_)
-            | Self::TokenEnded
-            | Self::ClientRefused
-            | Self::NoConnection(_)
-            | Self::BadSecret => Error::NoConnection {
-                server: server.to_owned(),
-                reason: self.sentence(server),
-            },
-        }
     }
 }
 
@@ -205,19 +185,6 @@ impl View {
         let server = self.only().ok().map(|member| member.server.id);
         let mentor = self.mentor.as_ref().map(|mentor| mentor.id);
         guard.depend(|through| (through.mentor, through.server) = (mentor, server));
-    }
-
-    /// To whom upstream sessions of this request belong.
-    pub fn lane(&self, request: &super::Request) -> Lane {
-        Lane {
-            principal: request.caller.user.id.0,
-            mentor: self.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
-            session: request.session.as_ref().map(|session| session.id.clone()),
-            inbox: request
-                .session
-                .as_ref()
-                .map(|session| session.inbox.clone()),
-        }
     }
 }
 

@@ -69,6 +69,14 @@ impl CallFailure {
         Some(scope.to_owned()).filter(|_| is_usable)
     }
 
+    /// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
+    /// that lacks a scope would lack it again.
+    pub fn is_refused_token(&self) -> bool {
+        self.kind == UpstreamFailureKind::Unauthorized
+            && !self.may_have_executed
+            && self.missing_scope().is_none()
+    }
+
     /// The HTTP status behind it; 0 for none.
     pub(super) fn status(&self) -> u16 {
         match self.kind {

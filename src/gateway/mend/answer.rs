@@ -6,9 +6,7 @@ use super::mender::{Mender, ROOT};
 use super::notes::Notes;
 use super::shape::{COMPLETED, Kind, may};
 use super::{ITEM_BYTES_MAX, item};
-use crate::gateway::catalog::List;
-use crate::gateway::fetch::{ITEMS_MAX, LIST_BYTES_MAX};
-use crate::gateway::lists::SERVERS_META;
+use crate::gateway::item::{ITEMS_MAX, LIST_BYTES_MAX, List, SERVERS_META};
 use crate::mcp::{RawObject, Version};
 
 /// Most values of a completion.

@@ -17,7 +17,7 @@ use url::Url;
 pub(super) use answer::{Origin, answer, noted};
 pub(super) use notes::{Notes, shown};
 
-use super::catalog::List;
+use super::item::List;
 use crate::mcp::RawObject;
 use json::Sort;
 use mender::{Mender, ROOT, Wrong};

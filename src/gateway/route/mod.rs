@@ -9,12 +9,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::call::Call;
-use super::catalog::{Item, List, Snapshot};
-use super::lists::{self, FIRST_LOOK_PATIENCE};
-use super::sign_in::{self, Climb};
+use super::catalog::FIRST_LOOK_PATIENCE;
+use super::item::{Item, List};
+use super::lists;
+use super::outcome::Outcome;
+use super::refusal::{Refusal, SignIn};
+use super::request::Request;
+use super::sign_in::{self, Decision, Prompt};
+use super::target::Target;
 use super::tasks::{self, Owner};
 use super::view::{Access, Member, View};
-use super::{Gateway, Outcome, Refusal, Request, Target, handshake, renew};
+use super::{Gateway, handshake, renew};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
@@ -82,22 +87,39 @@ pub(super) async fn dispatch(
     view.bind(&request.guard);
     match serve(gateway, request, message, (&view, watch)).await {
         Err(Refusal::SignIn(needed)) => {
-            let climb = Climb {
+            let prompt = Prompt {
                 gateway,
                 request,
                 message,
                 view: &view,
                 retry: retry.as_ref(),
-                watch,
             };
-            Box::pin(climb.climb(&needed)).await
+            Box::pin(after_sign_in(&prompt, &needed, watch)).await
         }
         served => served,
     }
 }
 
+/// Asks the person to sign in, and carries the call out as if it came now if they have. A server that still asks gets
+/// its link: nobody waits twice.
+async fn after_sign_in(
+    prompt: &Prompt<'_>,
+    needed: &SignIn,
+    watch: Stopwatch,
+) -> Result<Outcome, Refusal> {
+    let (gateway, request) = (prompt.gateway, prompt.request);
+    if let Decision::Answer(outcome) = prompt.decide(needed).await? {
+        return Ok(outcome);
+    }
+    let view = gateway.fresh_view(&request.caller, &request.target).await?;
+    match serve(gateway, request, prompt.message, (&view, watch)).await {
+        Err(Refusal::SignIn(needed)) => Ok(prompt.last_answer(&needed).await?),
+        served => served,
+    }
+}
+
 /// Carries out a request that is not about the endpoint itself.
-pub(super) async fn serve(
+async fn serve(
     gateway: &Arc<Gateway>,
     request: &Request,
     message: &Message,
@@ -202,7 +224,7 @@ impl<'a> Origin<'a> {
         };
         let item = snapshot
             .as_deref()
-            .and_then(|s: &Snapshot| s.find(List::Tools, &name));
+            .and_then(|seen| seen.find(List::Tools, &name));
         self.call((member, item), params, &name).await
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Origin, Outcome, RawObject, Refusal, uri_of};
-use crate::gateway::catalog::List;
+use super::{Origin, RawObject, uri_of};
+use crate::gateway::connect;
+use crate::gateway::item::List;
 use crate::gateway::lists::{self, Listing};
-use crate::gateway::sign_in::{answer_connected, is_connect_tool};
+use crate::gateway::outcome::Outcome;
+use crate::gateway::refusal::Refusal;
 use crate::gateway::view::{Access, Closed, Member};
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::raw::string;
@@ -30,9 +32,9 @@ impl<'a> Origin<'a> {
         }
         let mut members = self.view.members.iter();
         if list == List::Tools
-            && let Some(member) = members.find(|member| is_connect_tool(member, &exposed))
+            && let Some(member) = members.find(|member| connect::is_tool(member, &exposed))
         {
-            return Ok(self.result(&answer_connected(member, self.request.version)));
+            return Ok(self.result(&connect::answer(member, self.request.version)));
         }
         // A server whose list was never read may still have it: its prefix tells which server is meant.
         let guess = self

@@ -1,7 +1,9 @@
 //! Subscriptions that no single upstream can answer as they are: across the eras, or over a mentor's servers.
 
-use super::{Origin, Outcome, RawObject, Refusal};
+use super::{Origin, RawObject};
 use crate::gateway::listen;
+use crate::gateway::outcome::Outcome;
+use crate::gateway::refusal::Refusal;
 use crate::gateway::view::{Member, Open};
 use crate::gateway::watch::{WATCHED_MAX, Watch};
 use crate::guard::Guard;
@@ -12,7 +14,7 @@ impl Origin<'_> {
     pub(super) async fn speaks_modern(&self, member: &Member) -> Result<bool, Refusal> {
         let open = member.enter()?;
         self.gateway.audit.admit()?;
-        let lane = self.view.lane(self.request);
+        let lane = self.request.lane(self.view);
         let session = open
             .upstream
             .session(&lane, &open.credential, &self.request.client)
@@ -61,7 +63,7 @@ impl Origin<'_> {
         Ok(Watch {
             upstream: open.upstream.clone(),
             credential: open.credential.clone(),
-            lane: self.view.lane(self.request),
+            lane: self.request.lane(self.view),
             client: self.request.client.clone(),
             guard: self.guard(member, open),
             uri,
@@ -103,6 +105,7 @@ impl Origin<'_> {
             stop,
         };
         let asked = (self.request, self.message);
-        Ok(listen::open(self.gateway, asked, (&filter, watched)).await?)
+        let subscription = listen::open(self.gateway, asked, (&filter, watched)).await?;
+        Ok(Outcome::Listen(subscription))
     }
 }

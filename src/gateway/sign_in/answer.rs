@@ -3,10 +3,11 @@
 
 use serde_json::{Value, json};
 
-use super::SignIn;
 use crate::error::{Error, SignInFailure};
+use crate::gateway::Gateway;
+use crate::gateway::refusal::SignIn;
+use crate::gateway::request::Request;
 use crate::gateway::view::Closed;
-use crate::gateway::{Gateway, Request};
 use crate::mcp::error::{INTERNAL_ERROR, RpcError, URL_ELICITATION_REQUIRED};
 use crate::mcp::{Message, Version};
 use crate::oauth::prompt::{self, NewPrompt};

@@ -3,7 +3,6 @@
 
 mod adopt;
 mod answer;
-mod connect;
 mod obstacle;
 mod state;
 mod wait;
@@ -12,54 +11,40 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub(super) use connect::{answer_connected, is_connect_tool, tool as connect_tool};
 pub(super) use state::{Retry, retry};
 use wait::Ending;
 pub use wait::SignIns;
 
+use super::Gateway;
+use super::capabilities::can_answer;
 use super::chats::{ChatEvent, ChatKey};
-use super::parked::can_answer;
-use super::view::{Closed, View};
-use super::{Gateway, Outcome, Refusal, Request, route};
-use crate::clock::Stopwatch;
-use crate::credentials::headers::GrantVersion;
+use super::outcome::Outcome;
+use super::refusal::{Refusal, SignIn};
+use super::request::Request;
+use super::view::View;
 use crate::credentials::obstacle::Obstacle;
 use crate::error::{Error, Result};
 use crate::mcp::{Message, Version};
 use crate::oauth::connected_service;
-use crate::registry::server::ServerId;
 use answer::Question;
 use obstacle::obstacle;
 
-/// A call cannot go on until its person has signed in to a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignIn {
-    /// The server.
-    pub server: ServerId,
-    /// Its name.
-    pub server_name: String,
-    /// Scopes beyond those of the server's service, separated by spaces.
-    pub scope: String,
-    /// The grant that was not enough, at the version that was not.
-    pub refused: Option<GrantVersion>,
-}
-
-impl SignIn {
-    /// The product error, for wires and places where nobody can be asked.
-    pub fn error(&self) -> Error {
-        Closed::SignInNeeded.error(&self.server_name)
-    }
-}
-
-/// A call that stands before the ladder.
-pub(super) struct Climb<'a> {
+/// A call that cannot go on until its person has signed in.
+pub(super) struct Prompt<'a> {
     pub(super) gateway: &'a Arc<Gateway>,
     pub(super) request: &'a Request,
     pub(super) message: &'a Message,
     pub(super) view: &'a View,
     /// What the client said when it was asked before.
     pub(super) retry: Option<&'a Retry>,
-    pub(super) watch: Stopwatch,
+}
+
+/// What becomes of such a call.
+pub(super) enum Decision {
+    /// The person has signed in: the call is carried out as if it came now.
+    GoOn,
+    /// It ends with this answer.
+    Answer(Outcome),
 }
 
 /// The rungs, highest first.
@@ -75,9 +60,9 @@ enum Rung {
     Link,
 }
 
-impl Climb<'_> {
+impl Prompt<'_> {
     /// Asks the person, or waits for them, or both.
-    pub(super) async fn climb(self, needed: &SignIn) -> Result<Outcome, Refusal> {
+    pub(super) async fn decide(&self, needed: &SignIn) -> Result<Decision, Refusal> {
         if self
             .retry
             .is_some_and(|retry| retry.server != needed.server)
@@ -85,27 +70,26 @@ impl Climb<'_> {
             return Err(state::invalid().into());
         }
         if self.retry.is_some_and(|retry| !retry.is_accepted) {
-            return Ok(self.respond(answer::declined(self.method(), needed)));
+            return Ok(self.answer(answer::declined(self.method(), needed)));
         }
         let caller = &self.request.caller;
         if self.retry.is_none()
             && wait::is_signed_in((self.gateway, caller), &self.request.target, needed).await
         {
-            return Box::pin(self.go_on()).await;
+            return Ok(Decision::GoOn);
         }
-        // Boxed: what goes on after a question calls again, and would hold all of these states at each level.
-        if let Some(end) = Box::pin(self.dead_end(needed)).await? {
-            return Ok(end);
+        if let Some(end) = self.dead_end(needed).await? {
+            return Ok(Decision::Answer(end));
         }
         let question = self.question(needed).await?;
         match self.rung() {
-            Rung::InputRequired => Box::pin(self.require_input(needed, &question)).await,
+            Rung::InputRequired => self.require_input(needed, &question).await,
             Rung::UrlRequired => {
                 self.announce_end(needed, &question);
                 Err(question.elicitation_error().into())
             }
-            Rung::Chat => Box::pin(self.wait_in_chat(needed, &question)).await,
-            Rung::Link => Ok(self.respond(question.link(self.method()))),
+            Rung::Chat => self.wait_in_chat(needed, &question).await,
+            Rung::Link => Ok(self.answer(question.link(self.method()))),
         }
     }
 
@@ -141,6 +125,10 @@ impl Climb<'_> {
         Some(ChatKey::of(&self.request.caller, session))
     }
 
+    fn answer(&self, answer: Result<Vec<u8>, crate::mcp::error::RpcError>) -> Decision {
+        Decision::Answer(self.respond(answer))
+    }
+
     fn respond(&self, answer: Result<Vec<u8>, crate::mcp::error::RpcError>) -> Outcome {
         let id = self.message.id.as_deref().unwrap_or(b"null");
         let (text, status) = match answer {
@@ -154,22 +142,26 @@ impl Climb<'_> {
     }
 
     /// First rung. A client that comes back before its person is done is held for a moment, and then asked again.
-    async fn require_input(self, needed: &SignIn, question: &Question) -> Result<Outcome, Refusal> {
+    async fn require_input(
+        &self,
+        needed: &SignIn,
+        question: &Question,
+    ) -> Result<Decision, Refusal> {
         if let Some(retry) = self.retry {
             let awaited = (needed, retry.failures);
             let ending = self.sign_ins().soon(self.gateway, self.request, awaited);
             match self.unless_cancelled(ending).await? {
-                Ending::SignedIn => return Box::pin(self.go_on()).await,
+                Ending::SignedIn => return Ok(Decision::GoOn),
                 Ending::Failed(failure) => {
                     let text = answer::failed(failure, &needed.server_name);
-                    return Ok(self.respond(question.late(self.method(), &text)));
+                    return Ok(self.answer(question.late(self.method(), &text)));
                 }
                 Ending::TimedOut | Ending::Busy => {}
             }
         }
         let asked = (needed.server, question.failures);
         let state = state::seal(self.gateway, self.request, self.message, asked)?;
-        Ok(self.respond(Ok(question.input_required(&state))))
+        Ok(self.answer(Ok(question.input_required(&state))))
     }
 
     /// Second rung: the client hears on its own stream when it may call again.
@@ -181,9 +173,13 @@ impl Climb<'_> {
     }
 
     /// Third rung.
-    async fn wait_in_chat(self, needed: &SignIn, question: &Question) -> Result<Outcome, Refusal> {
+    async fn wait_in_chat(
+        &self,
+        needed: &SignIn,
+        question: &Question,
+    ) -> Result<Decision, Refusal> {
         let Some(chat) = self.chat() else {
-            return Ok(self.respond(question.link(self.method())));
+            return Ok(self.answer(question.link(self.method())));
         };
         let required = ChatEvent::OauthRequired {
             server_id: needed.server.0,
@@ -196,16 +192,16 @@ impl Climb<'_> {
             .sign_ins()
             .in_chat(self.gateway, self.request, (chat, required), awaited);
         match self.unless_cancelled(ending).await? {
-            Ending::SignedIn => Box::pin(self.go_on()).await,
+            Ending::SignedIn => Ok(Decision::GoOn),
             Ending::TimedOut => {
                 let text = answer::timed_out(&needed.server_name);
-                Ok(self.respond(question.late(self.method(), &text)))
+                Ok(self.answer(question.late(self.method(), &text)))
             }
             Ending::Failed(failure) => {
                 let text = answer::failed(failure, &needed.server_name);
-                Ok(self.respond(question.late(self.method(), &text)))
+                Ok(self.answer(question.late(self.method(), &text)))
             }
-            Ending::Busy => Ok(self.respond(question.link(self.method()))),
+            Ending::Busy => Ok(self.answer(question.link(self.method()))),
         }
     }
 
@@ -257,29 +253,13 @@ impl Climb<'_> {
         &self.gateway.sign_ins
     }
 
-    /// Carries the call out as if it came now. A server that still asks gets its link: nobody waits twice.
-    async fn go_on(self) -> Result<Outcome, Refusal> {
-        let caller = &self.request.caller;
-        let view = self
-            .gateway
-            .fresh_view(caller, &self.request.target)
-            .await?;
-        let served = route::serve(
-            self.gateway,
-            self.request,
-            self.message,
-            (&view, self.watch),
-        );
-        match Box::pin(served).await {
-            Err(Refusal::SignIn(needed)) => {
-                if let Some(end) = Box::pin(self.dead_end(&needed)).await? {
-                    return Ok(end);
-                }
-                let question = self.question(&needed).await?;
-                Ok(self.respond(question.link(self.method())))
-            }
-            served => served,
+    /// The answer where the server still asks after its person has signed in: its link.
+    pub(super) async fn last_answer(&self, needed: &SignIn) -> Result<Outcome> {
+        if let Some(end) = self.dead_end(needed).await? {
+            return Ok(end);
         }
+        let question = self.question(needed).await?;
+        Ok(self.respond(question.link(self.method())))
     }
 
     async fn unless_cancelled(

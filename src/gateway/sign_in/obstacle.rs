@@ -4,7 +4,8 @@
 use crate::credentials::Subject;
 use crate::credentials::obstacle::{self, Obstacle};
 use crate::error::Result;
-use crate::gateway::{Gateway, Request};
+use crate::gateway::Gateway;
+use crate::gateway::request::Request;
 use crate::registry::server::{self, ServerId};
 
 /// What keeps the caller from signing in to a server, if anything does.

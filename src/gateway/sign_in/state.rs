@@ -2,8 +2,9 @@
 //! but this person, at this endpoint, with these arguments, for a while.
 
 use super::answer::KEY;
+use crate::gateway::Gateway;
 use crate::gateway::bond::Bond;
-use crate::gateway::{Gateway, Request};
+use crate::gateway::request::Request;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::{Message, RawObject, message};
 use crate::oauth::prompt::PROMPT_LIFE;

@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::gateway::catalog::Item;
-use crate::gateway::view::{Access, Closed, Member};
+use super::item::Item;
+use super::view::{Access, Closed, Member};
 use crate::mcp::Version;
 use crate::registry::{AuthType, Scope};
 
@@ -13,7 +13,7 @@ use crate::registry::{AuthType, Scope};
 const NAME: &str = "connect_account";
 
 /// The tool, for a server that needs its person to sign in.
-pub(in crate::gateway) fn tool(member: &Member) -> Option<Item> {
+pub(super) fn tool(member: &Member) -> Option<Item> {
     if !matches!(member.access, Access::Closed(Closed::SignInNeeded)) {
         return None;
     }
@@ -38,14 +38,14 @@ pub(in crate::gateway) fn tool(member: &Member) -> Option<Item> {
 }
 
 /// Whether a name is that of the tool of this server, which lists it no more since its person has signed in.
-pub(in crate::gateway) fn is_connect_tool(member: &Member, exposed: &str) -> bool {
+pub(super) fn is_tool(member: &Member, exposed: &str) -> bool {
     let is_personal =
         member.server.auth_type == AuthType::Oauth2 && member.server.auth_scope == Scope::User;
     is_personal && member.ready().is_some() && member.prefix.may_expose(NAME, exposed)
 }
 
 /// What the tool answers then.
-pub(in crate::gateway) fn answer_connected(member: &Member, version: Version) -> Vec<u8> {
+pub(super) fn answer(member: &Member, version: Version) -> Vec<u8> {
     let text = format!(
         "Your account at {} is connected; its tools can be used now.",
         member.server.name
