@@ -8,6 +8,7 @@ mod jwks;
 pub mod link;
 pub mod scope;
 mod session;
+pub mod kind;
 pub mod token;
 
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 //! Decides about grants only; each face checks its own calls.
 
 use super::ACT_AS_SCOPE;
-use super::token::TokenKind;
+use super::kind::TokenKind;
 use crate::error::FieldErrors;
 use crate::tenant::user::Role;
 

@@ -3,12 +3,13 @@
 use ipnet::IpNet;
 use sqlx::FromRow;
 
+pub use super::kind::{Environment, TokenKind};
 use super::scope;
 use crate::clock::{UnixMs, random_bytes, random_hex};
 use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
 use crate::sql;
-use crate::storage::{Tx, words};
+use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::user::User;
 
@@ -20,30 +21,6 @@ pub struct TokenId(pub i64);
 impl TokenId {
     /// No key: the caller showed a session token.
     pub const SESSION: Self = Self(0);
-}
-
-words! {
-    /// What a key is for.
-    TokenKind {
-        /// A person's own token.
-        Token = "token",
-        /// A platform key of one tenant and one user.
-        Platform = "platform",
-        /// A key of the academy server v1, `aea_<scope>_…`.
-        Aea = "aea",
-        /// A key of the academy server v2, `sk_mcp_live_…`.
-        Mcp = "mcp",
-    }
-}
-
-words! {
-    /// Whether a key sees live or sandbox data.
-    Environment {
-        /// The real data.
-        Live = "live",
-        /// The sandbox, reset daily.
-        Test = "test",
-    }
 }
 
 /// A stored key, without the key.
