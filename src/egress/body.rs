@@ -12,7 +12,6 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::failure::Failure;
-use super::sse::EventStream;
 use super::unpack::{Coding, Unpacker};
 
 /// First allocation for a body of several pieces, in bytes, whatever length the server announces.
@@ -64,11 +63,6 @@ impl Body {
             left: Some(max_bytes),
             max_bytes,
         }
-    }
-
-    /// Returns the server-sent events in the body, each of at most `event_bytes_max`; as many as come.
-    pub fn events(self, event_bytes_max: usize) -> EventStream {
-        EventStream::new(self, event_bytes_max)
     }
 
     pub(super) fn set_idle(&mut self, after: Duration) {

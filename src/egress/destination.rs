@@ -10,6 +10,9 @@ use url::{Position, Url};
 
 use super::refused::{Reason, Refused};
 
+/// Longest URL, in bytes.
+pub const URL_BYTES_MAX: usize = 2048;
+
 /// Where requests may go; only `Policy::check_url` makes one. Cheap to clone.
 #[derive(Clone)]
 pub struct Destination {
@@ -82,7 +85,7 @@ impl Destination {
     /// # Errors
     /// [`Reason::OtherOrigin`] unless scheme, host and port are the same; otherwise as `check_text`.
     pub fn join(&self, reference: &str) -> Result<Self, Refused> {
-        super::policy::check_text(reference)?;
+        check_text(reference)?;
         let mut url = self.url.join(reference).map_err(|_| Reason::Malformed)?;
         if url.origin() != self.url.origin()
             || !url.username().is_empty()
@@ -119,6 +122,20 @@ impl Destination {
             ..self.clone()
         }
     }
+}
+
+/// Refuses text that is too long, or that a parser would silently change: the `url` crate drops tabs and
+/// newlines and reads a backslash as a slash.
+pub(super) fn check_text(text: &str) -> Result<(), Reason> {
+    if text.len() > URL_BYTES_MAX {
+        return Err(Reason::TooLong {
+            max_bytes: URL_BYTES_MAX,
+        });
+    }
+    if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(Reason::Character);
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Destination {

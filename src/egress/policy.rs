@@ -9,11 +9,8 @@ use ipnet::IpNet;
 use url::{Host, Url};
 
 use super::address::{canonical, is_global, is_never};
-use super::destination::Destination;
+use super::destination::{Destination, check_text};
 use super::refused::{Reason, Refused};
-
-/// Longest URL, in bytes.
-pub const URL_BYTES_MAX: usize = 2048;
 
 /// Most addresses of one name; a public service has a handful.
 pub const ADDRESSES_MAX: usize = 32;
@@ -181,20 +178,6 @@ impl Policy {
     }
 }
 
-/// Refuses text that is too long, or that a parser would silently change: the `url` crate drops tabs and
-/// newlines and reads a backslash as a slash.
-pub(super) fn check_text(text: &str) -> Result<(), Reason> {
-    if text.len() > URL_BYTES_MAX {
-        return Err(Reason::TooLong {
-            max_bytes: URL_BYTES_MAX,
-        });
-    }
-    if text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
-        return Err(Reason::Character);
-    }
-    Ok(())
-}
-
 fn is_secure(scheme: &str) -> Result<bool, Reason> {
     match scheme {
         "https" | "wss" => Ok(true),
@@ -205,6 +188,7 @@ fn is_secure(scheme: &str) -> Result<bool, Reason> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::destination::URL_BYTES_MAX;
     use super::*;
 
     fn opened(ranges: &[&str]) -> Policy {

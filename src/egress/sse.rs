@@ -42,6 +42,13 @@ const END_BYTES: usize = 1024;
 /// How many times larger than allowed an event may be that is read past.
 const SKIPPED_TIMES_MAX: usize = 8;
 
+impl Body {
+    /// Returns the server-sent events in the body, each of at most `event_bytes_max`; as many as come.
+    pub fn events(self, event_bytes_max: usize) -> EventStream {
+        EventStream::new(self, event_bytes_max)
+    }
+}
+
 /// The events of a body; ends after the first failure.
 #[derive(Debug)]
 pub struct EventStream {
