@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::error::VaultError;
 use super::keys;
-use super::vault::VaultError;
 use crate::clock::random_hex;
 
 /// Where the master keys lie.

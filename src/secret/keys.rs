@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
-use super::vault::VaultError;
+use super::error::VaultError;
 use crate::clock::random_bytes;
 
 /// Longest id of a key, in bytes.

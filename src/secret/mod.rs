@@ -1,6 +1,7 @@
 //! Secrets: a type that cannot be printed, masks, and encryption at rest.
 //! Never logs; a plain text leaves only through [`Secret::expose`].
 
+mod error;
 mod file;
 mod keys;
 mod vault;
@@ -10,8 +11,9 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use error::VaultError;
 pub use file::{KeyFile, KeyFileLock, write_private};
-pub use vault::{Binding, Vault, VaultError};
+pub use vault::{Binding, Vault};
 
 /// Secrets shorter than this many characters show nothing of themselves (docs/inside/threats.md#masks).
 const MASK_SHOWS_FROM: usize = 20;

@@ -3,7 +3,6 @@
 //! Never returns anything of a text that does not open.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
@@ -15,6 +14,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::Secret;
+use super::error::VaultError;
 use super::file::{KeyFile, Stamp};
 use super::keys::{self, Keys};
 use crate::clock::random_bytes;
@@ -51,29 +51,6 @@ impl Binding<'_> {
         }
         bytes
     }
-}
-
-/// Why a stored secret cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum VaultError {
-    /// The key that sealed it is not among the configured ones.
-    #[error("the master key {0:?} is not configured")]
-    UnknownKey(String),
-    /// It was altered, moved to another record, or is for another origin.
-    #[error("a stored secret does not belong where it was found")]
-    NotAuthentic,
-    /// The key file or variable is not in the documented form.
-    #[error("the master keys cannot be read: {0}")]
-    BadKeys(&'static str),
-    /// The key file cannot be read or written.
-    #[error("cannot use {path}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 /// The master keys of this process. Those from a file are read again when the file was changed and a secret needs
