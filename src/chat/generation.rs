@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::session::SessionId;
-use super::turn::TURN_DEADLINE;
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
@@ -15,6 +15,8 @@ use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::user::UserId;
 
+/// Longest life of one turn, a sign-in included.
+pub const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Turns of one person that may be under way at once.
 pub const TURNS_PER_USER_MAX: usize = 20;
 

@@ -7,15 +7,18 @@ pub mod frame;
 mod generation;
 mod look;
 pub mod message;
+mod said;
 pub mod session;
 mod tools;
 mod turn;
 
 use std::sync::Arc;
 
+pub use generation::TURN_DEADLINE;
 pub use generation::TURNS_PER_USER_MAX;
 pub use look::Warned;
-pub use turn::{PROMPT_BYTES_MAX, Running, Said, TURN_DEADLINE, Told, Turn};
+pub use said::{Said, Told};
+pub use turn::{PROMPT_BYTES_MAX, Running, Turn};
 
 use crate::auth::Caller;
 use crate::clock::Clock;

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::Chat;
 use super::engine::{NO_TOOLS, Out, Talk, built_in, model};
 use super::frame::Frame;
-use super::generation::{self, Generation};
+use super::generation::{self, Generation, TURN_DEADLINE};
 use super::look::{Warned, look};
 use super::message::{self, Message, Speaker};
+use super::said::{Said, Told};
 use super::session::{self, Session};
 use super::tools::{Listed, Toolbox};
 use crate::auth::Caller;
@@ -22,8 +23,6 @@ use crate::gateway::Target;
 use crate::learner::event;
 use crate::tenant::mentor::Mentor;
 
-/// Longest life of one turn, a sign-in included.
-pub const TURN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 /// Longest message of a learner, in bytes.
 pub const PROMPT_BYTES_MAX: usize = 64 * 1024;
 /// Frames that a slow client may be behind before its turn waits for it.
@@ -34,17 +33,6 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 const HISTORY_MESSAGES_MAX: i64 = 40;
 /// Characters of the first message that become the title.
 const TITLE_CHARACTERS: usize = 80;
-
-/// What a client sent for a turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// What the learner said; empty if the mentor is to begin.
-    pub text: String,
-    /// Whether the mentor is to begin.
-    pub is_proactive: bool,
-    /// The text of the page around the chat.
-    pub page_content: String,
-}
 
 /// A turn to be run.
 #[derive(Debug, Clone)]
@@ -59,15 +47,6 @@ pub struct Turn {
     pub told: Told,
     /// The servers that this chat was warned of.
     pub warned: Warned,
-}
-
-/// What comes out of a turn.
-#[derive(Debug)]
-pub enum Said {
-    /// Something to tell the client.
-    Frame(Frame),
-    /// The turn failed; nothing comes after this.
-    Failed(Error),
 }
 
 /// A turn under way. Dropping it stops the turn.

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::frame::Frame;
 use super::message::Message;
+use super::said::{Said, Told};
 use super::tools::{Called, Listed, Toolbox};
-use super::turn::{Said, Told};
 use crate::clock::random_uuid;
 use crate::model::shorten;
 use crate::tenant::mentor::Mentor;
