@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::scope;
-use super::token::{TokenError, Tokens};
+use super::tokens::{TokenError, Tokens};
 use super::{lenient, scope::is_word};
 use crate::secret::Secret;
 

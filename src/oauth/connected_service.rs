@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use super::scope::words;
 use super::service::Offer;
-use super::token::Tokens;
+use super::tokens::Tokens;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService as Reference;

@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::client;
-use super::flow::is_ours;
+use super::parameters::is_ours;
 use super::provider::{self, Provider};
-use super::refresh::ReauthReason;
+use super::reauth::ReauthReason;
 use super::{Client, TokenAuthMethod, lenient, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result, SignInFailure};

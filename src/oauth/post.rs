@@ -14,7 +14,7 @@ use jiff::fmt::rfc2822;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::client::{Client, TokenAuthMethod};
-use super::token::TokenError;
+use super::tokens::TokenError;
 use crate::egress::{Egress, Failure, Limits, Sent};
 
 /// Longest wait for the answer of a token endpoint. Long, because an answer that comes too late is a rotated

@@ -6,7 +6,7 @@ use http::StatusCode;
 use super::answer::refusal_in;
 use super::client::Client;
 use super::post::post;
-use super::token::TokenError;
+use super::tokens::TokenError;
 use crate::egress::Egress;
 use crate::secret::Secret;
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::refresh::ReauthReason;
-use super::token::TokenError;
+use super::reauth::ReauthReason;
+use super::tokens::TokenError;
 use crate::error::SignInFailure;
 
 /// Tries of a refresh that is refused in a way that cannot be read, until the person is asked.

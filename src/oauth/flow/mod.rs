@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 pub use finish::{Answer, Finished, finish};
 pub use redirect::{CALLBACK_PATH, FRONT_END_CALLBACK_PATH};
-pub(super) use request::is_ours;
 pub use revoke::revoke_grant;
 pub(super) use revoke::{Gone, revoke_late_tokens};
 pub use service::{FindError, find_service, service_of};

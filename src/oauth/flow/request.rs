@@ -9,20 +9,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::error::{Error, Result, SignInFailure};
+use crate::oauth::parameters::is_ours;
 use crate::secret::Secret;
-
-/// Parameters that no provider's URL and no catalog may set.
-const OURS: [&str; 9] = [
-    "client_id",
-    "client_secret",
-    "redirect_uri",
-    "response_type",
-    "scope",
-    "state",
-    "code_challenge",
-    "code_challenge_method",
-    "resource",
-];
 
 /// Longest authorization URL, in bytes; browsers and servers take no more.
 const URL_BYTES_MAX: usize = 8 * 1024;
@@ -92,9 +80,4 @@ impl Request<'_> {
         }
         Some(url)
     }
-}
-
-/// Whether a parameter is one that nobody else may set.
-pub(in crate::oauth) fn is_ours(name: &str) -> bool {
-    OURS.contains(&name)
 }

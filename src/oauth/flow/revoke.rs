@@ -5,7 +5,7 @@ use super::super::connected_service::Deleted;
 use super::super::integration::Identity;
 use super::super::revoke::{Revocable, revoke};
 use super::super::service::{self, ServiceId};
-use super::super::token::Tokens;
+use super::super::tokens::Tokens;
 use super::{Flow, identity};
 use crate::error::{Error, Result};
 use crate::registry::connected_service::ConnectedService as Reference;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::ReauthReason;
 use super::due::Life;
 use crate::audit::{self, Entry};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::oauth::client::{self, Client};
 use crate::oauth::integration;
+use crate::oauth::reauth::ReauthReason;
 use crate::oauth::service::{self, ServiceId};
-use crate::oauth::token::Tokens;
+use crate::oauth::tokens::Tokens;
 use crate::oauth::verdict::Word;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::sealed::{ACCESS_TOKEN, Change, REFRESH_TOKEN, Record};

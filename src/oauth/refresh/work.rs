@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::due::Ask;
 use super::lease::{self, Grant, LEASE};
 use super::sweep::random_fraction;
-use super::{CALLER_PATIENCE, Parts, ReauthReason, Refreshed};
+use super::{CALLER_PATIENCE, Parts, Refreshed};
 use crate::clock::{Stopwatch, random_hex};
 use crate::error::{Error, Result};
 use crate::oauth::client::Client;
 use crate::oauth::flow::{Gone, revoke_late_tokens};
-use crate::oauth::token::{TokenEndpoint, TokenError, Tokens};
+use crate::oauth::reauth::ReauthReason;
+use crate::oauth::token::TokenEndpoint;
+use crate::oauth::tokens::{TokenError, Tokens};
 use crate::oauth::verdict::{self, ANSWER_LOST, MALFORMED, Past, Verdict, Word};
 
 /// How often a grant that another replica refreshes is looked at.
