@@ -10,7 +10,7 @@ use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::rate_limit;
+use super::told::{failed, standing};
 use super::{Asking, Handled, Mcp, body, told};
 use crate::app::App;
 use crate::auth::Caller;
@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::gateway::{Outcome, Target};
 use crate::mcp::Message;
 use crate::mcp::error::RpcError;
-use crate::native::{self, Allowance, FACES, Face, Failure, Progress, Refusal, ToolEntry};
+use crate::native::{self, FACES, Face, Progress, Refusal, ToolEntry};
 
 /// What the tools of v1 are called without a version in front of them (docs/inside/threats.md#one-route).
 const UNVERSIONED: &str = "v1";
@@ -128,17 +128,6 @@ pub(super) async fn handle(
     }
 }
 
-/// How the caller's allowance stands, as headers.
-pub(super) fn standing(allowance: &Allowance) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    match allowance {
-        Allowance::Uncounted => {}
-        Allowance::Counted(standing) => rate_limit::write_standing(&mut headers, standing),
-        Allowance::UsedUp(refused) => rate_limit::write_refusal(&mut headers, refused),
-    }
-    headers
-}
-
 /// A tool as a plain POST: the body is the arguments, the answer the output or the error.
 async fn plain(mcp: &Mcp, face: &'static Face, tool: &str, request: Request) -> Response {
     let (parts, content) = request.into_parts();
@@ -205,10 +194,6 @@ async fn arguments(
     }
     serde_json::from_slice(&text)
         .map_err(|_| Error::Malformed("the body is not JSON".into()).into())
-}
-
-pub(super) fn failed(failure: &Failure) -> Response {
-    body::json(failure.body.to_string().into(), failure.status)
 }
 
 /// What the checks refused: in the server's words where they are known, else as on any MCP endpoint.

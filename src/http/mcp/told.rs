@@ -8,15 +8,15 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::{once, unfold};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use super::native::{failed, standing};
+use super::super::rate_limit;
 use super::{body, events};
 use crate::app::App;
-use crate::native::{self, Allowance, Progress, Reply, Step, Told};
+use crate::native::{self, Allowance, Failure, Progress, Reply, Step, Told};
 
 /// Answers a plain POST with a stream: `progress` events, then `complete` or `error`
 /// (docs/inside/academy.md#6353-streaming). A call that is refused before its first step is refused like any other.
@@ -89,4 +89,20 @@ fn last(reply: &Reply) -> Bytes {
 
 fn event(name: &str, data: &Value) -> Bytes {
     format!("event: {name}\ndata: {data}\n\n").into()
+}
+
+/// How the caller's allowance stands, as headers.
+pub(super) fn standing(allowance: &Allowance) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    match allowance {
+        Allowance::Uncounted => {}
+        Allowance::Counted(standing) => rate_limit::write_standing(&mut headers, standing),
+        Allowance::UsedUp(refused) => rate_limit::write_refusal(&mut headers, refused),
+    }
+    headers
+}
+
+/// A call that failed, in the words of its server.
+pub(super) fn failed(failure: &Failure) -> Response {
+    body::json(failure.body.to_string().into(), failure.status)
 }
