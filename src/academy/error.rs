@@ -1,7 +1,7 @@
 //! Why the academy refuses: its own rules, and what every part may refuse.
 //! Says nothing of codes or statuses; each face has one file that spells them.
 
-use super::enrollment::Status;
+use super::enrollment_words::Status;
 use crate::error;
 use crate::storage::StorageError;
 

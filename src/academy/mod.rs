@@ -4,10 +4,13 @@
 pub mod calendar;
 pub mod certificate;
 pub mod cohort;
+pub mod cohort_status;
 pub mod completion;
 pub mod course;
 pub mod course_chat;
+pub mod enroll;
 pub mod enrollment;
+mod enrollment_words;
 pub mod download;
 mod error;
 mod event;

@@ -1,10 +1,8 @@
 //! What a server of ours is to its clients: a name, its tools and resources, and how it spells a failure.
 
-use super::academy::{v1, v2};
 use super::failure::{Failure, Refusal};
 use super::resource::ResourceEntry;
 use super::tool::ToolEntry;
-use super::user;
 use crate::auth::Caller;
 use crate::auth::token::TokenKind;
 use crate::clock::UnixMs;
@@ -46,14 +44,6 @@ pub struct Circumstances<'a> {
     pub request_id: &'a str,
     /// When it happened.
     pub now: UnixMs,
-}
-
-/// Every server of ours.
-pub const FACES: &[&Face] = &[&v1::FACE, &v2::FACE, &user::FACE];
-
-/// The server with this name.
-pub fn find(name: &str) -> Option<&'static Face> {
-    FACES.iter().find(|face| face.name == name).copied()
 }
 
 impl Face {

@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::audited::AuditedCall;
+use super::call::{Call, Ground, Origin, Running};
 use super::failure::Refusal;
 use super::progress::Progress;
-use super::server::{AuditedCall, Request, Server};
-use super::tool::{Call, Running};
 use crate::auth::token::Environment;
 use crate::error::FieldErrors;
 use crate::files::Files;
@@ -46,9 +46,9 @@ pub trait LongTool: 'static {
 
 /// One call under way that takes its transactions itself.
 pub struct LongCall<'a> {
-    pub(super) server: &'a Server,
-    pub(super) request: &'a Request,
-    pub(super) audited: &'a AuditedCall<'a>,
+    pub(super) ground: &'a Ground,
+    pub(super) origin: Origin<'a>,
+    pub(super) audited: &'a AuditedCall,
     /// What is wrong with the arguments, for a tool that gathers.
     pub(super) complaints: FieldErrors,
 }
@@ -56,7 +56,7 @@ pub struct LongCall<'a> {
 impl LongCall<'_> {
     /// Where it tells how far it is.
     pub(super) fn progress(&self) -> &Progress {
-        &self.request.progress
+        self.origin.progress
     }
 
     /// It will go through several transactions; its outcome is in its audit row when it ends.
@@ -71,7 +71,7 @@ impl LongCall<'_> {
 
     /// What people bring.
     pub(super) fn files(&self) -> &Files {
-        &self.server.files
+        &self.ground.files
     }
 
     /// A transaction that reads.
@@ -79,7 +79,7 @@ impl LongCall<'_> {
     /// # Errors
     /// If the database fails.
     pub(super) async fn read(&self) -> Result<Tx, Refusal> {
-        Ok(self.server.db.read().await?)
+        Ok(self.ground.db.read().await?)
     }
 
     /// A transaction that writes.
@@ -87,7 +87,7 @@ impl LongCall<'_> {
     /// # Errors
     /// If the database fails.
     pub(super) async fn write(&self) -> Result<Tx, Refusal> {
-        Ok(self.server.db.write().await?)
+        Ok(self.ground.db.write().await?)
     }
 
     /// The language model of the caller's tenant, if it has one. The sandbox has none: nothing leaves it.
@@ -95,16 +95,16 @@ impl LongCall<'_> {
     /// # Errors
     /// If the database fails, or the model's key does not open.
     pub(super) async fn model(&self, tx: &mut Tx) -> Result<Option<Model>, Refusal> {
-        let caller = &self.request.caller;
+        let caller = self.origin.caller;
         match caller.environment {
-            Environment::Live => Ok(self.server.models.of(tx, caller.tenant.id).await?),
+            Environment::Live => Ok(self.ground.models.of(tx, caller.tenant.id).await?),
             Environment::Test => Ok(None),
         }
     }
 
     /// The call within a transaction, for what works in one.
     pub(super) fn within<'t>(&'t self, tx: &'t mut Tx) -> Call<'t> {
-        self.server.begin(self.request, tx)
+        self.ground.begin(self.origin, tx)
     }
 
     /// Commits what was done, and with it the row that says so.
@@ -112,7 +112,7 @@ impl LongCall<'_> {
     /// # Errors
     /// If the database fails; then nothing was done.
     pub(super) async fn commit(&self, tx: Tx) -> Result<(), Refusal> {
-        self.server.commit(self.request, self.audited, tx).await
+        Ok(self.audited.commit(tx).await?)
     }
 }
 

@@ -6,9 +6,12 @@
 //! its face's table and one test file; everything that must hold for all of them is checked over the tables.
 
 pub mod academy;
+mod audited;
+mod call;
 mod check;
 mod failure;
 mod face;
+mod faces;
 mod long;
 mod progress;
 mod protocol;
@@ -19,7 +22,9 @@ mod telling;
 mod tool;
 mod user;
 
-pub use face::{FACES, Face, find};
+pub use call::Call;
+pub use face::Face;
+pub use faces::{FACES, find};
 pub use failure::{Allowance, Failure, Refusal};
 pub use long::{LongCall, LongTool};
 pub use progress::{Progress, Step, Told};
@@ -27,4 +32,4 @@ pub use protocol::{Answer, error_of, resources};
 pub use resource::{Resource, ResourceEntry, resource};
 pub use server::{Parts, Reply, Request, Server, spell};
 pub use telling::Telling;
-pub use tool::{Access, Call, Given, Tool, ToolEntry, entry, long_entry};
+pub use tool::{Access, Given, Tool, ToolEntry, entry, long_entry};

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::call::{Call, Running};
 use super::failure::Refusal;
 use super::schema;
-use super::tool::{Call, Running};
 
 /// Completions of one value at most (MCP, completion: 100).
 pub(super) const COMPLETIONS_MAX: usize = 100;

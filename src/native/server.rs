@@ -2,21 +2,23 @@
 //! The same steps for every tool, resource and face, and whatever the wire.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::audited::AuditedCall;
+use super::call::{Ground, Origin};
 use super::check;
-use super::face::{Circumstances, FACES, Face};
+use super::face::{Circumstances, Face};
+use super::faces::FACES;
 use super::failure::{Allowance, Failure, Refusal};
 use super::long::LongCall;
 use super::progress::{Progress, Told};
 use super::resource::ResourceEntry;
-use super::tool::{Access, Call, Run, ToolEntry};
-use crate::audit::{self, AuditLog, Entry, RowId};
+use super::tool::{Access, Run, ToolEntry};
+use crate::audit::{AuditLog, Entry};
 use crate::auth::Caller;
-use crate::clock::{Clock, Stopwatch, UnixMs};
+use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, FieldErrors};
 use crate::files::Files;
 use crate::guard::Guard;
@@ -24,19 +26,14 @@ use crate::mcp::Version;
 use crate::model::Models;
 use crate::rate_limit::Limiter;
 use crate::secret::Vault;
-use crate::storage::{Db, Tx, like};
+use crate::storage::{Db, like};
 
 /// Our own servers.
 #[derive(Debug)]
 pub struct Server {
-    pub(super) db: Db,
-    vault: Arc<Vault>,
-    clock: Clock,
+    ground: Ground,
     audit: AuditLog,
     limits: Limiter,
-    sends_mail: bool,
-    pub(super) files: Files,
-    pub(super) models: Models,
     /// The schema of each tool's arguments, by face and tool.
     inputs: HashMap<(&'static str, &'static str), Value>,
 }
@@ -60,6 +57,16 @@ pub struct Request {
     pub mentor: String,
     /// Where the call tells how far it is.
     pub progress: Progress,
+}
+
+impl Request {
+    fn origin(&self) -> Origin<'_> {
+        Origin {
+            caller: &self.caller,
+            base_url: &self.base_url,
+            progress: &self.progress,
+        }
+    }
 }
 
 /// What a call came to, and how the caller's allowance stands after it.
@@ -92,55 +99,6 @@ pub struct Parts {
     pub models: Models,
 }
 
-/// What a call does, for its audit row.
-pub(super) struct AuditedCall<'a> {
-    action: &'static str,
-    /// The tool or the URI.
-    name: &'a str,
-    /// The names of the arguments; their values never stand in the log.
-    arguments: String,
-    watch: Stopwatch,
-    /// The row, once it is written with what was done.
-    written: OnceLock<Written>,
-    /// Whether it goes through several transactions.
-    is_stepwise: AtomicBool,
-    /// Its outcome, if that is more than that it succeeded.
-    outcome: OnceLock<&'static str>,
-}
-
-/// A row that is written.
-enum Written {
-    /// With its outcome.
-    Whole,
-    /// To be completed.
-    Begun(RowId),
-}
-
-impl<'a> AuditedCall<'a> {
-    fn begin(action: &'static str, name: &'a str, arguments: String) -> Self {
-        Self {
-            action,
-            name,
-            arguments,
-            watch: Stopwatch::start(),
-            written: OnceLock::new(),
-            is_stepwise: AtomicBool::new(false),
-            outcome: OnceLock::new(),
-        }
-    }
-
-    /// It goes through several transactions, and its row is completed when it ends.
-    pub(super) fn spans_transactions(&self) {
-        self.is_stepwise.store(true, Ordering::Relaxed);
-    }
-
-    /// Its outcome, if it did not just succeed.
-    pub(super) fn set_outcome(&self, outcome: &'static str) {
-        // The first word stands.
-        let _ = self.outcome.set(outcome);
-    }
-}
-
 impl Server {
     /// The servers over these parts.
     pub fn new(parts: Parts) -> Self {
@@ -149,14 +107,16 @@ impl Server {
             .flat_map(|face| face.tools.iter().map(|tool| (face.name, tool)));
         let inputs = tools.map(|(face, tool)| ((face, tool.name), (tool.input)()));
         Self {
-            db: parts.db,
-            vault: parts.vault,
-            clock: parts.clock,
+            ground: Ground {
+                db: parts.db,
+                vault: parts.vault,
+                clock: parts.clock,
+                sends_mail: parts.sends_mail,
+                files: parts.files,
+                models: parts.models,
+            },
             audit: parts.audit,
             limits: parts.limits,
-            sends_mail: parts.sends_mail,
-            files: parts.files,
-            models: parts.models,
             inputs: inputs.collect(),
         }
     }
@@ -169,7 +129,7 @@ impl Server {
 
     /// Calls a tool.
     pub async fn call(&self, request: &Request, name: &str, arguments: Value) -> Reply {
-        let audited = AuditedCall::begin("tools/call", name, names_of(&arguments));
+        let audited = self.audited(request, ("tools/call", name), names_of(&arguments));
         let tool = request.face.tool(name);
         let (charged, allowance) = self.charge(request, tool.map(|tool| tool.scopes)).await;
         request.progress.tell(Told::Counted(allowance));
@@ -191,7 +151,7 @@ impl Server {
 
     /// Refuses a call whose arguments could not even be read. It counts like any other.
     pub async fn refuse(&self, request: &Request, name: &str, refusal: Refusal) -> Reply {
-        let audited = AuditedCall::begin("tools/call", name, String::new());
+        let audited = self.audited(request, ("tools/call", name), String::new());
         let scopes = request.face.tool(name).map(|tool| tool.scopes);
         let (charged, allowance) = self.charge(request, scopes).await;
         let refusal = charged.err().unwrap_or(refusal);
@@ -220,29 +180,29 @@ impl Server {
         request: &Request,
         tool: &ToolEntry,
         arguments: Value,
-        audited: &AuditedCall<'_>,
+        audited: &AuditedCall,
     ) -> Result<Value, Refusal> {
         admit(request, tool.scopes)?;
         let (arguments, complaints) = self.examine(request.face, tool, arguments)?;
         match (tool.run, tool.access) {
             (Run::Whole(run), Access::Read) => {
-                let mut tx = self.db.read().await?;
-                let mut call = self.begin(request, &mut tx);
+                let mut tx = self.ground.db.read().await?;
+                let mut call = self.ground.begin(request.origin(), &mut tx);
                 call.complaints = complaints;
                 run(&mut call, arguments).await
             }
             (Run::Whole(run), Access::Write) => {
-                let mut tx = self.db.write().await?;
-                let mut call = self.begin(request, &mut tx);
+                let mut tx = self.ground.db.write().await?;
+                let mut call = self.ground.begin(request.origin(), &mut tx);
                 call.complaints = complaints;
                 let output = run(&mut call, arguments).await?;
-                self.commit(request, audited, tx).await?;
+                audited.commit(tx).await?;
                 Ok(output)
             }
             (Run::Long(run), _) => {
                 let mut call = LongCall {
-                    server: self,
-                    request,
+                    ground: &self.ground,
+                    origin: request.origin(),
                     audited,
                     complaints,
                 };
@@ -269,36 +229,9 @@ impl Server {
         Ok((arguments, complaints))
     }
 
-    /// Commits what was done: it and the row that says so are there together or not at all. A call has one row, which
-    /// goes with the first of its transactions.
-    pub(super) async fn commit(
-        &self,
-        request: &Request,
-        audited: &AuditedCall<'_>,
-        mut tx: Tx,
-    ) -> Result<(), Refusal> {
-        let written = match audited.written.get() {
-            Some(_) => None,
-            None if audited.is_stepwise.load(Ordering::Relaxed) => {
-                let row =
-                    audit::begin(&mut tx, &self.entry(request, audited, audit::BEGUN)).await?;
-                Some(Written::Begun(row))
-            }
-            None => {
-                audit::record(&mut tx, &self.entry(request, audited, "ok")).await?;
-                Some(Written::Whole)
-            }
-        };
-        tx.commit().await?;
-        if let Some(written) = written {
-            audited.written.get_or_init(|| written);
-        }
-        Ok(())
-    }
-
     /// Reads a resource.
     pub async fn read(&self, request: &Request, uri: &str) -> Reply {
-        let audited = AuditedCall::begin("resources/read", uri, String::new());
+        let audited = self.audited(request, ("resources/read", uri), String::new());
         let mut known = request.face.resources.iter();
         let found = known.find_map(|entry| Some((entry, entry.id_in(uri)?)));
         let (charged, allowance) = self
@@ -321,8 +254,8 @@ impl Server {
         (entry, id): (&ResourceEntry, &str),
     ) -> Result<Value, Refusal> {
         admit(request, entry.scopes)?;
-        let mut tx = self.db.read().await?;
-        let mut call = self.begin(request, &mut tx);
+        let mut tx = self.ground.db.read().await?;
+        let mut call = self.ground.begin(request.origin(), &mut tx);
         (entry.read)(&mut call, id).await
     }
 
@@ -354,54 +287,24 @@ impl Server {
         // `like` finds a text anywhere; a completion begins with it.
         let anywhere = like(typed);
         let pattern = anywhere.strip_prefix('%').unwrap_or(&anywhere);
-        let mut tx = self.db.read().await?;
-        let mut call = self.begin(request, &mut tx);
+        let mut tx = self.ground.db.read().await?;
+        let mut call = self.ground.begin(request.origin(), &mut tx);
         (entry.complete)(&mut call, pattern).await
     }
 
-    pub(super) fn begin<'a>(&'a self, request: &'a Request, tx: &'a mut Tx) -> Call<'a> {
-        Call {
-            tx,
-            caller: &request.caller,
-            vault: &self.vault,
-            now: self.clock.now(),
-            base_url: &request.base_url,
-            complaints: FieldErrors::default(),
-            sends_mail: self.sends_mail,
-            progress: &request.progress,
-        }
-    }
-
-    /// Spells a failure, completes the audit row that was begun, and queues that of whatever has not written one.
+    /// Spells a failure and has the call's audit row written.
     async fn conclude(
         &self,
         request: &Request,
-        audited: &AuditedCall<'_>,
+        audited: &AuditedCall,
         outcome: Result<Value, Refusal>,
     ) -> Result<Value, Failure> {
         let outcome = outcome.map_err(|refusal| self.spell(request, &refusal));
-        let word = match &outcome {
-            Ok(_) => audited.outcome.get().copied().unwrap_or("ok").to_owned(),
-            Err(failure) => failure.code.to_ascii_lowercase(),
-        };
-        let entry = self.entry(request, audited, &word);
-        match audited.written.get() {
-            None => self.audit.push(entry),
-            Some(Written::Whole) => self.audit.count(&entry),
-            Some(Written::Begun(row)) => {
-                self.audit.count(&entry);
-                if let Err(error) = self.complete_row(*row, &entry).await {
-                    tracing::error!(request.id = %request.request_id, error = %error.chain(), "failed to complete an audit row");
-                }
-            }
-        }
+        let failed = outcome.as_ref().err();
+        let failed = failed.map(|failure| failure.code.to_ascii_lowercase());
+        let written = audited.conclude(&self.audit, &self.ground.db, failed.as_deref());
+        written.await;
         outcome
-    }
-
-    async fn complete_row(&self, row: RowId, entry: &Entry) -> Result<(), Error> {
-        let mut tx = self.db.write().await?;
-        audit::end(&mut tx, row, entry).await?;
-        Ok(tx.commit().await?)
     }
 
     /// A refusal in the words of the face that was called.
@@ -409,19 +312,30 @@ impl Server {
         if let Refusal::Core(error @ Error::Internal(_)) = refusal {
             tracing::error!(request.id = %request.request_id, error = %error.chain(), "a call to a server of ours failed");
         }
-        spell(request.face, refusal, &request.request_id, self.clock.now())
+        spell(
+            request.face,
+            refusal,
+            &request.request_id,
+            self.ground.clock.now(),
+        )
     }
 
-    fn entry(&self, request: &Request, audited: &AuditedCall<'_>, outcome: &str) -> Entry {
-        let mut entry = Entry::by(&request.caller, audited.action, self.clock.now())
-            .on(format!("native:{}", request.face.name));
-        audited.name.clone_into(&mut entry.tool);
-        outcome.clone_into(&mut entry.outcome);
-        entry.request_id = request.request_id.to_string();
-        entry.mentor.clone_from(&request.mentor);
-        entry.detail.clone_from(&audited.arguments);
-        entry.duration_us = i64::try_from(audited.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
-        entry
+    fn audited(
+        &self,
+        request: &Request,
+        (action, name): (&'static str, &str),
+        arguments: String,
+    ) -> AuditedCall {
+        let now = self.ground.clock.now();
+        let entry = Entry::by(&request.caller, action, now);
+        let entry = Entry {
+            tool: name.to_owned(),
+            request_id: request.request_id.to_string(),
+            mentor: request.mentor.clone(),
+            detail: arguments,
+            ..entry.on(format!("native:{}", request.face.name))
+        };
+        AuditedCall::begin(entry, self.ground.clock.clone())
     }
 }
 

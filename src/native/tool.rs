@@ -2,22 +2,16 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
-use std::pin::Pin;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::call::{Call, Running};
 use super::failure::Refusal;
 use super::long::{self, LongCall, LongTool};
-use super::progress::Progress;
 use super::schema;
-use crate::auth::Caller;
-use crate::clock::UnixMs;
-use crate::error::FieldErrors;
-use crate::secret::Vault;
-use crate::storage::Tx;
 
 /// What a tool does to the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,27 +20,6 @@ pub enum Access {
     Read,
     /// Changes it, all or nothing.
     Write,
-}
-
-/// One call under way: who calls, and the transaction that it runs in.
-#[derive(Debug)]
-pub struct Call<'a> {
-    /// The transaction; committed by the mechanism after a success of a tool that writes.
-    pub tx: &'a mut Tx,
-    /// Who calls.
-    pub caller: &'a Caller,
-    /// The master keys, which sign links.
-    pub vault: &'a Vault,
-    /// The current time.
-    pub now: UnixMs,
-    /// Scheme and host for absolute links, without a slash at the end.
-    pub base_url: &'a str,
-    /// What is wrong with the arguments; for a tool that [gathers](Tool::GATHERS), empty for every other.
-    pub complaints: FieldErrors,
-    /// Whether there is a mail server to send through; without one mail stays in the outbox.
-    pub sends_mail: bool,
-    /// Where it tells how far it is.
-    pub progress: &'a Progress,
 }
 
 /// Arguments as they came, described by `T`, for a tool whose rules read them one by one.
@@ -99,9 +72,6 @@ pub trait Tool: 'static {
         args: Self::Args,
     ) -> impl Future<Output = Result<Self::Output, Refusal>> + Send;
 }
-
-/// A future of a call.
-pub(super) type Running<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
 
 /// A row of a face's table: a [`Tool`] as a value.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! How the ladder speaks: one question, and its words as a result, an error, an event and a link.
 //! Every text that a person may read stands here; none has a token or an address of the provider in it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::error::{Error, SignInFailure};
@@ -13,6 +15,8 @@ use crate::mcp::{Message, Version};
 use crate::oauth::prompt::{self, NewPrompt};
 use crate::tenant::mentor::MentorId;
 
+/// How long a call waits in a chat (docs/inside/contract.md#chat).
+pub(super) const CHAT_WAIT: Duration = Duration::from_secs(300);
 /// The `_meta` key under which a client finds the link.
 pub(super) const SIGN_IN_META: &str = "mentor-gateway/sign-in";
 /// The key of the one question in `inputRequests`.
@@ -223,7 +227,7 @@ pub(super) fn failed(failure: SignInFailure, server: &str) -> String {
 
 /// Said after it, in vain.
 pub(super) fn timed_out(server: &str) -> String {
-    let seconds = super::wait::CHAT_WAIT.as_secs();
+    let seconds = CHAT_WAIT.as_secs();
     format!(
         "Timed out waiting for OAuth authentication for MCP server '{server}' after {seconds}s. \
          Retry message after completing the OAuth flow."

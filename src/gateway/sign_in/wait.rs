@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::adopt::adopt;
 use super::answer;
-use super::answer::Question;
+use super::answer::{CHAT_WAIT, Question};
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::{Error, SignInFailure};
@@ -28,8 +28,6 @@ use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 use crate::upstream::Unsolicited;
 
-/// How long a call waits in a chat (docs/inside/contract.md#chat).
-pub(super) const CHAT_WAIT: Duration = Duration::from_secs(300);
 /// How often is looked whether the person has signed in elsewhere (docs/inside/contract.md#chat).
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How long a client is held that comes back before its person is done; clients give up after 60 s.

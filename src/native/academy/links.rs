@@ -2,7 +2,7 @@
 
 use crate::academy::RealmId;
 use crate::academy::download::Download;
-use crate::native::tool::Call;
+use crate::native::call::Call;
 
 /// The folder of everything that the academy serves as files.
 const FILES: &str = "/academy";

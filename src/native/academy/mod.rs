@@ -5,8 +5,8 @@ mod links;
 pub mod v1;
 pub mod v2;
 
+use super::call::Call;
 use super::failure::Refusal;
-use super::tool::Call;
 use crate::academy::Actor;
 use crate::academy::message::Queued;
 

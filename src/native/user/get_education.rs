@@ -2,8 +2,9 @@
 
 use super::records::{self, OfUser, Records};
 use crate::career::Education;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetEducation;
 

@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::spans::{DateFilter, window};
 use crate::learner::{Learner, Overview, Question};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 use crate::storage::PageRequest;
 
 /// Platforms in a page unless asked otherwise.

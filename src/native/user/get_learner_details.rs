@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::spans::{DateFilter, window};
 use crate::learner::{DetailQuestion, Details, Granularity, Learner, metrics_of};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetLearnerDetails;
 

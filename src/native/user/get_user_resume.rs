@@ -4,8 +4,9 @@ use super::records::OfUser;
 use super::resumes;
 use crate::career::resume::{self, Resume};
 use crate::learner::Learner;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetUserResume;
 

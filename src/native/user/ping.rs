@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Iso;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct Ping;
 

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 
 use super::records;
 use crate::career::Experience;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Given, Tool};
+use crate::native::tool::{Access, Given, Tool};
 
 pub(super) struct PostExperience;
 

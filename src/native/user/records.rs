@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::career::{self, Change, Record};
 use crate::learner::Learner;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::Call;
 
 /// Whose records are wanted.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::career::resume::{self, Draft, Links, Resume, Upload, UploadLink};
 use crate::error::{Error, FieldErrors};
 use crate::learner::Learner;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::long::LongCall;
-use crate::native::tool::Call;
 
 /// A resume as it comes in: in the call, or through a link that is asked for by leaving the file out.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::learner::{Asked, Learner, Window, zone_of};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::Call;
 
 /// A span that has a name.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]

@@ -8,8 +8,9 @@ use super::{LEARNER, actor};
 use crate::academy::cohort;
 use crate::academy::enrollment::{self, Status};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct CheckEnrollmentStatus;
 

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::in_brief;
 use super::{ADMIN, actor};
-use crate::academy::enrollment::{self, Grant, Kind, Payment, Status};
+use crate::academy::enroll::{self, Grant};
+use crate::academy::enrollment::{Kind, Payment, Status};
 use crate::academy::{Error as Academy, message};
 use crate::clock::{Stopwatch, UnixMs};
 use crate::error::FieldErrors;
@@ -277,7 +278,7 @@ async fn enroll(call: &LongCall<'_>, args: &Args, row: &Row) -> Result<Enrolled,
         notes: args.notes.as_deref().unwrap_or_default(),
         metadata: serde_json::Map::new(),
     };
-    let (enrollment, _) = enrollment::create(within.tx, &actor, &grant, within.now).await?;
+    let (enrollment, _) = enroll::enroll(within.tx, &actor, &grant, within.now).await?;
     let welcome_email_sent = args.send_welcome_email.unwrap_or(true)
         && message::welcome(within.tx, actor.realm, &enrollment, within.now).await?
         && within.sends_mail;

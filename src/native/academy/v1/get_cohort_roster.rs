@@ -8,9 +8,10 @@ use super::{INSTRUCTOR, actor};
 use crate::academy::cohort;
 use crate::academy::enrollment::{self, Enrollment, Kind, Status};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::progress::Step;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// Rows of one step of an export.
 const STEP_ROWS: usize = 100;

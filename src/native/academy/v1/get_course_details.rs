@@ -8,8 +8,9 @@ use super::view::{Pricing, UpcomingCohort};
 use super::{LEARNER, actor};
 use crate::academy::cohort::{self, Filter};
 use crate::academy::course::{self, Level, Module};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// Cohorts that a course names at most.
 const COHORTS_MAX: i64 = 100;

@@ -8,8 +8,9 @@ use crate::academy::enrollment;
 use crate::academy::material::{self, Kind, Material};
 use crate::clock::UnixMs;
 use crate::native::academy::links::Files;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetEnablementKit;
 

@@ -7,8 +7,9 @@ use super::view::Enrollment;
 use super::{LEARNER, actor};
 use crate::academy::enrollment;
 use crate::native::academy::links::Files;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetLearnerEnrollments;
 

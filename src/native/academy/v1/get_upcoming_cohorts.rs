@@ -8,8 +8,9 @@ use super::view::CohortListing;
 use super::{LEARNER, actor};
 use crate::academy::cohort::{self, Filter, Modality};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// Cohorts in an answer unless another number is asked for.
 const LIMIT_DEFAULT: i64 = 20;

@@ -10,8 +10,9 @@ use crate::academy::enrollment::Status;
 use crate::academy::message::{self, Announcement, Priority};
 use crate::clock::UnixMs;
 use crate::native::academy::notice;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// To whom it goes unless somebody says otherwise.
 const DEFAULT_STATUSES: [Status; 2] = [Status::Pending, Status::Active];

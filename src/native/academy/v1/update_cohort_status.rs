@@ -4,15 +4,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ADMIN, actor};
-use crate::academy::cohort::{self, Cohort, Status};
+use crate::academy::cohort::{Cohort, Status};
+use crate::academy::cohort_status;
 use crate::academy::enrollment::{self, Enrollment};
 use crate::academy::message::{self, Announcement, Priority};
 use crate::academy::{Actor, completion};
 use crate::clock::UnixMs;
 use crate::native::academy::{notice, underway};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::progress::Step;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct UpdateCohortStatus;
 
@@ -63,7 +65,7 @@ impl Tool for UpdateCohortStatus {
         let reason = args.reason.as_deref().unwrap_or_default();
         let change = (args.status, reason);
         let before =
-            cohort::change_status(call.tx, &actor, &args.cohort_id, change, call.now).await?;
+            cohort_status::change(call.tx, &actor, &args.cohort_id, change, call.now).await?;
         let (mut notifications_sent, mut said) = (0, None);
         if args.notify_enrollees.unwrap_or(false) {
             let subject = format!("{}: now {}", before.name, args.status.as_str());

@@ -9,7 +9,7 @@ use crate::academy::course::Course;
 use crate::academy::enrollment::{self, Status};
 use crate::clock::UnixMs;
 use crate::native::academy::links::{Files, verification};
-use crate::native::tool::Call;
+use crate::native::call::Call;
 
 /// What a course costs.
 #[derive(Debug, Serialize, JsonSchema)]

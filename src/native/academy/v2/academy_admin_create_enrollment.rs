@@ -8,12 +8,14 @@ use serde_json::{Map, Value};
 use super::actor;
 use super::time::Iso;
 use super::view::State;
-use crate::academy::enrollment::{self, Grant, Kind, Payment};
+use crate::academy::enroll::{self, Grant};
+use crate::academy::enrollment::{Kind, Payment};
 use crate::academy::person::{self, NewPerson, Person};
 use crate::academy::{Actor, message, organization};
 use crate::error::Error;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// Longest metadata, in bytes of JSON.
 const METADATA_BYTES_MAX: usize = 16 * 1024;
@@ -109,7 +111,7 @@ impl Tool for AdminCreateEnrollment {
             notes: "",
             metadata,
         };
-        let (row, _) = enrollment::create(call.tx, &actor, &grant, call.now).await?;
+        let (row, _) = enroll::enroll(call.tx, &actor, &grant, call.now).await?;
         let welcomes = args.send_welcome_email.unwrap_or(true);
         let welcome_email_sent = welcomes
             && message::welcome(call.tx, actor.realm, &row, call.now).await?

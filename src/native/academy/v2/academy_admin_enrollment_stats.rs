@@ -9,8 +9,9 @@ use super::time::Iso;
 use super::view::{hundredths, tenths};
 use crate::academy::cohort::{self, Cohort};
 use crate::academy::statistics::{self as figures, Group};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct AdminEnrollmentStats;
 

@@ -9,8 +9,9 @@ use super::time::Day;
 use super::view::Counts;
 use crate::academy::cohort::{self, Filter, Session, Status};
 use crate::academy::statistics::{self, Group};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 /// Cohorts in an answer unless another number is asked for.
 const LIMIT_DEFAULT: i64 = 50;

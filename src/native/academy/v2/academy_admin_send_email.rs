@@ -16,9 +16,9 @@ use crate::academy::{Actor, cohort};
 use crate::error::Error;
 use crate::mail::{self, Standing};
 use crate::native::academy::notice;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::long::{LongCall, LongTool};
-use crate::native::tool::Call;
 
 /// How often it is looked what the mail server said.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

@@ -9,8 +9,9 @@ use super::time::Iso;
 use crate::academy::office_hours::{self, Wish};
 use crate::academy::{enrollment, message};
 use crate::native::academy::links::{Files, meeting};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct BookOfficeHours;
 

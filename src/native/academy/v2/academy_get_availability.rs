@@ -8,8 +8,9 @@ use super::actor;
 use super::time::{Iso, days};
 use crate::academy::enrollment;
 use crate::academy::office_hours::{self, BOOKINGS_MAX, Kind, Slot};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetAvailability;
 

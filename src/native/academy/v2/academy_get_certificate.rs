@@ -8,8 +8,9 @@ use super::actor;
 use super::time::{Day, Iso};
 use crate::academy::{certificate, enrollment};
 use crate::native::academy::links::{Files, verification};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetCertificate;
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::actor;
 use super::view::{Enrollment, State};
 use crate::academy::{enrollment, person};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetEnrollments;
 

@@ -10,8 +10,9 @@ use super::time::Iso;
 use crate::academy::material::{self, Kind, Material};
 use crate::academy::{course, enrollment};
 use crate::native::academy::links::Files;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Call, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct GetMaterials;
 

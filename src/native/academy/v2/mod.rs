@@ -18,9 +18,10 @@ mod view;
 
 use crate::academy::Actor;
 use crate::auth::token::TokenKind;
+use crate::native::call::Call;
 use crate::native::face::Face;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Call, ToolEntry, entry, long_entry};
+use crate::native::tool::{ToolEntry, entry, long_entry};
 use crate::rate_limit;
 
 /// The tools of 8.2, in its order.

@@ -5,9 +5,9 @@ use super::super::view::Certificate;
 use super::super::{LEARNER, actor};
 use crate::academy::{certificate, enrollment};
 use crate::native::academy::links::Files;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Certificates;
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::super::{LEARNER, actor};
 use crate::academy::cohort::{self, Availability, Cohort, Filter, Modality};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::Resource;
-use crate::native::tool::Call;
 
 /// Cohorts that the list of all names at most.
 const COHORTS_MAX: i64 = 1000;

@@ -7,9 +7,9 @@ use super::super::view::Pricing;
 use super::super::{LEARNER, actor};
 use crate::academy::course::{self, Level};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::Resource;
-use crate::native::tool::Call;
 
 pub(super) struct Courses;
 

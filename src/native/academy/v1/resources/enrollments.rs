@@ -8,9 +8,9 @@ use super::super::{LEARNER, actor};
 use crate::academy::{enrollment, person};
 use crate::clock::UnixMs;
 use crate::native::academy::links::Files;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Enrollments;
 

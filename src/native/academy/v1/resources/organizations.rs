@@ -9,9 +9,9 @@ use super::super::{ADMIN, actor};
 use crate::academy::cohort::Status;
 use crate::academy::organization::{self, Contract};
 use crate::clock::UnixMs;
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Organizations;
 

@@ -10,9 +10,9 @@ use super::super::actor;
 use super::CATALOG;
 use crate::academy::course::{self, Block};
 use crate::academy::material::{self, Kind};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Course;
 

@@ -9,9 +9,9 @@ use super::CATALOG;
 use crate::academy::cohort::{self, Filter};
 use crate::academy::course::{self, Level};
 use crate::academy::material::{self, Kind, Material};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::Resource;
-use crate::native::tool::Call;
 
 pub(super) struct Courses;
 

@@ -7,9 +7,9 @@ use super::super::actor;
 use super::super::view::{hundredths, tenths};
 use crate::academy::cohort::Status;
 use crate::academy::{organization, statistics};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Dashboard;
 

@@ -8,9 +8,9 @@ use super::super::actor;
 use super::super::time::Iso;
 use super::super::view::State;
 use crate::academy::{enrollment, person};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Enrollments;
 

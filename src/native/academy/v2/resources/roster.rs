@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::super::actor;
 use super::super::view::{State, hundredths};
 use crate::academy::{cohort, enrollment};
+use crate::native::call::Call;
 use crate::native::failure::Refusal;
 use crate::native::resource::{COMPLETIONS_SOUGHT, Resource};
-use crate::native::tool::Call;
 
 pub(super) struct Roster;
 
