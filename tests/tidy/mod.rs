@@ -2,6 +2,7 @@
 //! Each test names the file and the line at fault and says what to do.
 
 mod book;
+mod circles;
 mod documents;
 mod english;
 mod layers;
