@@ -94,7 +94,10 @@
 //! 19. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
 //!     Every long-lived thing holds a [`guard::Guard`]. Test: `a_revoked_key_ends_everything_that_it_opened`.
 //!
-//! # Four requests
+//! # Four walks
+//!
+//! Each names its files in the order in which a request passes them; none of them imports an earlier one, and
+//! `Gateway`, `App` and `Db` are handed down. Test: `each_walk_goes_downward_only`.
 //!
 //! **An admin stores a key for a server**, `POST …/mcp-server-connections/`.
 //! `http::path` brings the path to its one spelling. `http::dispatch` finds the row in `http::routes`, asks
@@ -103,6 +106,8 @@
 //! [`registry::connection`], which holds the rules of each scope. [`registry::sealed`] seals the secret with the
 //! [`secret::Vault`] for this tenant, record, field and origin. The row, its [`audit`] entry and nothing else are
 //! committed together; the answer shows a mask.
+//! In order: `http/dispatch`, `http/routes`, `http/registry/connections`, `http/registry/connection_request`,
+//! `http/drf/reader`, `registry/connection/write`, `registry/sealed`, `secret/vault`.
 //!
 //! **A mentor calls a tool**, `POST /mcp/mentors/{mentor}/`.
 //! `http::mcp` checks `Host`, `Origin` and the key, finds the era and parses the envelope into a
@@ -111,19 +116,26 @@
 //! audit queue cannot take the call, and asks [`upstream`] for the session of this person and credential.
 //! The call goes out through [`egress`]; what comes back is passed on as it comes, with the caller's id and progress token
 //! restored. Hanging up cancels the call at the server, and so does the end of whatever permission it runs by ([`guard`]). One
-//! [`audit`] entry is queued.
+//! [`audit`] entry is queued. If its person must sign in first, `gateway::sign_in` asks them and decides whether the call goes on.
+//! In order: `http/mcp/peer`, `http/mcp/streamable`, `http/mcp/era`, `gateway/route`, `gateway/sign_in`, `gateway/call`,
+//! `gateway/relay`, `gateway/renew`, `gateway/view`, `gateway/catalog`, `upstream/session`,
+//! `credentials/resolve`, `egress/client`, `egress/connect`.
+//! `tools/list` takes the same way as far as the view: the list is put together from the catalogs that [`gateway`] holds for
+//! each server and credential, and waits for nobody whom it has heard before. What is wrong with a server stands in `_meta`.
 //!
-//! **A mentor lists its tools**, `tools/list`.
-//! The same checks and the same view. The list is put together from the catalogs that [`gateway`] holds for each server
-//! and credential; it waits for nobody whom it has heard before. Servers announce changes, or are asked again in the
-//! background; what is wrong with a server stands in `_meta`. Pages are cut from one listing, so that nothing is lost
-//! between two of them.
+//! **A mentor calls a tool of the academy**, `POST /mcp/v2/`, or through a mentor to which the server is attached.
+//! [`native`] counts the call against the key's allowance, checks scope and arguments, opens a transaction and runs the tool, a
+//! small function over [`academy`]. What it did and the row of the [`audit`] that says so are committed together.
+//! In order: `http/mcp/native`, `native/server`, `native/faces`, `native/academy`, `native/tool`, `native/long`,
+//! `native/audited`, `native/call`, `academy/enroll`, `academy/event`, `academy/enrollment`, `webhook`, `audit`.
 //!
 //! **A learner says something**, a frame on `/ws/langflow/`.
 //! `http::chat` reads the frame, finds the caller by the key in it and connects them to their session. [`chat`] writes the
 //! turn down, fetches the mentor's tools and hands both to an engine: the tenant's language model, or the built-in one.
 //! Tools are called through [`gateway`] in this process, as the learner and bound to their chat, so that a sign-in can
 //! speak there ([`gateway::chats`]). Frames leave in their order, and at least one every few seconds.
+//! In order: `http/chat/socket`, `http/chat/conversation`, `chat/turn`, `chat/engine`, `chat/tools`, `gateway/route`,
+//! `gateway/sign_in`, `gateway/call`, `gateway/chats`.
 //!
 //! # Decisions
 //!

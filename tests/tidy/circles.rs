@@ -22,7 +22,7 @@ const MAY_CIRCLE: &[(&str, &str, &str)] = &[
 ];
 
 /// A module: the names of its path below the crate; a file or a folder's `mod.rs`.
-type Module = Vec<String>;
+pub(super) type Module = Vec<String>;
 
 /// What a file imports, as paths from where it stands.
 #[derive(Default)]
@@ -133,13 +133,13 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 /// The modules of the crate and what each imports.
-struct Crate {
+pub(super) struct Crate {
     modules: BTreeMap<Module, Paths>,
     folders: BTreeSet<Module>,
 }
 
 impl Crate {
-    fn read() -> Self {
+    pub(super) fn read() -> Self {
         let (mut modules, mut folders) = (BTreeMap::new(), BTreeSet::new());
         for source in sources(&["src"]) {
             let inside = source.path.trim_start_matches("src/");
@@ -190,6 +190,20 @@ impl Crate {
             Some((_, path)) if self.folders.contains(&at) => self.module_of(&at, path),
             _ => Some(at),
         }
+    }
+
+    /// The modules that a module and what lies inside it import; none if there is no such module.
+    pub(super) fn imports_of(&self, module: &Module) -> Option<BTreeSet<Module>> {
+        self.modules.get(module)?;
+        let inside = self
+            .modules
+            .iter()
+            .filter(|(name, _)| name.starts_with(module));
+        let imports = inside.flat_map(|(name, paths)| {
+            let targets = paths.found.iter();
+            targets.filter_map(|path| self.module_of(name, path))
+        });
+        Some(imports.collect())
     }
 
     /// Which children of a folder import which others.

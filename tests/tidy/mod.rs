@@ -7,6 +7,7 @@ mod documents;
 mod english;
 mod layers;
 mod lines;
+mod walks;
 
 use std::path::{Path, PathBuf};
 
