@@ -57,7 +57,7 @@ async fn a_frame_that_may_not_talk_is_refused_and_the_socket_closed() {
             "{}".into(),
             refusal(wrong.trim_start_matches("invalid input: "), 400),
         ),
-        ("[]".into(), refusal("A frame is a JSON object.", 400)),
+        ("[]".into(), refusal("A frame must be a JSON object.", 400)),
     ] {
         let mut chat = Chat::in_session(&learner, &gateway.mentor, &chat.session()).await;
         chat.send_text(&text).await;
