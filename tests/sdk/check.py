@@ -190,6 +190,11 @@ def mentors(server_ids):
     call(f"{base}mentors/{unique_id}/available-tools/", ToolResponse)
     call(f"{base}mentors/{unique_id}/mentor-tools/", ToolResponse)
     call(f"{base}mentors/{unique_id}/tool-categories/", ToolCategory)
+    # As the SDK itself asks: at the person, not at a mentor.
+    tools = read("tools of a person", api.ai_mentor_orgs_users_mentor_tools_list(ORG, USER), 200, ToolResponse)
+    categories = read("categories of a person", api.ai_mentor_orgs_users_tool_categories_list(ORG, USER), 200, ToolCategory)
+    if not tools or not categories:
+        failures.append(f"tools of a person: {tools} {categories}")
     return unique_id
 
 
