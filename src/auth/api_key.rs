@@ -10,7 +10,7 @@ use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::secret::{Secret, Vault};
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx};
+use crate::storage::{Conditions, Page, PageRequest, Tx};
 use crate::tenant::TenantId;
 use crate::tenant::user::{self, UserId};
 
@@ -74,28 +74,14 @@ pub async fn list(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<Page<Token>> {
-    let kind = filter.kind.map(TokenKind::as_str);
-    let total = sql!(
-        tx,
-        scalar as i64,
-        "SELECT COUNT(*) FROM tokens
-         WHERE tenant_id = $1 AND ($2 IS NULL OR kind = $2) AND ($3 IS NULL OR user_id = $3)",
-        tenant,
-        kind,
-        filter.user
-    )?;
-    let rows = sql!(
-        tx,
-        fetch_all as Token,
-        "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id
-         WHERE t.tenant_id = $1 AND ($2 IS NULL OR t.kind = $2) AND ($3 IS NULL OR t.user_id = $3)
-         ORDER BY t.id DESC LIMIT $4 OFFSET $5",
-        tenant,
-        kind,
-        filter.user,
-        page.size,
-        page.offset()
-    )?;
+    let mut all = Conditions::of("t.tenant_id = ?", tenant.0);
+    all.and_if("t.kind = ?", filter.kind.map(TokenKind::as_str));
+    all.and_if("t.user_id = ?", filter.user.map(|user| user.0));
+    let count = "SELECT COUNT(*) FROM tokens t WHERE {all}";
+    let total = all.count(tx, count).await?;
+    let select = "SELECT t.*, u.username FROM tokens t JOIN users u ON u.id = t.user_id
+                  WHERE {all} ORDER BY t.id DESC {page}";
+    let rows = all.page(tx, select, page).await?;
     Ok(Page { total, rows })
 }
 

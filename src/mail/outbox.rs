@@ -11,7 +11,7 @@ use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx, words};
+use crate::storage::{Conditions, Page, PageRequest, Tx, words};
 use crate::tenant::TenantId;
 
 /// Pauses after the mail server put a mail off; after the last one it has failed.
@@ -313,28 +313,20 @@ pub async fn list(
     (state, campaign): (Option<State>, Option<&str>),
     page: PageRequest,
 ) -> Result<Page<Mail>> {
-    let state = state.map(State::as_str);
-    let total = sql!(
+    let mut all = Conditions::of("tenant_id = ?", tenant.0);
+    all.and_if("state = ?", state.map(State::as_str));
+    all.and_if("campaign = ?", campaign);
+    let total = all
+        .count(tx, "SELECT COUNT(*) FROM mails WHERE {all}")
+        .await?;
+    let rows = all.page(
         tx,
-        scalar as i64,
-        "SELECT COUNT(*) FROM mails
-         WHERE tenant_id = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR campaign = $3)",
-        tenant,
-        state,
-        campaign
-    )?;
-    let rows = sql!(
-        tx,
-        fetch_all as Mail,
-        "SELECT id, environment, campaign, reference, address, subject, state, attempts, next_at, result, created_at, ended_at FROM mails
-         WHERE tenant_id = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR campaign = $3)
-         ORDER BY id DESC LIMIT $4 OFFSET $5",
-        tenant,
-        state,
-        campaign,
-        page.size,
-        page.offset()
-    )?;
+        "SELECT id, environment, campaign, reference, address, subject, state, attempts, next_at, result, created_at,
+                ended_at
+         FROM mails WHERE {all} ORDER BY id DESC {page}",
+        page,
+    );
+    let rows = rows.await?;
     Ok(Page { total, rows })
 }
 

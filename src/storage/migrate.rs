@@ -32,6 +32,7 @@ const MIGRATIONS: &[(i64, &str)] = &[
     (22, include_str!("../../migrations/0022_probes.sql")),
     (23, include_str!("../../migrations/0023_versions.sql")),
     (24, include_str!("../../migrations/0024_reasons.sql")),
+    (25, include_str!("../../migrations/0025_scale.sql")),
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::registry::sealed::WEBHOOK_SECRET;
 use crate::secret::{Secret, Vault};
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx};
+use crate::storage::{Conditions, Page, PageRequest, Tx};
 use crate::tenant::TenantId;
 
 /// Pauses after failed attempts; after the last one a delivery is dead. About 16 hours together.
@@ -404,24 +404,12 @@ pub async fn deliveries(
     state: Option<State>,
     page: PageRequest,
 ) -> Result<Page<Delivery>> {
-    let state = state.map(State::as_str);
-    let total = sql!(
-        tx,
-        scalar as i64,
-        "SELECT COUNT(*) FROM webhook_deliveries WHERE webhook_id = $1 AND ($2 IS NULL OR state = $2)",
-        hook,
-        state
-    )?;
-    let rows = sql!(
-        tx,
-        fetch_all as Delivery,
-        "SELECT * FROM webhook_deliveries WHERE webhook_id = $1 AND ($2 IS NULL OR state = $2)
-         ORDER BY id DESC LIMIT $3 OFFSET $4",
-        hook,
-        state,
-        page.size,
-        page.offset()
-    )?;
+    let mut all = Conditions::of("webhook_id = ?", hook.0);
+    all.and_if("state = ?", state.map(State::as_str));
+    let count = "SELECT COUNT(*) FROM webhook_deliveries WHERE {all}";
+    let total = all.count(tx, count).await?;
+    let select = "SELECT * FROM webhook_deliveries WHERE {all} ORDER BY id DESC {page}";
+    let rows = all.page(tx, select, page).await?;
     Ok(Page { total, rows })
 }
 

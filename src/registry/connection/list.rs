@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::registry::server::ServerId;
 use crate::registry::{AuthType, Scope};
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx, like};
+use crate::storage::{Conditions, Page, PageRequest, Tx, like};
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 
@@ -31,13 +31,6 @@ pub struct Listed {
     pub grant_username: Option<String>,
     /// Why that person must sign in again, if they must.
     pub grant_needs_reauth: Option<String>,
-}
-
-#[derive(FromRow)]
-struct Counted {
-    #[sqlx(flatten)]
-    listed: Listed,
-    total: i64,
 }
 
 /// What a list is narrowed to; `None` means any.
@@ -71,39 +64,45 @@ pub async fn list(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<Page<Listed>> {
-    let rows = sql!(
+    let all = conditions(tenant, filter);
+    let count = "SELECT COUNT(*) FROM connections c WHERE {all}";
+    let total = all.count(tx, count).await?;
+    // The page is found in an index; only its rows are read.
+    let rows = all.page(
         tx,
-        fetch_all as Counted,
-        r"SELECT c.*, s.name AS server_name, u.username, m.unique_id AS mentor_unique_id,
-                 g.provider AS grant_provider, g.service AS grant_service, gu.username AS grant_username,
-                 g.needs_reauth AS grant_needs_reauth, COUNT(*) OVER () AS total
-          FROM connections c JOIN servers s ON s.id = c.server_id
-          LEFT JOIN users u ON u.id = c.user_id LEFT JOIN mentors m ON m.id = c.mentor_id
-          LEFT JOIN connected_services g ON g.id = c.connected_service_id
-          LEFT JOIN users gu ON gu.id = g.user_id
-          WHERE c.tenant_id = $1 AND ($2 IS NULL OR (c.scope = 'user' AND c.user_id = $2))
-            AND ($3 IS NULL OR c.auth_type = $3) AND ($4 IS NULL OR c.is_active = $4)
-            AND ($5 IS NULL OR m.unique_id = $5) AND ($6 IS NULL OR c.scope = $6)
-            AND ($7 IS NULL OR lower(s.name) LIKE lower($7) ESCAPE '\'
-                 OR lower(u.username) LIKE lower($7) ESCAPE '\')
-            AND ($8 IS NULL OR c.server_id = $8) AND ($9 IS NULL OR u.username = $9)
-          ORDER BY c.created_at DESC, c.id DESC LIMIT $10 OFFSET $11",
-        tenant,
-        filter.own,
-        filter.auth_type.map(AuthType::as_str),
-        filter.is_active,
-        filter.mentor.as_deref(),
-        filter.scope.map(Scope::as_str),
+        "SELECT c.*, s.name AS server_name, u.username, m.unique_id AS mentor_unique_id,
+                g.provider AS grant_provider, g.service AS grant_service, gu.username AS grant_username,
+                g.needs_reauth AS grant_needs_reauth
+         FROM connections c JOIN servers s ON s.id = c.server_id
+         LEFT JOIN users u ON u.id = c.user_id LEFT JOIN mentors m ON m.id = c.mentor_id
+         LEFT JOIN connected_services g ON g.id = c.connected_service_id
+         LEFT JOIN users gu ON gu.id = g.user_id
+         WHERE c.id IN (SELECT c.id FROM connections c WHERE {all} ORDER BY c.created_at DESC, c.id DESC {page})
+         ORDER BY c.created_at DESC, c.id DESC",
+        page,
+    );
+    let rows = rows.await?;
+    Ok(Page { total, rows })
+}
+
+fn conditions(tenant: TenantId, filter: &Filter) -> Conditions {
+    let mut all = Conditions::of("c.tenant_id = ?", tenant.0);
+    let own = filter.own.map(|own| own.0);
+    all.and_if("c.scope = 'user' AND c.user_id = ?", own);
+    all.and_if("c.auth_type = ?", filter.auth_type.map(AuthType::as_str));
+    all.and_if("c.is_active = ?", filter.is_active);
+    let mentor = "c.mentor_id = (SELECT id FROM mentors WHERE unique_id = ?)";
+    all.and_if(mentor, filter.mentor.as_deref());
+    all.and_if("c.scope = ?", filter.scope.map(Scope::as_str));
+    all.and_if(
+        r"c.server_id IN (SELECT id FROM servers WHERE lower(name) LIKE lower(?) ESCAPE '\')
+          OR c.user_id IN (SELECT id FROM users WHERE tenant_id = $1 AND lower(username) LIKE lower(?) ESCAPE '\')",
         filter.search.as_deref().map(like),
-        filter.server,
-        filter.user.as_deref(),
-        page.size,
-        page.offset()
-    )?;
-    Ok(Page {
-        total: rows.first().map_or(0, |row| row.total),
-        rows: rows.into_iter().map(|row| row.listed).collect(),
-    })
+    );
+    all.and_if("c.server_id = ?", filter.server.map(|server| server.0));
+    let user = "c.user_id = (SELECT id FROM users WHERE tenant_id = $1 AND username = ?)";
+    all.and_if(user, filter.user.as_deref());
+    all
 }
 
 /// One connection of a tenant.

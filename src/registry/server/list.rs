@@ -6,7 +6,7 @@ use super::{Server, ServerId};
 use crate::error::{Error, Result};
 use crate::registry::{AuthType, Scope, Transport};
 use crate::sql;
-use crate::storage::{Page, PageRequest, Tx, like};
+use crate::storage::{Conditions, Page, PageRequest, Tx, like};
 use crate::tenant::TenantId;
 
 /// A server with the names of what it refers to.
@@ -19,13 +19,6 @@ pub struct Listed {
     pub platform_key: String,
     /// The UUID of the mentor that it is bound to.
     pub mentor_unique_id: Option<String>,
-}
-
-#[derive(FromRow)]
-struct Counted {
-    #[sqlx(flatten)]
-    listed: Listed,
-    total: i64,
 }
 
 /// What a list is narrowed to; `None` means any.
@@ -61,37 +54,44 @@ pub async fn list(
     filter: &Filter,
     page: PageRequest,
 ) -> Result<Page<Listed>> {
-    let rows = sql!(
+    let all = conditions(tenant, filter);
+    let count = "SELECT COUNT(*) FROM servers s WHERE {all}";
+    let total = all.count(tx, count).await?;
+    let rows = all.page(
         tx,
-        fetch_all as Counted,
-        r"SELECT s.*, t.key AS platform_key, m.unique_id AS mentor_unique_id, COUNT(*) OVER () AS total
-          FROM servers s JOIN tenants t ON t.id = s.tenant_id LEFT JOIN mentors m ON m.id = s.mentor_id
-          WHERE (s.tenant_id = $1 OR s.is_featured)
-            AND ($2 IS NULL OR s.auth_scope = $2) AND ($3 IS NULL OR s.auth_type = $3)
-            AND ($4 IS NULL OR s.transport = $4) AND ($5 IS NULL OR s.is_enabled = $5)
-            AND ($6 IS NULL OR s.is_featured = $6) AND ($7 IS NULL OR s.url = $7)
-            AND ($8 IS NULL OR lower(s.name) LIKE lower($8) ESCAPE '\'
-                 OR lower(s.description) LIKE lower($8) ESCAPE '\' OR lower(s.url) LIKE lower($8) ESCAPE '\')
-            AND ($9 IS NULL OR (m.unique_id = $9 AND s.tenant_id = $1)
-                 OR ($10 AND (s.mentor_id IS NULL OR s.tenant_id <> $1)))
-          ORDER BY s.created_at DESC, s.id DESC LIMIT $11 OFFSET $12",
-        tenant,
-        filter.auth_scope.map(Scope::as_str),
-        filter.auth_type.map(AuthType::as_str),
-        filter.transport.map(Transport::as_str),
-        filter.is_enabled,
-        filter.is_featured,
-        filter.url.as_deref(),
+        "SELECT s.*, t.key AS platform_key, m.unique_id AS mentor_unique_id
+         FROM servers s JOIN tenants t ON t.id = s.tenant_id LEFT JOIN mentors m ON m.id = s.mentor_id
+         WHERE s.id IN (SELECT s.id FROM servers s WHERE {all} ORDER BY s.created_at DESC, s.id DESC {page})
+         ORDER BY s.created_at DESC, s.id DESC",
+        page,
+    );
+    let rows = rows.await?;
+    Ok(Page { total, rows })
+}
+
+fn conditions(tenant: TenantId, filter: &Filter) -> Conditions {
+    let mut all = Conditions::of("s.tenant_id = ? OR s.is_featured = TRUE", tenant.0);
+    let auth_scope = filter.auth_scope.map(Scope::as_str);
+    all.and_if("s.auth_scope = ?", auth_scope);
+    all.and_if("s.auth_type = ?", filter.auth_type.map(AuthType::as_str));
+    all.and_if("s.transport = ?", filter.transport.map(Transport::as_str));
+    all.and_if("s.is_enabled = ?", filter.is_enabled);
+    all.and_if("s.is_featured = ?", filter.is_featured);
+    all.and_if("s.url = ?", filter.url.as_deref());
+    all.and_if(
+        r"lower(s.name) LIKE lower(?) ESCAPE '\' OR lower(s.description) LIKE lower(?) ESCAPE '\'
+          OR lower(s.url) LIKE lower(?) ESCAPE '\'",
         filter.search.as_deref().map(like),
-        filter.mentor_unique_id.as_deref(),
-        filter.include_global,
-        page.size,
-        page.offset()
-    )?;
-    Ok(Page {
-        total: rows.first().map_or(0, |row| row.total),
-        rows: rows.into_iter().map(|row| row.listed).collect(),
-    })
+    );
+    let bound = "s.tenant_id = $1 AND s.mentor_id = (SELECT id FROM mentors WHERE unique_id = ?)";
+    let bound_or_global = "s.mentor_id IS NULL OR s.tenant_id <> $1
+          OR s.mentor_id = (SELECT id FROM mentors WHERE unique_id = ?)";
+    let mentor = filter.mentor_unique_id.as_deref();
+    match filter.include_global {
+        true => all.and_if(bound_or_global, mentor),
+        false => all.and_if(bound, mentor),
+    }
+    all
 }
 
 /// One server that a tenant may see.
