@@ -11,11 +11,11 @@ use crate::registry::audience::{self, Audience, Misfit};
 use crate::registry::connection::{Connection, ConnectionId, OffBy};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
-use crate::sql;
-use crate::storage::Tx;
+use crate::storage::{AMONG_MAX, Tx};
 use crate::tenant::TenantId;
 use crate::tenant::mentor::MentorId;
 use crate::tenant::user::{Role, UserId};
+use crate::{sql, sql_among};
 
 /// For whom a credential is sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -292,51 +292,74 @@ pub async fn resolve(
     subject: Subject,
     now: UnixMs,
 ) -> Result<Resolution> {
-    let mut world = World {
-        candidates: Vec::new(),
+    let connections = rows(tx, server, subject).await?;
+    let grants = grants(tx, &connections).await?;
+    let with_grant = |connection: Connection| Candidate {
+        grant: connection
+            .connected_service_id
+            .and_then(|id| grants.iter().find(|grant| grant.id == id).cloned()),
+        connection,
+    };
+    let world = World {
+        candidates: connections.into_iter().map(with_grant).collect(),
         now,
     };
-    for connection in rows(tx, server, subject).await? {
-        let grant = match connection.connected_service_id {
-            Some(id) => grant(tx, id).await?,
-            None => None,
-        };
-        world.candidates.push(Candidate { connection, grant });
-    }
     Ok(choose(server, subject, &world))
 }
 
-/// The rows of the subject and, so that a near miss can be explained, one of somebody else per scope.
+/// The rows of each step and, so that a near miss can be explained, one of another person and one of another mentor. Each
+/// is found by an index of its own, however many people have connections to the server.
 async fn rows(tx: &mut Tx, server: &Server, subject: Subject) -> Result<Vec<Connection>> {
     Ok(sql!(
         tx,
         fetch_all as Connection,
-        "SELECT * FROM connections WHERE server_id = $1 AND (
-             (tenant_id = $2 AND scope = 'platform')
-          OR (tenant_id = $3 AND scope = 'platform')
-          OR (tenant_id = $2 AND scope = 'user' AND user_id = $4)
-          OR (tenant_id = $2 AND scope = 'mentor' AND mentor_id = $5)
-          OR id IN (SELECT MAX(id) FROM connections
-                    WHERE server_id = $1 AND tenant_id = $2 AND scope <> 'platform' GROUP BY scope))
+        "SELECT * FROM connections
+         WHERE server_id = $1 AND tenant_id = $2 AND scope = 'user' AND user_id = $3
+         UNION ALL
+         SELECT * FROM connections
+         WHERE server_id = $1 AND tenant_id = $2 AND scope = 'mentor' AND mentor_id = $4
+         UNION ALL
+         SELECT * FROM connections WHERE server_id = $1 AND tenant_id = $2 AND scope = 'platform'
+         UNION ALL
+         SELECT * FROM connections
+         WHERE server_id = $1 AND tenant_id = $5 AND scope = 'platform' AND tenant_id <> $2
+         UNION ALL
+         SELECT * FROM (SELECT * FROM connections
+                        WHERE server_id = $1 AND tenant_id = $2 AND scope = 'user' AND user_id <> $3
+                        ORDER BY user_id LIMIT 1) AS of_another_person
+         UNION ALL
+         SELECT * FROM (SELECT * FROM connections
+                        WHERE server_id = $1 AND tenant_id = $2 AND scope = 'mentor'
+                          AND mentor_id IS DISTINCT FROM $4
+                        ORDER BY mentor_id LIMIT 1) AS of_another_mentor
          ORDER BY id DESC",
         server.id,
         subject.tenant,
-        server.tenant_id,
         subject.user,
-        subject.mentor
+        subject.mentor,
+        server.tenant_id
     )?)
 }
 
-async fn grant(tx: &mut Tx, id: i64) -> Result<Option<Grant>> {
-    Ok(sql!(
-        tx,
-        fetch_optional as Grant,
-        "SELECT c.id, c.tenant_id, c.user_id, u.role, c.resource, c.service_id, c.access_token_sealed, c.expires_at,
-                c.updated_at, c.version, c.needs_reauth,
-                (c.refresh_token_sealed <> '' AND c.token_url <> '') AS is_refreshable
-         FROM connected_services c JOIN users u ON u.id = c.user_id WHERE c.id = $1",
-        id
-    )?)
+/// The grants that rows point at.
+async fn grants(tx: &mut Tx, connections: &[Connection]) -> Result<Vec<Grant>> {
+    let ids = connections
+        .iter()
+        .filter_map(|row| row.connected_service_id);
+    let mut grants = Vec::new();
+    for ids in ids.collect::<Vec<_>>().chunks(AMONG_MAX) {
+        let found = sql_among!(
+            tx,
+            Grant,
+            "SELECT c.id, c.tenant_id, c.user_id, u.role, c.resource, c.service_id, c.access_token_sealed,
+                    c.expires_at, c.updated_at, c.version, c.needs_reauth,
+                    (c.refresh_token_sealed <> '' AND c.token_url <> '') AS is_refreshable
+             FROM connected_services c JOIN users u ON u.id = c.user_id WHERE c.id IN ",
+            ids
+        )?;
+        grants.extend(found);
+    }
+    Ok(grants)
 }
 
 /// Chooses among what there is. Pure, so that it can be compared with an oracle.
