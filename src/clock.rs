@@ -170,6 +170,12 @@ pub fn random_uuid() -> Uuid {
     uuid::Builder::from_random_bytes(random_bytes()).into_uuid()
 }
 
+/// A UUID that begins with the time (version 7): an index of them grows at its end.
+pub fn ordered_uuid() -> Uuid {
+    let now = u64::try_from(Clock::default().now().0).unwrap_or_default();
+    uuid::Builder::from_unix_timestamp_millis(now, &random_bytes()).into_uuid()
+}
+
 /// `N` random bytes as lower-case hex, `2 * N` characters.
 pub fn random_hex<const N: usize>() -> String {
     random_bytes::<N>()

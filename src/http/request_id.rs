@@ -11,7 +11,7 @@ use http::{Extensions, HeaderMap, StatusCode};
 use super::answer::Fault;
 use super::drf::error::RETRY_AFTER_UNAVAILABLE_S;
 use super::surface::Surface;
-use crate::clock::random_uuid;
+use crate::clock::ordered_uuid;
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
 
@@ -28,7 +28,7 @@ pub struct RequestId(HeaderValue);
 impl RequestId {
     /// The id that [`assign`] gave to the request.
     pub fn of(extensions: &Extensions) -> Self {
-        extensions.get().cloned().unwrap_or_else(Self::random)
+        extensions.get().cloned().unwrap_or_else(Self::new)
     }
 
     /// The id as text.
@@ -36,8 +36,8 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
-    fn random() -> Self {
-        let text = random_uuid().to_string();
+    fn new() -> Self {
+        let text = ordered_uuid().to_string();
         Self(HeaderValue::try_from(text).expect("a UUID is a header value"))
     }
 
@@ -62,7 +62,7 @@ pub async fn assign(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::random);
+    let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::new);
     request.extensions_mut().insert(id.clone());
     let surface = Surface::of(&request);
     let answered = tasks.unharmed("request", next.run(request)).await;
