@@ -285,7 +285,7 @@ fn audit_of(
     clock: &Clock,
     tasks: &Tasks,
 ) -> AuditLog {
-    let (audit, writer) = AuditLog::new(db.clone(), metrics.clone());
+    let (audit, writer) = AuditLog::new(db.clone(), metrics.clone(), clock);
     let (writer, late) = (Arc::new(tokio::sync::Mutex::new(writer)), tasks.late());
     tasks.supervise("audit", move || {
         let (writer, late) = (writer.clone(), late.clone());

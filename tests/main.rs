@@ -66,6 +66,7 @@ mod oauth_renewal;
 mod oauth_tokens;
 mod mail;
 mod manners;
+mod many_rows;
 mod mail_letters;
 mod mentor_settings;
 mod master_keys;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_util::sync::CancellationToken;
 
-use super::{Entry, record_many};
+use super::{Counts, Entry, record_many};
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::mcp::method;
 use crate::metrics::Metrics;
@@ -29,6 +30,7 @@ pub struct AuditLog {
     queue: Sender<Entry>,
     failing: Arc<AtomicBool>,
     metrics: Metrics,
+    counts: Counts,
 }
 
 /// The other end of the queue; [`Writer::run`] empties it.
@@ -42,7 +44,7 @@ pub struct Writer {
 
 impl AuditLog {
     /// A queue and its writer, which counts the calls among what it writes.
-    pub fn new(db: Db, metrics: Metrics) -> (Self, Writer) {
+    pub fn new(db: Db, metrics: Metrics, clock: &Clock) -> (Self, Writer) {
         let (sender, receiver) = mpsc::channel(QUEUE_ENTRIES_MAX);
         let failing = Arc::new(AtomicBool::new(false));
         let writer = Writer {
@@ -56,6 +58,7 @@ impl AuditLog {
                 queue: sender,
                 failing,
                 metrics,
+                counts: Counts::new(clock),
             },
             writer,
         )
@@ -72,6 +75,11 @@ impl AuditLog {
         } else {
             Ok(())
         }
+    }
+
+    /// How many rows there are of what was written.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How many entries wait for the writer.

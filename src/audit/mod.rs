@@ -1,6 +1,7 @@
 //! One row per REST change and per MCP call: who, what, with which credential step, outcome, how long.
 //! Never an argument's value, never a secret.
 
+mod counts;
 mod log;
 pub mod retention;
 mod stepwise;
@@ -9,13 +10,14 @@ use std::borrow::Cow;
 
 use sqlx::FromRow;
 
+pub use counts::Counts;
 pub use log::{AuditLog, Writer};
 pub use stepwise::{BEGUN, RowId, begin, end};
 
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::Result;
-use crate::storage::{Page, PageRequest, Tx};
+use crate::storage::{Conditions, Page, PageRequest, Tx};
 use crate::tenant::TenantId;
 use crate::{sql, sql_many};
 
@@ -184,7 +186,7 @@ pub struct Row {
 }
 
 /// What a list of audit rows is narrowed to; `None` means any.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Whose rights were used, or who held the key.
     pub username: Option<String>,
@@ -218,60 +220,52 @@ pub struct Filter {
 /// If the database fails.
 pub async fn list(
     tx: &mut Tx,
+    counts: &Counts,
     tenant: TenantId,
     filter: &Filter,
     page: PageRequest,
 ) -> Result<Page<Row>> {
-    let total = sql!(
+    let total = counts.of(tx, tenant, filter).await?;
+    let all = conditions(tenant, filter);
+    // The page is found in an index; only its rows are read.
+    let rows = all.page(
         tx,
-        scalar as i64,
-        "SELECT COUNT(*) FROM audit WHERE tenant_id = $1
-           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
-           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
-           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
-           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
-           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13)",
-        tenant,
-        filter.username.as_deref(),
-        filter.action.as_deref(),
-        filter.outcome.as_deref(),
-        filter.server_id,
-        filter.mentor.as_deref(),
-        filter.since,
-        filter.until,
-        filter.tool.as_deref(),
-        filter.object.as_deref(),
-        filter.request_id.as_deref(),
-        filter.actor.as_deref(),
-        filter.step.as_deref()
-    )?;
-    let rows = sql!(
-        tx,
-        fetch_all as Row,
-        "SELECT * FROM audit WHERE tenant_id = $1
-           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
-           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
-           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
-           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
-           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13)
-         ORDER BY id DESC LIMIT $14 OFFSET $15",
-        tenant,
-        filter.username.as_deref(),
-        filter.action.as_deref(),
-        filter.outcome.as_deref(),
-        filter.server_id,
-        filter.mentor.as_deref(),
-        filter.since,
-        filter.until,
-        filter.tool.as_deref(),
-        filter.object.as_deref(),
-        filter.request_id.as_deref(),
-        filter.actor.as_deref(),
-        filter.step.as_deref(),
-        page.size,
-        page.offset()
-    )?;
+        "SELECT * FROM audit WHERE id IN (SELECT id FROM audit WHERE {all} ORDER BY id DESC {page}) ORDER BY id DESC",
+        page,
+    );
+    let rows = rows.await?;
     Ok(Page { total, rows })
+}
+
+/// The rows that a filter leaves. What is `<>` a word beside its `=` names the index of what is not like most rows.
+fn conditions(tenant: TenantId, filter: &Filter) -> Conditions {
+    let mut all = Conditions::of("tenant_id = ?", tenant.0);
+    all.and_if(
+        "id IN (SELECT id FROM audit WHERE tenant_id = $1 AND username = ?
+                UNION SELECT id FROM audit WHERE tenant_id = $1 AND actor = ? AND actor <> '')",
+        filter.username.as_deref(),
+    );
+    let is = |word: &Option<String>, usual: &str| word.as_deref() == Some(usual);
+    let action = match is(&filter.action, "tools/call") {
+        true => "action = ?",
+        false => "action = ? AND action <> 'tools/call'",
+    };
+    all.and_if(action, filter.action.as_deref());
+    let outcome = match is(&filter.outcome, "ok") {
+        true => "outcome = ?",
+        false => "outcome = ? AND outcome <> 'ok'",
+    };
+    all.and_if(outcome, filter.outcome.as_deref());
+    all.and_if("server_id = ?", filter.server_id);
+    all.and_if("mentor = ?", filter.mentor.as_deref());
+    all.and_if("at >= ?", filter.since);
+    all.and_if("at < ?", filter.until);
+    all.and_if("tool = ?", filter.tool.as_deref());
+    all.and_if("object = ? AND object <> ''", filter.object.as_deref());
+    all.and_if("request_id = ?", filter.request_id.as_deref());
+    all.and_if("actor = ? AND actor <> ''", filter.actor.as_deref());
+    all.and_if("step = ?", filter.step.as_deref());
+    all
 }
 
 /// Deletes what is older than `before`. Returns how many rows went.
@@ -297,30 +291,12 @@ pub async fn after(
     filter: &Filter,
     (after, at_most): (i64, i64),
 ) -> Result<Vec<Row>> {
-    Ok(sql!(
-        tx,
-        fetch_all as Row,
-        "SELECT * FROM audit WHERE tenant_id = $1
-           AND ($2 IS NULL OR username = $2 OR actor = $2) AND ($3 IS NULL OR action = $3)
-           AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR server_id = $5)
-           AND ($6 IS NULL OR mentor = $6) AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)
-           AND ($9 IS NULL OR tool = $9) AND ($10 IS NULL OR object = $10) AND ($11 IS NULL OR request_id = $11)
-           AND ($12 IS NULL OR actor = $12) AND ($13 IS NULL OR step = $13) AND id > $14
-         ORDER BY id LIMIT $15",
-        tenant,
-        filter.username.as_deref(),
-        filter.action.as_deref(),
-        filter.outcome.as_deref(),
-        filter.server_id,
-        filter.mentor.as_deref(),
-        filter.since,
-        filter.until,
-        filter.tool.as_deref(),
-        filter.object.as_deref(),
-        filter.request_id.as_deref(),
-        filter.actor.as_deref(),
-        filter.step.as_deref(),
-        after,
-        at_most
-    )?)
+    let mut all = conditions(tenant, filter);
+    all.and("id > ?", after);
+    let first = PageRequest {
+        number: 1,
+        size: at_most,
+    };
+    let select = "SELECT * FROM audit WHERE {all} ORDER BY id {page}";
+    Ok(all.page(tx, select, first).await?)
 }

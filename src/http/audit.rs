@@ -105,7 +105,8 @@ async fn list(call: Call) -> Result<Answer> {
     reader.finish()?;
     let asked = page::request(&call.query)?;
     let mut tx = call.app.db.read().await?;
-    let found = audit::list(&mut tx, call.caller.tenant.id, &filter, asked).await?;
+    let (counts, tenant) = (call.app.audit.counts(), call.caller.tenant.id);
+    let found = audit::list(&mut tx, counts, tenant, &filter, asked).await?;
     let rows = found.rows.into_iter().map(AuditAnswer::from).collect();
     page::envelope(
         &call,

@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("mcp", "error"),
     ("tenant", "clock error storage"),
     ("auth", "cache clock egress error secret storage tenant"),
-    ("audit", "auth clock error mcp metrics storage tenant"),
+    ("audit", "auth cache clock error mcp metrics storage tenant"),
     ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error secret storage tenant"),
     ("webhook", "auth clock egress error registry secret storage tenant"),
