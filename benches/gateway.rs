@@ -38,7 +38,8 @@ pub struct Gateway {
 /// What the setup made.
 #[derive(Clone)]
 pub struct People {
-    admin: String,
+    /// The administrator, as a header.
+    pub admin: String,
     learner: String,
     /// The UUIDs of the mentors with one, [`FEW`] and [`MANY`] servers, and with bad ones beside these.
     one: String,
@@ -185,6 +186,9 @@ fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mentor-gateway"));
     // Settings of whoever runs this are none of ours.
     command.env_clear().arg("--data-dir").arg(dir);
+    if let Some(url) = crate::database_url() {
+        command.env("GATEWAY_DATABASE_URL", url);
+    }
     command
 }
 
