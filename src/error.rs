@@ -417,6 +417,13 @@ impl FieldErrors {
             .push(message.into());
     }
 
+    /// Adds every message of others.
+    pub fn append(&mut self, others: Self) {
+        for (field, messages) in others.0 {
+            self.0.entry(field).or_default().extend(messages);
+        }
+    }
+
     /// Files the messages of a field under another name, for a rule that knows it by its own.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(messages) = self.0.remove(from) {

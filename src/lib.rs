@@ -17,6 +17,7 @@
 //! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
 //! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
+//! * [`fields`]: what a request may hold, said once: its reader, its published schema, its example, its complaints.
 //! * [`files`]: what people bring, in a folder or in a bucket.
 //! * [`config`]: every setting, read once; the only module that reads the environment.
 //! * [`mcp`]: what MCP itself says: revisions, messages as raw JSON, error codes.
@@ -102,12 +103,13 @@
 //! **An admin stores a key for a server**, `POST …/mcp-server-connections/`.
 //! `http::path` brings the path to its one spelling. `http::dispatch` finds the row in `http::routes`, asks
 //! [`auth::Authenticator`] who calls, reads the body within its limits and opens a transaction.
-//! `http::registry::connections` reads the fields, all wrong ones at once, and hands them to
-//! [`registry::connection`], which holds the rules of each scope. [`registry::sealed`] seals the secret with the
+//! `http::registry::connections` reads the fields of [`registry::connection::Written`], all wrong ones at once, and
+//! hands them to [`oauth::connect`] and [`registry::connection`], which hold who may ask for what and the rules of each
+//! scope. [`registry::sealed`] seals the secret with the
 //! [`secret::Vault`] for this tenant, record, field and origin. The row, its [`audit`] entry and nothing else are
 //! committed together; the answer shows a mask.
-//! In order: `http/dispatch`, `http/routes`, `http/registry/connections`, `http/registry/connection_request`,
-//! `http/drf/reader`, `registry/connection/write`, `registry/sealed`, `secret/vault`.
+//! In order: `http/dispatch`, `http/routes`, `http/registry/connections`, `oauth/connect`, `registry/connection/write`,
+//! `registry/connection/request`, `fields/request`, `registry/sealed`, `secret/vault`.
 //!
 //! **A mentor calls a tool**, `POST /mcp/mentors/{mentor}/`.
 //! `http::mcp` checks `Host`, `Origin` and the key, finds the era and parses the envelope into a
@@ -151,6 +153,7 @@ pub mod egress;
 pub mod metrics;
 pub mod secret;
 pub mod storage;
+pub mod fields;
 pub mod files;
 pub mod config;
 pub mod mcp;

@@ -30,9 +30,9 @@ const PUBLIC: &[&str] = &[
 const MISSING: &str = r#"{"detail":"Not found."}"#;
 
 /// A gateway where acme has a server, a connection, and a chat session and a grant at Google Drive of bob's.
-struct World {
+pub struct World {
     gateway: Gateway,
-    admin: Client,
+    pub admin: Client,
     server: String,
     connection: String,
     api_key: String,
@@ -43,7 +43,7 @@ struct World {
     delivery: String,
 }
 
-async fn world() -> World {
+pub async fn world() -> World {
     let gateway = Gateway::start().await;
     let admin = gateway.admin().await;
     let server = admin
@@ -100,17 +100,34 @@ async fn webhook(gateway: &Gateway, admin: &Client) -> (String, String) {
 }
 
 impl World {
-    /// The route's path with real objects of acme in it.
-    fn filled(&self, route: &Route, user: &str) -> String {
-        let id = match route.path {
-            path if path.contains("mcp-server-connections") => &self.connection,
-            path if path.contains("api-keys") => &self.api_key,
-            path if path.contains("connected-services") => &self.connected_service,
-            path if path.contains("mail-templates") => &self.mail_template,
-            path if path.contains("webhooks/") => &self.webhook,
-            path if path.contains("webhook-deliveries") => &self.delivery,
-            _ => &self.server,
+    /// The object of acme that a path names by `{id}`, by what stands before it.
+    fn id(&self, path: &str) -> &str {
+        let ids = [
+            ("/mcp-servers/", &self.server),
+            ("/mcp-server-connections/", &self.connection),
+            ("/api-keys/", &self.api_key),
+            (
+                "/connected-services/orgs/{org}/users/{user_id}/",
+                &self.connected_service,
+            ),
+            ("/mail-templates/", &self.mail_template),
+            ("/webhooks/", &self.webhook),
+            ("/webhook-deliveries/", &self.delivery),
+            // Nobody has a file here; a link to one is refused before it is looked for.
+            ("/career/files/", &self.server),
+        ];
+        let Some((before, _)) = path.split_once("{id}") else {
+            return "";
         };
+        let mut of_noun = ids.iter().filter(|(noun, _)| before.ends_with(noun));
+        let (_, id) = of_noun
+            .next()
+            .unwrap_or_else(|| panic!("{path}: whose id?"));
+        id
+    }
+
+    /// The route's path with real objects of acme in it.
+    pub fn filled(&self, route: &Route, user: &str) -> String {
         let query = match route.path {
             // Routes that name their tenant in the query.
             "/api/agent/chat/" => "?platform_key=acme",
@@ -128,7 +145,8 @@ impl World {
             .replace("{provider}", "google")
             .replace("{service}", "drive")
             .replace("{service_name}", "drive")
-            .replace("{id}", id)
+            .replace("{id}", self.id(route.path))
+            .replace("{enrollment}", "enr_x")
     }
 }
 

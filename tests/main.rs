@@ -45,6 +45,7 @@ mod errors_on_every_wire;
 mod every_call;
 mod every_example;
 mod every_refusal;
+mod every_request;
 mod every_route;
 mod every_tool;
 mod faults;

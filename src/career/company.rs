@@ -5,17 +5,36 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::input::Input;
 use super::record::Record;
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::entry::{Data, Line, WebAddress};
+use crate::fields::{Given, optional, request, required};
 use crate::learner::{Learner, UserInfo};
 use crate::sql;
 use crate::storage::{StorageError, Tx};
 
 /// Longest name, and longest industry.
 const CHARACTERS_MAX: usize = 100;
+
+request! {
+    /// A company as it is written.
+    pub struct Written {
+        /// Company name
+        name: Option<String> = required(Line(CHARACTERS_MAX)) => "Acme";
+        /// Industry sector
+        industry: Given<String> = optional(Line(CHARACTERS_MAX)) => "Manufacturing";
+        /// Company website URL
+        website: Given<String> = optional(WebAddress) => "https://acme.example";
+        /// Logo URL
+        logo_url: Given<String> = optional(WebAddress) => "https://acme.example/logo.png";
+        /// What a client keeps with it
+        data: Given<Value> = optional(Data) => {};
+        /// What a client knows of it
+        metadata: Given<Value> = optional(Data) => {};
+    }
+}
 
 /// What is set of a company.
 #[derive(Debug, Clone, Default, FromRow, Serialize, JsonSchema)]
@@ -54,10 +73,8 @@ pub struct Company {
 
 impl Record for Company {
     const NAME: &'static str = "company";
-    const REQUIRED: &'static [&'static str] = &["name"];
-    const FIELDS: &'static [&'static str] = &[
-        "name", "industry", "website", "logo_url", "data", "metadata",
-    ];
+    const REQUESTS: [&'static str; 2] = ["CompanyRequest", "CompanyChange"];
+    type Written = Written;
     type Values = Values;
 
     async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
@@ -85,20 +102,27 @@ impl Record for Company {
         &self.row.values
     }
 
-    async fn read(
+    async fn values_of(
         _: &mut Tx,
         _: Option<&Learner>,
-        input: &mut Input<'_>,
-        stored: Values,
+        (written, stored): (Written, Values),
+        _: &mut FieldErrors,
     ) -> Result<Values> {
-        let name = input.text("name", CHARACTERS_MAX, Some(stored.name));
         Ok(Values {
-            name: name.unwrap_or_default(),
-            industry: input.text("industry", CHARACTERS_MAX, stored.industry),
-            website: input.url("website", stored.website),
-            logo_url: input.url("logo_url", stored.logo_url),
-            data: input.json("data", stored.data),
-            metadata: input.json("metadata", stored.metadata),
+            name: written.name.unwrap_or(stored.name),
+            industry: written.industry.over(stored.industry),
+            website: written.website.over(stored.website),
+            logo_url: written.logo_url.over(stored.logo_url),
+            data: written
+                .data
+                .over(Some(stored.data.0))
+                .map(Json)
+                .unwrap_or_default(),
+            metadata: written
+                .metadata
+                .over(Some(stored.metadata.0))
+                .map(Json)
+                .unwrap_or_default(),
         })
     }
 

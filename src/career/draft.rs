@@ -7,6 +7,7 @@ use url::Url;
 use super::content::{self, Content};
 use super::file::{self, Kind};
 use crate::error::{FieldErrors, Result};
+use crate::fields::entry::NO_URL;
 use crate::files::Files;
 
 /// Links of one resume.
@@ -81,7 +82,7 @@ impl Draft {
         for (field, url) in links {
             let parsed = Url::parse(url).ok().filter(|_| url.len() <= LINK_BYTES_MAX);
             if !parsed.is_some_and(|url| matches!(url.scheme(), "http" | "https")) {
-                errors.add(field, "Enter a valid URL, such as https://example.com.");
+                errors.add(field, NO_URL);
             }
         }
         if links.len() > LINKS_MAX {

@@ -6,11 +6,12 @@ use serde_json::Value;
 use sqlx::FromRow;
 
 use super::Institution;
-use super::input::Input;
 use super::record::{self, Record};
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::entry::{Data, Date, Flag, Grade, Line, RecordNumber};
+use crate::fields::{Given, no_such, optional, request, required};
 use crate::learner::{Learner, UserInfo};
 use crate::sql;
 use crate::storage::{StorageError, Tx};
@@ -21,6 +22,34 @@ const CHARACTERS_MAX: usize = 100;
 const ACTIVITIES_CHARACTERS_MAX: usize = 255;
 /// Longest description.
 const DESCRIPTION_CHARACTERS_MAX: usize = 5000;
+
+request! {
+    /// An education as it is written.
+    pub struct Written {
+        /// Institution ID
+        institution_id: Option<i64> = required(RecordNumber) => 1;
+        /// Degree name
+        degree: Given<String> = optional(Line(CHARACTERS_MAX)) => "BSc";
+        /// Field of study
+        field_of_study: Given<String> = optional(Line(CHARACTERS_MAX)) => "Physics";
+        /// Start date in YYYY-MM-DD format
+        start_date: Option<String> = required(Date) => "2018-09-01";
+        /// End date in YYYY-MM-DD format
+        end_date: Given<String> = optional(Date) => "2022-06-30";
+        /// A decimal text, such as 3.75; an empty one is none
+        grade: Given<String> = optional(Grade) => "3.75";
+        /// What else was done there
+        activities: Given<String> = optional(Line(ACTIVITIES_CHARACTERS_MAX)) => "Chess club";
+        /// Description of studies
+        description: Given<String> = optional(Line(DESCRIPTION_CHARACTERS_MAX)) => "Thesis on crystals";
+        /// Whether it is still going on
+        is_current: Given<bool> = optional(Flag) => false;
+        /// What a client keeps with it
+        data: Given<Value> = optional(Data) => {};
+        /// What a client knows of it
+        metadata: Given<Value> = optional(Data) => {};
+    }
+}
 
 /// What is set of an education.
 #[derive(Debug, Clone, Default, FromRow, Serialize, JsonSchema)]
@@ -66,20 +95,8 @@ pub struct Education {
 
 impl Record for Education {
     const NAME: &'static str = "education";
-    const REQUIRED: &'static [&'static str] = &["institution_id", "start_date"];
-    const FIELDS: &'static [&'static str] = &[
-        "institution_id",
-        "degree",
-        "field_of_study",
-        "start_date",
-        "end_date",
-        "grade",
-        "activities",
-        "description",
-        "is_current",
-        "data",
-        "metadata",
-    ];
+    const REQUESTS: [&'static str; 2] = ["EducationRequest", "EducationChange"];
+    type Written = Written;
     type Values = Values;
 
     async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
@@ -114,38 +131,44 @@ impl Record for Education {
         &self.row.values
     }
 
-    async fn read(
+    async fn values_of(
         tx: &mut Tx,
         learner: Option<&Learner>,
-        input: &mut Input<'_>,
-        stored: Values,
+        (written, stored): (Written, Values),
+        errors: &mut FieldErrors,
     ) -> Result<Values> {
-        let institution = input.id("institution_id");
+        let institution = written.institution_id;
         if let (Some(id), Some(learner)) = (institution, learner)
             && Institution::rows(tx, learner, Some(id)).await?.is_empty()
         {
-            input.refuse("institution_id", record::no_such(id));
+            errors.add("institution_id", no_such(id));
         }
-        let start_date = input.date("start_date", Some(stored.start_date));
         let values = Values {
             institution_id: institution.unwrap_or_default(),
-            degree: input.text("degree", CHARACTERS_MAX, stored.degree),
-            field_of_study: input.text("field_of_study", CHARACTERS_MAX, stored.field_of_study),
-            start_date: start_date.unwrap_or_default(),
-            end_date: input.date("end_date", stored.end_date),
-            grade: input.grade("grade", stored.grade),
-            activities: input.text("activities", ACTIVITIES_CHARACTERS_MAX, stored.activities),
-            description: input.text(
-                "description",
-                DESCRIPTION_CHARACTERS_MAX,
-                stored.description,
-            ),
-            is_current: input.boolean("is_current", stored.is_current),
-            data: input.json("data", stored.data),
-            metadata: input.json("metadata", stored.metadata),
+            degree: written.degree.over(stored.degree),
+            field_of_study: written.field_of_study.over(stored.field_of_study),
+            start_date: written.start_date.unwrap_or(stored.start_date),
+            end_date: written.end_date.over(stored.end_date),
+            grade: written.grade.over(stored.grade),
+            activities: written.activities.over(stored.activities),
+            description: written.description.over(stored.description),
+            is_current: written
+                .is_current
+                .over(Some(stored.is_current))
+                .unwrap_or_default(),
+            data: written
+                .data
+                .over(Some(stored.data.0))
+                .map(Json)
+                .unwrap_or_default(),
+            metadata: written
+                .metadata
+                .over(Some(stored.metadata.0))
+                .map(Json)
+                .unwrap_or_default(),
         };
         let end = values.end_date.as_deref();
-        input.check_span(&values.start_date, end, values.is_current);
+        record::check_span((&values.start_date, end), values.is_current, errors);
         Ok(values)
     }
 

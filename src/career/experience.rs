@@ -6,11 +6,12 @@ use serde_json::Value;
 use sqlx::FromRow;
 
 use super::Company;
-use super::input::Input;
 use super::record::{self, Record};
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::entry::{Data, Date, Flag, Line, RecordNumber};
+use crate::fields::{Given, no_such, optional, request, required};
 use crate::learner::{Learner, UserInfo};
 use crate::sql;
 use crate::storage::{StorageError, Tx};
@@ -21,6 +22,32 @@ const CHARACTERS_MAX: usize = 100;
 const EMPLOYMENT_CHARACTERS_MAX: usize = 50;
 /// Longest description.
 const DESCRIPTION_CHARACTERS_MAX: usize = 5000;
+
+request! {
+    /// An experience as it is written.
+    pub struct Written {
+        /// Company ID
+        company_id: Option<i64> = required(RecordNumber) => 1;
+        /// Job title
+        title: Option<String> = required(Line(CHARACTERS_MAX)) => "Engineer";
+        /// Employment type (e.g. "Full-time", "Part-time")
+        employment_type: Given<String> = optional(Line(EMPLOYMENT_CHARACTERS_MAX)) => "Full-time";
+        /// Work location
+        location: Given<String> = optional(Line(CHARACTERS_MAX)) => "Boston";
+        /// Start date in YYYY-MM-DD format
+        start_date: Option<String> = required(Date) => "2022-07-01";
+        /// End date in YYYY-MM-DD format
+        end_date: Given<String> = optional(Date) => "2024-06-30";
+        /// Whether this is the current position
+        is_current: Given<bool> = optional(Flag) => false;
+        /// Role description
+        description: Given<String> = optional(Line(DESCRIPTION_CHARACTERS_MAX)) => "Built bridges";
+        /// What a client keeps with it
+        data: Given<Value> = optional(Data) => {};
+        /// What a client knows of it
+        metadata: Given<Value> = optional(Data) => {};
+    }
+}
 
 /// What is set of an experience.
 #[derive(Debug, Clone, Default, FromRow, Serialize, JsonSchema)]
@@ -64,19 +91,8 @@ pub struct Experience {
 
 impl Record for Experience {
     const NAME: &'static str = "experience";
-    const REQUIRED: &'static [&'static str] = &["company_id", "title", "start_date"];
-    const FIELDS: &'static [&'static str] = &[
-        "company_id",
-        "title",
-        "employment_type",
-        "location",
-        "start_date",
-        "end_date",
-        "is_current",
-        "description",
-        "data",
-        "metadata",
-    ];
+    const REQUESTS: [&'static str; 2] = ["ExperienceRequest", "ExperienceChange"];
+    type Written = Written;
     type Values = Values;
 
     async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
@@ -111,39 +127,43 @@ impl Record for Experience {
         &self.row.values
     }
 
-    async fn read(
+    async fn values_of(
         tx: &mut Tx,
         learner: Option<&Learner>,
-        input: &mut Input<'_>,
-        stored: Values,
+        (written, stored): (Written, Values),
+        errors: &mut FieldErrors,
     ) -> Result<Values> {
-        let company = input.id("company_id");
+        let company = written.company_id;
         if let (Some(id), Some(learner)) = (company, learner)
             && Company::rows(tx, learner, Some(id)).await?.is_empty()
         {
-            input.refuse("company_id", record::no_such(id));
+            errors.add("company_id", no_such(id));
         }
-        let start_date = input.date("start_date", Some(stored.start_date));
-        let title = input.text("title", CHARACTERS_MAX, Some(stored.title));
-        let kind = stored.employment_type;
         let values = Values {
             company_id: company.unwrap_or_default(),
-            title: title.unwrap_or_default(),
-            employment_type: input.text("employment_type", EMPLOYMENT_CHARACTERS_MAX, kind),
-            location: input.text("location", CHARACTERS_MAX, stored.location),
-            start_date: start_date.unwrap_or_default(),
-            end_date: input.date("end_date", stored.end_date),
-            is_current: input.boolean("is_current", stored.is_current),
-            description: input.text(
-                "description",
-                DESCRIPTION_CHARACTERS_MAX,
-                stored.description,
-            ),
-            data: input.json("data", stored.data),
-            metadata: input.json("metadata", stored.metadata),
+            title: written.title.unwrap_or(stored.title),
+            employment_type: written.employment_type.over(stored.employment_type),
+            location: written.location.over(stored.location),
+            start_date: written.start_date.unwrap_or(stored.start_date),
+            end_date: written.end_date.over(stored.end_date),
+            is_current: written
+                .is_current
+                .over(Some(stored.is_current))
+                .unwrap_or_default(),
+            description: written.description.over(stored.description),
+            data: written
+                .data
+                .over(Some(stored.data.0))
+                .map(Json)
+                .unwrap_or_default(),
+            metadata: written
+                .metadata
+                .over(Some(stored.metadata.0))
+                .map(Json)
+                .unwrap_or_default(),
         };
         let end = values.end_date.as_deref();
-        input.check_span(&values.start_date, end, values.is_current);
+        record::check_span((&values.start_date, end), values.is_current, errors);
         Ok(values)
     }
 

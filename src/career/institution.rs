@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::input::Input;
 use super::record::Record;
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::entry::{Data, Line, OneOf, WebAddress, Year};
+use crate::fields::{Given, optional, request, required};
 use crate::learner::Learner;
 use crate::sql;
 use crate::storage::{StorageError, Tx, words};
@@ -32,6 +33,28 @@ words! {
         /// Anything else.
         #[default]
         Other = "other",
+    }
+}
+
+request! {
+    /// An institution as it is written.
+    pub struct Written {
+        /// Institution name
+        name: Option<String> = required(Line(CHARACTERS_MAX)) => "State University";
+        /// Type (e.g. "university", "academy", "institute")
+        institution_type: Given<InstitutionType> = optional(OneOf::<InstitutionType>::any()) => "university";
+        /// Location
+        location: Given<String> = optional(Line(CHARACTERS_MAX)) => "Boston";
+        /// Institution website URL
+        website: Given<String> = optional(WebAddress) => "https://university.example";
+        /// Who accredited it
+        accreditation: Given<String> = optional(Line(CHARACTERS_MAX)) => "NECHE";
+        /// Since when it is there
+        established_year: Given<i64> = optional(Year) => 1869;
+        /// What a client keeps with it
+        data: Given<Value> = optional(Data) => {};
+        /// What a client knows of it
+        metadata: Given<Value> = optional(Data) => {};
     }
 }
 
@@ -64,17 +87,8 @@ pub struct Institution {
 
 impl Record for Institution {
     const NAME: &'static str = "institution";
-    const REQUIRED: &'static [&'static str] = &["name"];
-    const FIELDS: &'static [&'static str] = &[
-        "name",
-        "institution_type",
-        "location",
-        "website",
-        "accreditation",
-        "established_year",
-        "data",
-        "metadata",
-    ];
+    const REQUESTS: [&'static str; 2] = ["InstitutionRequest", "InstitutionChange"];
+    type Written = Written;
     type Values = Values;
 
     async fn rows(tx: &mut Tx, learner: &Learner, id: Option<i64>) -> Result<Vec<Self>> {
@@ -97,23 +111,32 @@ impl Record for Institution {
         &self.values
     }
 
-    async fn read(
+    async fn values_of(
         _: &mut Tx,
         _: Option<&Learner>,
-        input: &mut Input<'_>,
-        stored: Values,
+        (written, stored): (Written, Values),
+        _: &mut FieldErrors,
     ) -> Result<Values> {
-        let name = input.text("name", CHARACTERS_MAX, Some(stored.name));
-        let kind = input.word("institution_type", Some(stored.institution_type));
         Ok(Values {
-            name: name.unwrap_or_default(),
-            institution_type: kind.unwrap_or_default(),
-            location: input.text("location", CHARACTERS_MAX, stored.location),
-            website: input.url("website", stored.website),
-            accreditation: input.text("accreditation", CHARACTERS_MAX, stored.accreditation),
-            established_year: input.year("established_year", stored.established_year),
-            data: input.json("data", stored.data),
-            metadata: input.json("metadata", stored.metadata),
+            name: written.name.unwrap_or(stored.name),
+            institution_type: written
+                .institution_type
+                .over(Some(stored.institution_type))
+                .unwrap_or_default(),
+            location: written.location.over(stored.location),
+            website: written.website.over(stored.website),
+            accreditation: written.accreditation.over(stored.accreditation),
+            established_year: written.established_year.over(stored.established_year),
+            data: written
+                .data
+                .over(Some(stored.data.0))
+                .map(Json)
+                .unwrap_or_default(),
+            metadata: written
+                .metadata
+                .over(Some(stored.metadata.0))
+                .map(Json)
+                .unwrap_or_default(),
         })
     }
 

@@ -7,7 +7,6 @@ mod draft;
 mod education;
 mod experience;
 mod file;
-mod input;
 mod institution;
 mod picture;
 mod record;

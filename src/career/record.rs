@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::input::Input;
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result};
+use crate::fields::entry::RecordNumber;
+use crate::fields::{Fields, Reader, Request, Table, request, required};
 use crate::learner::Learner;
 use crate::storage::{StorageError, Tx};
 
@@ -25,14 +26,26 @@ const READ_ONLY: [&str; 7] = [
     "updated_at",
 ];
 
+request! {
+    /// Which record is meant.
+    struct RecordId {
+        /// Which one; may stand in the query instead.
+        id: Option<i64> = required(RecordNumber) => 1;
+    }
+}
+
 /// A kind of record, as every wire shows it.
 pub trait Record: Serialize + JsonSchema + Send + Sized + 'static {
     /// What it is called in refusals and audit rows.
     const NAME: &'static str;
-    /// Fields without which there is none.
-    const REQUIRED: &'static [&'static str];
-    /// Every field that a client may set.
-    const FIELDS: &'static [&'static str];
+    /// What it is called as it is written, and as it is changed.
+    const REQUESTS: [&'static str; 2];
+    /// What a client may set, as it comes.
+    type Written: Request + Send;
+    /// The fields that a client may set.
+    const TABLES: &'static [&'static Table] = &[Self::Written::TABLE];
+    /// The same, and which record is meant.
+    const TABLES_OF_CHANGE: &'static [&'static Table] = &[Self::Written::TABLE, RecordId::TABLE];
     /// What a client may set, as it is stored.
     type Values: Default + Clone + Send + Sync;
 
@@ -49,12 +62,12 @@ pub trait Record: Serialize + JsonSchema + Send + Sized + 'static {
     /// What a client set of it.
     fn values(&self) -> &Self::Values;
 
-    /// The values after a change; complaints go to the input. Of a learner who is not known nothing is looked up.
-    fn read(
+    /// The values after a change. Of a learner who is not known nothing is looked up.
+    fn values_of(
         tx: &mut Tx,
         learner: Option<&Learner>,
-        input: &mut Input<'_>,
-        stored: Self::Values,
+        change: (Self::Written, Self::Values),
+        errors: &mut FieldErrors,
     ) -> impl Future<Output = Result<Self::Values>> + Send;
 
     /// Stores a new record and returns its id.
@@ -159,11 +172,12 @@ pub async fn delete<R: Record>(tx: &mut Tx, learner: &Learner, mut change: Chang
 
 /// The number of a record in the fields that name it; a complaint if they do not.
 fn id_in(change: &mut Change) -> Option<i64> {
-    let mut input = Input::new(&change.fields, std::mem::take(&mut change.errors));
-    input.require(&["id"]);
-    let id = input.id("id");
-    change.errors = input.errors;
-    id
+    let fields = Fields::from_json(change.fields.clone());
+    let mut reader = Reader::whole(&fields);
+    reader.errors = std::mem::take(&mut change.errors);
+    let named = RecordId::read(&mut reader);
+    change.errors = reader.errors;
+    named.id
 }
 
 async fn get<R: Record>(tx: &mut Tx, learner: &Learner, id: i64) -> Result<R> {
@@ -188,14 +202,34 @@ async fn examine<R: Record>(
     change: Change,
     stored: R::Values,
 ) -> Result<(R::Values, FieldErrors)> {
-    let mut input = Input::new(&change.fields, change.errors);
-    input.require(R::REQUIRED);
-    input.refuse_unknown(&[R::FIELDS, &READ_ONLY].concat());
-    let values = R::read(tx, learner, &mut input, stored).await?;
-    Ok((values, input.errors))
+    let fields = Fields::from_json(change.fields);
+    let mut reader = Reader::whole(&fields);
+    reader.errors = change.errors;
+    let written = R::Written::read(&mut reader);
+    let rows = R::Written::TABLE.rows;
+    let is_known =
+        |name: &str| READ_ONLY.contains(&name) || rows.iter().any(|row| row.name == name);
+    reader.refuse_unknown(is_known);
+    let mut errors = reader.errors;
+    let values = R::values_of(tx, learner, (written, stored), &mut errors).await?;
+    Ok((values, errors))
 }
 
-/// The complaint about a number that no record of the learner has.
-pub(super) fn no_such(id: i64) -> String {
-    format!("Invalid pk \"{id}\" - object does not exist.")
+/// A span has an end that is not before its beginning, and none while it lasts.
+pub(super) fn check_span(
+    (start, end): (&str, Option<&str>),
+    is_current: bool,
+    errors: &mut FieldErrors,
+) {
+    if errors.has("end_date") {
+        return;
+    }
+    // Dates of this form are in order as texts.
+    match end {
+        Some(end) if !start.is_empty() && end < start => {
+            errors.add("end_date", "Must not be before the start date.");
+        }
+        Some(_) if is_current => errors.add("end_date", "What is current has no end date."),
+        _ => {}
+    }
 }

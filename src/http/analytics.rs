@@ -3,9 +3,9 @@
 
 use super::answer::Answer;
 use super::drf::page;
-use super::drf::reader::Reader;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use crate::error::{FieldErrors, Result};
+use crate::fields::Reader;
 use crate::learner::{
     Asked, DetailQuestion, Details, Granularity, Learner, Overview, Question, Window, metrics_of,
     zone_of,

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::drf::page;
-use super::drf::reader::{Day, Reader};
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use crate::audit::{self, Filter, Row};
 use crate::error::Result;
+use crate::fields::{Day, Reader};
 use crate::storage::Page;
 
 /// Longest query text that is looked for.

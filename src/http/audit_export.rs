@@ -11,10 +11,10 @@ use http::header::CONTENT_DISPOSITION;
 
 use super::answer::Answer;
 use super::audit::{AuditAnswer, FILTERS, filter_of};
-use super::drf::reader::Reader;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query};
 use crate::audit::{self, Filter};
 use crate::error::{Error, Result};
+use crate::fields::Reader;
 use crate::guard::Guard;
 use crate::storage::Db;
 use crate::tenant::TenantId;

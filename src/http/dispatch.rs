@@ -16,7 +16,6 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::answer::{Answer, Fault};
 use super::caller::{authenticate, peer_address};
 use super::drf;
-use super::drf::fields::Fields;
 use super::endpoint::{Access, Answering, Call, Handler, Incoming, PathValues, Route};
 use super::path::{AskedPath, Words};
 use super::request_id::RequestId;
@@ -26,6 +25,7 @@ use crate::audit::Entry;
 use crate::auth::Caller;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
+use crate::fields::Fields;
 use crate::tenant::user;
 
 /// Longest wait for the whole body of a request.

@@ -11,7 +11,6 @@ use http::{HeaderMap, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::answer::Answer;
-use super::drf::fields::Fields;
 use super::path::Words;
 use super::request_id::RequestId;
 use crate::app::App;
@@ -19,6 +18,7 @@ use crate::audit::Entry;
 use crate::auth::Caller;
 use crate::clock::{Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors, Result};
+use crate::fields::{Body, Fields};
 
 /// Who may call a route. Whatever the level, `{org}` must be the caller's tenant, and a `{user_id}` or
 /// `{username}` the caller, or for an admin any user of the tenant; all else answers as not found.
@@ -109,7 +109,7 @@ pub struct Endpoint {
     /// Not where published clients call, which send parameters that this gateway has no use for.
     pub is_strict: bool,
     /// Its request body, if it reads one.
-    pub body: Option<SchemaFn>,
+    pub body: Option<Body>,
     /// For an endpoint that reads a multipart form and nothing else: its largest body, in bytes.
     pub form_bytes_max: Option<usize>,
     /// Status of a success.
@@ -174,18 +174,18 @@ impl Endpoint {
         errors.into_result()
     }
 
-    /// With a request body.
+    /// With a request body of these fields.
     #[must_use]
-    pub const fn body(mut self, schema: SchemaFn) -> Self {
-        self.body = Some(schema);
+    pub const fn reads(mut self, body: Body) -> Self {
+        self.body = Some(body);
         self
     }
 
     /// With a request body that is a multipart form of at most so many bytes.
     #[must_use]
-    pub const fn form(mut self, bytes_max: usize, schema: SchemaFn) -> Self {
+    pub const fn form(mut self, bytes_max: usize, body: Body) -> Self {
         self.form_bytes_max = Some(bytes_max);
-        self.body(schema)
+        self.reads(body)
     }
 
     /// With this success.

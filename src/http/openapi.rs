@@ -82,15 +82,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         operation["security"] = json!([]);
     }
     if let Some(body) = endpoint.body {
-        let schema = body(generator);
-        let content = match endpoint.form_bytes_max {
-            Some(_) => json!({ "multipart/form-data": { "schema": schema } }),
-            None => json!({
-                "application/json": { "schema": schema },
-                "application/x-www-form-urlencoded": { "schema": schema },
-                "multipart/form-data": { "schema": schema },
-            }),
-        };
+        let schema = named(generator, body.name, body.schema());
+        let mut content = json!({ "multipart/form-data": { "schema": schema } });
+        if endpoint.form_bytes_max.is_none() {
+            content["application/x-www-form-urlencoded"] = json!({ "schema": schema });
+            content["application/json"] = json!({ "schema": schema, "example": body.example() });
+        }
         operation["requestBody"] = json!({ "content": content });
     }
     operation

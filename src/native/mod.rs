@@ -8,7 +8,6 @@
 pub mod academy;
 mod audited;
 mod call;
-mod check;
 mod failure;
 mod face;
 mod faces;
@@ -32,4 +31,4 @@ pub use protocol::{Answer, error_of, resources};
 pub use resource::{Resource, ResourceEntry, resource};
 pub use server::{Parts, Reply, Request, Server, spell};
 pub use telling::Telling;
-pub use tool::{Access, Given, Tool, ToolEntry, entry, long_entry};
+pub use tool::{Access, Tool, ToolEntry, entry, long_entry};

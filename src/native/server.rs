@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::audited::AuditedCall;
 use super::call::{Ground, Origin};
-use super::check;
 use super::face::{Circumstances, Face};
 use super::faces::FACES;
 use super::failure::{Allowance, Failure, Refusal};
@@ -20,6 +19,7 @@ use crate::audit::{AuditLog, Entry};
 use crate::auth::Caller;
 use crate::clock::{Clock, UnixMs};
 use crate::error::{Error, FieldErrors};
+use crate::fields::check;
 use crate::files::Files;
 use crate::guard::Guard;
 use crate::mcp::Version;

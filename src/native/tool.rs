@@ -1,12 +1,9 @@
 //! What a tool is: its name, scope and types in one value, and the function behind it.
 
-use std::borrow::Cow;
-use std::marker::PhantomData;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::call::{Call, Running};
 use super::failure::Refusal;
@@ -20,26 +17,6 @@ pub enum Access {
     Read,
     /// Changes it, all or nothing.
     Write,
-}
-
-/// Arguments as they came, described by `T`, for a tool whose rules read them one by one.
-#[derive(Debug, Deserialize)]
-#[serde(transparent, bound = "")]
-pub struct Given<T> {
-    /// The members.
-    pub fields: Map<String, Value>,
-    #[serde(skip)]
-    described_by: PhantomData<fn() -> T>,
-}
-
-impl<T: JsonSchema> JsonSchema for Given<T> {
-    fn schema_name() -> Cow<'static, str> {
-        T::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        T::json_schema(generator)
-    }
 }
 
 /// A tool. Its file is named after it.

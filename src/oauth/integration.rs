@@ -25,6 +25,8 @@ use crate::tenant::TenantId;
 /// The tenant whose credentials serve every tenant that has none of its own
 /// (docs/inside/contract.md#connected-services).
 pub const MAIN_TENANT: &str = "main";
+/// What is said of a value that is no object.
+pub const NO_OBJECT: &str = "Value must be a valid JSON object.";
 /// Longest name, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 255;
 /// Largest value, in bytes of JSON.
@@ -330,7 +332,7 @@ fn checked(
 ) -> Result<Map<String, Value>> {
     let mut errors = FieldErrors::default();
     let Value::Object(fields) = value else {
-        return Err(Error::field(VALUE, "Value must be a valid JSON object."));
+        return Err(Error::field(VALUE, NO_OBJECT));
     };
     if value.to_string().len() > VALUE_BYTES_MAX {
         return Err(Error::field(VALUE, "This value is too large."));

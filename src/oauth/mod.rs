@@ -4,6 +4,7 @@
 mod answer;
 pub mod catalog;
 pub mod client;
+pub mod connect;
 pub mod connected_service;
 pub mod discover;
 pub mod flow;

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::error::FieldErrors;
+use crate::fields::messages;
 use crate::secret::looks_masked;
 
 /// Headers of one record.
@@ -52,13 +53,13 @@ const CLOSED_NAMES: [&str; 26] = [
 /// Beginnings of closed names, lower case.
 const CLOSED_BEGINNINGS: [&str; 5] = ["mcp-", "proxy-", "sec-", "x-forwarded-", "x-act-as-"];
 
+/// What is said of anything but an object.
+pub const NO_HEADERS: &str = "Expected an object of header names and values.";
+
 /// Checks the extra headers of a record and complains about every header that cannot be sent.
 pub fn check_extra(headers: &Value, errors: &mut FieldErrors) {
     let Value::Object(headers) = headers else {
-        errors.add(
-            "extra_headers",
-            "Expected an object of header names and values.",
-        );
+        errors.add("extra_headers", NO_HEADERS);
         return;
     };
     for message in complaints(headers) {
@@ -127,9 +128,7 @@ fn is_value(text: &str, bytes_max: usize) -> bool {
 /// Checks a credential; an empty one is none.
 pub fn check_credentials(text: &str, errors: &mut FieldErrors) {
     if text.len() > CREDENTIAL_BYTES_MAX {
-        let message =
-            format!("Ensure this field has no more than {CREDENTIAL_BYTES_MAX} characters.");
-        errors.add("credentials", message);
+        errors.add("credentials", messages::too_long(CREDENTIAL_BYTES_MAX));
     } else if !is_value(text, CREDENTIAL_BYTES_MAX) {
         errors.add(
             "credentials",

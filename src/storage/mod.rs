@@ -17,6 +17,7 @@ pub use connect::{POSTGRES_CONNECTIONS_MAX, SQLITE_READERS_MAX};
 pub use page::{Page, PageRequest, like};
 pub use probe::Probe;
 pub use query::{Conditions, Readable, Value};
+pub use words::Word;
 pub(crate) use words::words;
 
 /// A database failure, with nothing said about which database.

@@ -1,6 +1,12 @@
 //! Enumerations whose variants are words: the same in a column, on every wire and in a schema.
 //! Holds no meaning of its own: each noun says which words it has.
 
+/// An enumeration whose variants are words.
+pub trait Word: std::str::FromStr {
+    /// Every spelling that is understood, those that are answered among them.
+    const SPELLINGS: &'static [&'static str];
+}
+
 /// Declares such an enumeration. A word may have further spellings that are understood but never answered.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal $(| $alias:literal)*),+ $(,)? }) => {
@@ -17,6 +23,10 @@ macro_rules! words {
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
+        }
+
+        impl $crate::storage::Word for $name {
+            const SPELLINGS: &'static [&'static str] = &[$($word $(, $alias)*),+];
         }
 
         impl std::str::FromStr for $name {

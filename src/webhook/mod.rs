@@ -20,44 +20,22 @@ use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::registry::sealed::{Record, webhook_record};
+use crate::storage::words;
 use crate::tenant::TenantId;
 
-/// What others can be told of (6.3.5.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// Somebody was enrolled.
-    EnrollmentCreated,
-    /// A learner completed the course.
-    EnrollmentCompleted,
-    /// A certificate was made.
-    CertificateIssued,
-    /// A cohort's status changed.
-    CohortStatusChanged,
-    /// A payment was processed.
-    PaymentReceived,
-}
-
-/// Every event with its word.
-const EVENTS: [(Event, &str); 5] = [
-    (Event::EnrollmentCreated, "enrollment.created"),
-    (Event::EnrollmentCompleted, "enrollment.completed"),
-    (Event::CertificateIssued, "certificate.issued"),
-    (Event::CohortStatusChanged, "cohort.status_changed"),
-    (Event::PaymentReceived, "payment.received"),
-];
-
-impl Event {
-    /// Its word on the wire.
-    pub fn as_str(self) -> &'static str {
-        EVENTS
-            .iter()
-            .find(|(event, _)| *event == self)
-            .map_or("", |(_, word)| word)
-    }
-
-    /// Every word.
-    pub fn words() -> impl Iterator<Item = &'static str> {
-        EVENTS.iter().map(|(_, word)| *word)
+words! {
+    /// What others can be told of (6.3.5.6).
+    Event {
+        /// Somebody was enrolled.
+        EnrollmentCreated = "enrollment.created",
+        /// A learner completed the course.
+        EnrollmentCompleted = "enrollment.completed",
+        /// A certificate was made.
+        CertificateIssued = "certificate.issued",
+        /// A cohort's status changed.
+        CohortStatusChanged = "cohort.status_changed",
+        /// A payment was processed.
+        PaymentReceived = "payment.received",
     }
 }
 

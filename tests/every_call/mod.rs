@@ -351,6 +351,50 @@ async fn every_tool_names_every_argument_that_is_wrong_or_unknown_at_once() {
     }
 }
 
+/// Where a schema has texts of a format, by name, at most one object deep.
+fn formatted(input: &Value) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for (name, schema) in input["properties"].as_object().unwrap() {
+        if schema["format"].is_string() {
+            found.push(vec![name.clone()]);
+        }
+        for (inner, schema) in schema["properties"].as_object().into_iter().flatten() {
+            if schema["format"].is_string() {
+                found.push(vec![name.clone(), inner.clone()]);
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn every_format_that_a_tool_publishes_is_held_to() {
+    for described in DESCRIBED {
+        let academy = described.academy().await;
+        for deed in described.deeds() {
+            let What::Tool(fitting) = deed.what.clone() else {
+                continue;
+            };
+            let input = (described.face().tool(deed.name).unwrap().input)();
+            for path in formatted(&input) {
+                academy.gateway.advance(BURST);
+                let mut arguments = fitting.clone();
+                match &path[..] {
+                    [name] => arguments[name] = "soon".into(),
+                    [name, inner] => arguments[name] = json!({ inner: "soon" }),
+                    _ => unreachable!(),
+                }
+                let person = whose(&academy, &deed);
+                let refused = academy.refusal(person, deed.name, arguments).await;
+                let error = &refused["error"];
+                assert_eq!(error["code"], described.codes.wrong, "{}", deed.name);
+                let fields = error.pointer(described.fields).unwrap();
+                assert!(fields[path.join(".")].is_array(), "{}: {fields}", deed.name);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_call_over_the_limit_is_refused_in_the_words_of_its_face() {
     for described in DESCRIBED {

@@ -5,7 +5,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::Answer;
-use super::super::drf::reader::{Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::{admin, core};
 use crate::academy::enrollment::Status;
@@ -13,16 +12,17 @@ use crate::academy::withdrawal;
 use crate::audit;
 use crate::clock::UnixMs;
 use crate::error::Result;
+use crate::fields::{Body, Given, Request, Text, optional, request};
 
 /// Longest reason, in characters.
 const REASON_CHARACTERS_MAX: usize = 2000;
 
-#[derive(JsonSchema)]
-#[schemars(rename = "WithdrawalRequest")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct WithdrawalRequest {
-    /// Why; kept with the enrollment.
-    reason: Option<String>,
+request! {
+    /// Why an enrollment is given up.
+    struct WithdrawalRequest {
+        /// Why; kept with the enrollment.
+        reason: Given<String> = optional(Text::blank(REASON_CHARACTERS_MAX)) => "moved away";
+    }
 }
 
 /// An enrollment that is withdrawn, and what the call changed.
@@ -46,18 +46,17 @@ pub(crate) const WITHDRAW: Endpoint = Endpoint::closed(
     "Withdraws an enrollment, which frees its seat and cancels its upcoming office hours. Repeating it changes nothing.",
     |call| Box::pin(withdraw(call)),
 )
-.body(schema_of::<WithdrawalRequest>)
+.reads(Body::whole("WithdrawalRequest", &[WithdrawalRequest::TABLE]))
 .answers(200, Shape::One(schema_of::<WithdrawnAnswer>));
 
 async fn withdraw(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    let reason = reader.text("reason", Text::blank(REASON_CHARACTERS_MAX));
-    reader.finish()?;
+    let (asked, errors) = WithdrawalRequest::whole(&call.fields);
+    errors.into_result()?;
     let mut tx = call.app.db.write().await?;
     let actor = admin(&call, &mut tx).await?;
     let (id, reason) = (
         call.path.get("enrollment"),
-        reason.value().unwrap_or_default(),
+        asked.reason.value().unwrap_or_default(),
     );
     let done = withdrawal::withdraw(&mut tx, &actor, id, &reason, call.now()).await;
     let done = done.map_err(core)?;

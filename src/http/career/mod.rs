@@ -1,5 +1,4 @@
 //! `/api/career/…`: the career profiles of learners, for their front end.
 
 pub(super) mod records;
-mod requests;
 pub(super) mod resume;

@@ -1,12 +1,11 @@
 //! `/api/career/orgs/{org}/{kind}/users/{username}/`: the four kinds of record, alike in everything but their fields.
 
 use super::super::answer::Answer;
-use super::super::drf::fields::{Fields, Raw};
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
-use super::requests::Written;
 use crate::audit;
 use crate::career::{self, Change, Record};
 use crate::error::Result;
+use crate::fields::{Body, Fields, Raw};
 use crate::learner::Learner;
 use crate::storage::Tx;
 
@@ -17,26 +16,26 @@ const ID: &[QueryParameter] = &[query(
     "The record; may stand in the body instead.",
 )];
 
-pub(crate) const fn list<R: Written>(summary: &'static str) -> Endpoint {
+pub(crate) const fn list<R: Record>(summary: &'static str) -> Endpoint {
     Endpoint::closed(summary, |call| Box::pin(listed::<R>(call)))
         .answers(200, Shape::List(schema_of::<R>))
 }
 
-pub(crate) const fn create<R: Written>(summary: &'static str) -> Endpoint {
+pub(crate) const fn create<R: Record>(summary: &'static str) -> Endpoint {
     Endpoint::closed(summary, |call| Box::pin(created::<R>(call)))
-        .body(schema_of::<R::Request>)
+        .reads(Body::whole(R::REQUESTS[0], R::TABLES))
         // The published client finds no object in a 201.
         .answers(200, Shape::One(schema_of::<R>))
 }
 
-pub(crate) const fn replace<R: Written>(summary: &'static str) -> Endpoint {
+pub(crate) const fn replace<R: Record>(summary: &'static str) -> Endpoint {
     Endpoint::closed(summary, |call| Box::pin(replaced::<R>(call)))
         .query(ID)
-        .body(schema_of::<R::Request>)
+        .reads(Body::whole(R::REQUESTS[1], R::TABLES_OF_CHANGE))
         .answers(200, Shape::One(schema_of::<R>))
 }
 
-pub(crate) const fn delete<R: Written>(summary: &'static str) -> Endpoint {
+pub(crate) const fn delete<R: Record>(summary: &'static str) -> Endpoint {
     Endpoint::closed(summary, |call| Box::pin(deleted::<R>(call))).query(ID)
 }
 

@@ -6,10 +6,9 @@ use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use schemars::JsonSchema;
+use serde_json::{Value, json};
 
 use super::super::answer::Answer;
-use super::super::drf::fields::{Fields, Raw};
 use super::super::endpoint::{Call, Endpoint, Incoming, QueryParameter, Shape, query, schema_of};
 use super::records::of_path;
 use crate::audit::{self, Entry};
@@ -17,7 +16,12 @@ use crate::auth::link::{Asker, Link, require_key};
 use crate::career::content;
 use crate::career::resume::{self, Draft, Links, Resume, Upload};
 use crate::clock::UnixMs;
-use crate::error::{Error, FieldErrors, Result};
+use crate::error::{Error, Result};
+use crate::fields::kind::Kind;
+use crate::fields::messages::UNKNOWN;
+use crate::fields::{
+    Body, Fields, Given, Raw, Reader, Request, Upload as Uploaded, optional, request,
+};
 use crate::learner::Learner;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
@@ -26,16 +30,92 @@ use crate::tenant::user::{self, User};
 /// Largest form with a resume, in bytes: two files of the largest size, and the fields beside them.
 const FORM_BYTES_MAX: usize = 60 * 1024 * 1024;
 
-/// A resume as it is written: `multipart/form-data`, with `link_1`, `link_2` and so on for links.
-#[derive(JsonSchema)]
-#[schemars(rename = "ResumeRequest")]
-#[expect(dead_code, reason = "documentation")]
-struct ResumeRequest {
-    /// PDF, DOCX or image, at most 25 MB; takes the place of the one before.
-    resume: Option<String>,
-    /// More files, one part each.
-    additional_files: Option<Vec<String>>,
-    link_1: Option<String>,
+request! {
+    /// A resume as it is written: `multipart/form-data`, with `link_1`, `link_2` and so on for links.
+    struct ResumeRequest {
+        /// PDF, DOCX or image, at most 25 MB; takes the place of the one before.
+        resume: Option<Vec<Uploaded>> = optional(Files), such as "";
+        /// More files, one part each.
+        additional_files: Option<Vec<Uploaded>> = optional(Files), such as "";
+        /// A web address that belongs to it; those given take the place of those before.
+        link_1: Option<Vec<(String, String)>> = optional(NumberedLinks), such as "https://example.com";
+    } ignored {
+        /// The path says it.
+        user = "alice";
+        /// The path says it.
+        platform = "acme";
+    }
+}
+
+const REQUEST: Body = Body::partial("ResumeRequest", &[ResumeRequest::TABLE]);
+
+/// Every file of a name.
+#[derive(Debug)]
+struct Files;
+
+impl Kind for Files {
+    type Value = Vec<Uploaded>;
+
+    fn read(&self, reader: &mut Reader<'_>, name: &str) -> Given<Vec<Uploaded>> {
+        let mut files = Vec::new();
+        for (_, raw) in reader.iter().filter(|(known, _)| *known == name) {
+            match raw {
+                Raw::File(file) => files.push(file.clone()),
+                Raw::Texts(_) | Raw::Json(_) => {
+                    return reader.refuse(name, "The submitted data was not a file.");
+                }
+            }
+        }
+        Given::Value(files)
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "binary" })
+    }
+}
+
+/// Every link, with the name that it came by: `link_1`, `link_2` and so on. None of them leaves those that are stored.
+#[derive(Debug)]
+struct NumberedLinks;
+
+impl NumberedLinks {
+    fn is_name(name: &str) -> bool {
+        let number = name.strip_prefix("link_");
+        number.is_some_and(|number| number.parse::<u8>().is_ok())
+    }
+}
+
+impl Kind for NumberedLinks {
+    type Value = Vec<(String, String)>;
+
+    fn read(&self, reader: &mut Reader<'_>, _: &str) -> Given<Vec<(String, String)>> {
+        let mut links = Vec::new();
+        let mut wrong = Vec::new();
+        let mut is_given = false;
+        for (name, raw) in reader.iter().filter(|(name, _)| Self::is_name(name)) {
+            is_given = true;
+            match raw {
+                Raw::Texts(texts) => {
+                    let urls = texts.iter().map(|url| url.trim());
+                    let urls = urls.filter(|url| !url.is_empty());
+                    links.extend(urls.map(|url| (name.to_owned(), url.to_owned())));
+                }
+                Raw::Json(_) | Raw::File(_) => wrong.push(name.to_owned()),
+            }
+        }
+        for name in wrong {
+            reader.errors.add(&name, UNKNOWN);
+        }
+        if is_given {
+            Given::Value(links)
+        } else {
+            Given::Absent
+        }
+    }
+
+    fn schema(&self) -> Value {
+        json!({ "type": "string", "format": "uri" })
+    }
 }
 
 const TOKEN: &[QueryParameter] = &[query(
@@ -55,13 +135,13 @@ pub(crate) const CREATE: Endpoint =
     Endpoint::closed("Uploads files and links of a resume.", |call| {
         Box::pin(write(call, false))
     })
-    .form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+    .form(FORM_BYTES_MAX, REQUEST)
     .answers(200, ONE);
 
 pub(crate) const REPLACE: Endpoint = Endpoint::closed("Changes a resume that is there.", |call| {
     Box::pin(write(call, true))
 })
-.form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+.form(FORM_BYTES_MAX, REQUEST)
 .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed("Deletes a resume with its files.", |call| {
@@ -80,7 +160,7 @@ pub(crate) const UPLOAD: Endpoint = Endpoint::open(
     |incoming| Box::pin(upload(incoming)),
 )
 .query(TOKEN)
-.form(FORM_BYTES_MAX, schema_of::<ResumeRequest>)
+.form(FORM_BYTES_MAX, REQUEST)
 .answers(200, ONE);
 
 async fn read(call: Call) -> Result<Answer> {
@@ -208,41 +288,35 @@ fn name_of(learner: &Learner) -> String {
     format!("resume:{}", learner.user.0)
 }
 
-/// The form: `resume`, `additional_files` and `link_1` to `link_N`; `user` and `platform` say what the path says.
+/// What the form asks for, with what is wrong with it so far.
 fn draft(fields: &Fields) -> Draft {
-    let (mut uploads, mut links) = (Vec::new(), Vec::new());
-    let mut errors = FieldErrors::default();
-    for (name, raw) in fields.iter() {
-        let number = name.strip_prefix("link_");
-        match (name, raw) {
-            ("resume" | "additional_files", Raw::File(file)) => uploads.push(Upload {
-                field: name.to_owned(),
-                name: file.file_name.clone(),
-                content: file.content.clone(),
-                is_resume: name == "resume",
-                declared: None,
-            }),
-            ("resume" | "additional_files", Raw::Texts(_) | Raw::Json(_)) => {
-                errors.add(name, "The submitted data was not a file.");
-            }
-            ("user" | "platform", _) => {}
-            (_, Raw::Texts(texts)) if number.is_some_and(|n| n.parse::<u8>().is_ok()) => {
-                let urls = texts.iter().filter(|url| !url.trim().is_empty());
-                links.extend(urls.map(|url| (name.to_owned(), url.trim().to_owned())));
-            }
-            _ => errors.add(name, "Unknown field."),
-        }
-    }
+    let mut reader = Reader::new(fields);
+    let asked = ResumeRequest::read(&mut reader);
+    let rows = ResumeRequest::TABLE.rows;
+    let is_known =
+        |name: &str| NumberedLinks::is_name(name) || rows.iter().any(|row| row.name == name);
+    reader.refuse_unknown(is_known);
     if fields
-        .iter()
-        .all(|(name, _)| matches!(name, "user" | "platform"))
+        .names()
+        .all(|name| matches!(name, "user" | "platform"))
     {
-        errors.add("resume", "No file was submitted.");
+        reader.errors.add("resume", "No file was submitted.");
     }
-    let are_links = fields.names().any(|name| name.starts_with("link_"));
+    let upload = |field: &'static str, file: Uploaded| Upload {
+        field: field.to_owned(),
+        name: file.file_name,
+        content: file.content,
+        is_resume: field == "resume",
+        declared: None,
+    };
+    let resumes = asked.resume.into_iter().flatten();
+    let others = asked.additional_files.into_iter().flatten();
     Draft {
-        uploads,
-        links: are_links.then_some(links),
-        errors,
+        uploads: resumes
+            .map(|file| upload("resume", file))
+            .chain(others.map(|file| upload("additional_files", file)))
+            .collect(),
+        links: asked.link_1,
+        errors: reader.errors,
     }
 }

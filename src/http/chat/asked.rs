@@ -1,15 +1,15 @@
 //! The frame of a chat client, in the one shape that WebSocket and SSE share (docs/inside/contract.md#chat).
 //! Looks at its form only; who may talk to whom is not decided here.
 
-use serde_json::{Map, Value};
-use uuid::Uuid;
+use serde_json::Value;
 
-use super::super::drf::fields::Fields;
-use super::super::drf::json;
-use super::super::drf::reader::{Reader, Text};
-use super::who::Who;
+use super::who::{TOKEN_CHARACTERS_MAX, Who};
 use crate::chat::{PROMPT_BYTES_MAX, Told};
 use crate::error::{Error, FieldErrors, Result};
+use crate::fields::kind::{Bool, Json, Spelled, Uuid};
+use crate::fields::{
+    Fields, Given, Reader, Request, Text, json, messages, optional, request, required,
+};
 
 /// Largest frame, in bytes.
 pub(super) const FRAME_BYTES_MAX: usize = 512 * 1024;
@@ -19,6 +19,30 @@ const PAGE_CHARACTERS_MAX: usize = 100_000;
 const METADATA_BYTES_MAX: usize = 16 * 1024;
 /// Longest name of anything.
 const NAME_CHARACTERS_MAX: usize = 255;
+
+request! {
+    /// A frame of a chat client.
+    pub(super) struct ChatTurn {
+        /// `name` (mentor: UUID, name or slug), `tenant`, `username`, `pathway`.
+        flow: Given<Value> = required(Json::object("Expected an object.")) => { "name": "help-desk", "tenant": "acme", "username": "bob" };
+        /// The session, a UUID; also in the query.
+        session_id: Given<uuid::Uuid> = required(Uuid) => "0d9f0c6e-36f5-4a5c-9d0c-1f0b7f5d3c11";
+        /// What the learner says.
+        prompt: Given<String> = optional(Text::verbatim(PROMPT_BYTES_MAX)) => "What is a prime number?";
+        /// Whether the mentor is to begin.
+        is_proactive: Given<bool> = optional(Bool) => false;
+        /// The text of the page around the chat.
+        page_content: Given<String> = optional(Text::verbatim(FRAME_BYTES_MAX)), such as "Lesson 1";
+        /// What else there is to know of the page, an object; kept for the session.
+        metadata: Given<Value> = optional(Json::object("Expected an object.")), such as { "lesson": 1 };
+        /// The key, where no header has it.
+        token: Given<String> = optional(Text::blank(TOKEN_CHARACTERS_MAX)), such as "";
+        /// What the key is; of share links we issue none.
+        token_type: Given<String> = optional(Spelled), such as "Token";
+        /// Files, which no mentor here can read.
+        file_references: Given<Value> = optional(Json::ANY), such as [];
+    }
+}
 
 /// What a client asks for.
 #[derive(Debug)]
@@ -51,27 +75,19 @@ impl Asked {
     /// # Errors
     /// `Invalid` with every wrong field; `InvalidCredentials` for a token of a share link, of which we issue none.
     pub(super) fn of(fields: &Fields) -> Result<Self> {
-        let mut reader = Reader::new(fields);
-        if reader.word("token_type").value().as_deref() == Some("link") {
+        let (turn, mut errors) = ChatTurn::whole(fields);
+        if turn.token_type == Given::Value("link".to_owned()) {
             return Err(Error::InvalidCredentials);
         }
-        let flow = match reader.json("flow").value() {
-            Some(Value::Object(members)) => Fields::from_json(members),
-            _ => Fields::default(),
-        };
-        let session = reader.uuid("session_id").value();
-        let mut errors = FieldErrors::default();
-        fields.require(&["flow", "session_id"], &mut errors);
-        let (mentor, tenant, username) = addressee(&flow, &mut errors);
-        let token = Who::token_in(&mut reader);
-        let metadata = metadata(&mut reader);
-        let has_files = matches!(reader.json("file_references").value(), Some(Value::Array(files)) if !files.is_empty());
-        let told = told(&mut reader);
-        for (field, messages) in reader.errors.iter().filter(|(name, _)| *name != "flow") {
-            messages
-                .iter()
-                .for_each(|message| errors.add(field, message));
-        }
+        let (mentor, tenant, username) = addressee(turn.flow, &mut errors);
+        let metadata = metadata(turn.metadata, &mut errors);
+        let has_files =
+            matches!(turn.file_references, Given::Value(Value::Array(files)) if !files.is_empty());
+        let prompt = turn.prompt.value().unwrap_or_default();
+        let is_proactive = turn.is_proactive.value() == Some(true);
+        let page = turn.page_content.value().unwrap_or_default();
+        let told = told(prompt, is_proactive, &page, &mut errors);
+        let session = turn.session_id.value();
         if session.is_none() && !errors.has("session_id") {
             errors.add("session_id", "Must be a valid UUID.");
         }
@@ -79,15 +95,29 @@ impl Asked {
         Ok(Self {
             mentor,
             who: Who {
-                token,
+                token: Who::token_in(turn.token),
                 tenant,
                 username,
             },
-            session: session.map_or_else(String::new, |uuid: Uuid| uuid.to_string()),
+            session: session.map_or_else(String::new, |uuid| uuid.to_string()),
             told,
             metadata,
             has_files,
         })
+    }
+}
+
+request! {
+    /// A frame that stops a turn.
+    struct StopFrame {
+        /// Which turn.
+        generation_id: Given<String> = required(Text::blank(NAME_CHARACTERS_MAX)) => "0d9f0c6e-36f5-4a5c-9d0c-1f0b7f5d3c11";
+        /// The tenant's key.
+        tenant: Given<String> = required(Text::blank(NAME_CHARACTERS_MAX)) => "acme";
+        /// The person, if it is not the key's own.
+        username: Given<String> = optional(Text::blank(NAME_CHARACTERS_MAX)) => "bob";
+        /// The key.
+        token: Given<String> = optional(Text::blank(TOKEN_CHARACTERS_MAX)) => "a-key";
     }
 }
 
@@ -106,22 +136,14 @@ impl Stop {
     /// # Errors
     /// `Malformed` for what is no JSON object; `Invalid` with every wrong field.
     pub(super) fn parse(text: &[u8]) -> Result<Self> {
-        let fields = object(text)?;
-        let mut reader = Reader::new(&fields);
-        let token = Who::token_in(&mut reader);
-        let mut text = |name: &str| {
-            let text = reader.text(name, Text::blank(NAME_CHARACTERS_MAX));
-            text.value().unwrap_or_default()
-        };
-        let (generation, tenant) = (text("generation_id"), text("tenant"));
-        let username = text("username");
-        fields.require(&["generation_id", "tenant"], &mut reader.errors);
-        reader.finish()?;
+        let (frame, errors) = StopFrame::whole(&object(text)?);
+        errors.into_result()?;
         let who = Who {
-            token,
-            tenant,
-            username,
+            token: Who::token_in(frame.token),
+            tenant: frame.tenant.value().unwrap_or_default(),
+            username: frame.username.value().unwrap_or_default(),
         };
+        let generation = frame.generation_id.value().unwrap_or_default();
         Ok(Self { who, generation })
     }
 }
@@ -135,8 +157,12 @@ fn object(text: &[u8]) -> Result<Fields> {
 }
 
 /// Mentor, tenant and user in a `flow`; complaints are filed under it.
-fn addressee(flow: &Fields, errors: &mut FieldErrors) -> (String, String, String) {
-    let mut reader = Reader::new(flow);
+fn addressee(flow: Given<Value>, errors: &mut FieldErrors) -> (String, String, String) {
+    let flow = match flow {
+        Given::Value(Value::Object(members)) => Fields::from_json(members),
+        _ => Fields::default(),
+    };
+    let mut reader = Reader::new(&flow);
     let mut text = |name: &str| {
         let text = reader.text(name, Text::blank(NAME_CHARACTERS_MAX));
         text.value().unwrap_or_default()
@@ -152,47 +178,22 @@ fn addressee(flow: &Fields, errors: &mut FieldErrors) -> (String, String, String
     (mentor, tenant, username)
 }
 
-fn told(reader: &mut Reader<'_>) -> Option<Told> {
-    let prompt = reader
-        .text("prompt", Text::verbatim(PROMPT_BYTES_MAX))
-        .value();
-    let is_proactive = reader.boolean("is_proactive").value() == Some(true);
-    let page = reader
-        .text("page_content", Text::verbatim(FRAME_BYTES_MAX))
-        .value();
-    let text = prompt.unwrap_or_default();
-    if text.len() > PROMPT_BYTES_MAX {
-        reader.errors.add(
-            "prompt",
-            format!("Ensure this field has no more than {PROMPT_BYTES_MAX} bytes."),
-        );
+fn told(text: String, is_proactive: bool, page: &str, errors: &mut FieldErrors) -> Option<Told> {
+    if text.len() > PROMPT_BYTES_MAX && !errors.has("prompt") {
+        errors.add("prompt", messages::too_large(PROMPT_BYTES_MAX));
     }
     let is_turn = is_proactive || !text.trim().is_empty();
     is_turn.then(|| Told {
         text,
         is_proactive,
-        page_content: page
-            .unwrap_or_default()
-            .chars()
-            .take(PAGE_CHARACTERS_MAX)
-            .collect(),
+        page_content: page.chars().take(PAGE_CHARACTERS_MAX).collect(),
     })
 }
 
-fn metadata(reader: &mut Reader<'_>) -> Option<String> {
-    let members: Map<String, Value> = match reader.json("metadata").value()? {
-        Value::Object(members) => members,
-        _ => {
-            reader.errors.add("metadata", "Expected an object.");
-            return None;
-        }
-    };
-    let text = Value::Object(members).to_string();
+fn metadata(given: Given<Value>, errors: &mut FieldErrors) -> Option<String> {
+    let text = given.value()?.to_string();
     if text.len() > METADATA_BYTES_MAX {
-        reader.errors.add(
-            "metadata",
-            format!("Ensure this field has no more than {METADATA_BYTES_MAX} bytes."),
-        );
+        errors.add("metadata", messages::too_large(METADATA_BYTES_MAX));
         return None;
     }
     Some(text)

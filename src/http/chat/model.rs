@@ -5,27 +5,26 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::Answer;
-use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use crate::audit;
 use crate::error::{Error, Result};
+use crate::fields::{Body, Given, Request, Text, optional, request, required};
 use crate::registry::chat_model::{
     self, API_KEY_CHARACTERS_MAX, BASE_URL_CHARACTERS_MAX, ChatModel, Draft, MODEL_CHARACTERS_MAX,
 };
 use crate::registry::sealed::{CREDENTIALS, Change};
 use crate::storage::Tx;
 
-/// A model to be entered.
-#[derive(JsonSchema)]
-#[schemars(rename = "ChatModelRequest")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct ModelRequest {
-    /// What `/chat/completions` is below, such as `https://api.openai.com/v1`.
-    base_url: String,
-    /// The model's name there.
-    model: String,
-    /// The key; absent, null or its mask leaves the one that is stored, empty clears it.
-    api_key: Option<String>,
+request! {
+    /// A model to be entered.
+    struct ModelRequest {
+        /// What `/chat/completions` is below.
+        base_url: Option<String> = required(Text::filled(BASE_URL_CHARACTERS_MAX)) => "https://api.openai.com/v1";
+        /// The model's name there.
+        model: Option<String> = required(Text::filled(MODEL_CHARACTERS_MAX)) => "gpt-5";
+        /// The key; absent, null or its mask leaves the one that is stored, empty clears it.
+        api_key: Given<String> = optional(Text::blank(API_KEY_CHARACTERS_MAX)) => "a-key-of-the-provider";
+    }
 }
 
 /// A model as it is stored.
@@ -50,7 +49,7 @@ pub(crate) const REPLACE: Endpoint = Endpoint::closed(
     "Enters the OpenAI-compatible endpoint that answers, or changes it.",
     |call| Box::pin(replace(call)),
 )
-.body(schema_of::<ModelRequest>)
+.reads(Body::whole("ChatModelRequest", &[ModelRequest::TABLE]))
 .answers(200, ANSWER);
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
@@ -68,29 +67,21 @@ async fn replace(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     let tenant = call.caller.tenant.id;
     let stored = chat_model::find(&mut tx, tenant).await?;
-    let mut reader = Reader::new(&call.fields);
-    let base_url = reader.text("base_url", Text::filled(BASE_URL_CHARACTERS_MAX));
-    let base_url = reader.not_null("base_url", base_url);
-    let model = reader.text("model", Text::filled(MODEL_CHARACTERS_MAX));
-    let model = reader.not_null("model", model);
-    let key = reader.text("api_key", Text::blank(API_KEY_CHARACTERS_MAX));
+    let (asked, mut errors) = ModelRequest::whole(&call.fields);
     let shown_key =
         stored.map_or_else(String::new, |stored| stored.masked_api_key(&call.app.vault));
-    let api_key = match key {
+    let api_key = match asked.api_key {
         Given::Absent | Given::Null => Change::Keep,
         Given::Value(text) if text.contains(|c: char| !c.is_ascii_graphic()) => {
-            reader.errors.add("api_key", "Enter a valid key.");
+            errors.add("api_key", "Enter a valid key.");
             Change::Keep
         }
-        Given::Value(text) => Change::of_credentials(text, &shown_key, &mut reader.errors),
+        Given::Value(text) => Change::of_credentials(text, &shown_key, &mut errors),
     };
-    call.fields
-        .require(&["base_url", "model"], &mut reader.errors);
-    let mut errors = reader.errors;
     errors.rename(CREDENTIALS, "api_key");
     let draft = Draft {
-        base_url: base_url.unwrap_or_default(),
-        model: model.unwrap_or_default(),
+        base_url: asked.base_url.unwrap_or_default(),
+        model: asked.model.unwrap_or_default(),
         api_key,
     };
     let tools = (&*call.app.vault, call.app.egress.policy());

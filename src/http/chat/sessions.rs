@@ -7,30 +7,34 @@ use serde_json::Value;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Incoming, Shape, query, schema_of};
 use super::super::tenant::tools::{ToolAnswer, tool};
 use crate::audit;
 use crate::chat::message::{self, Message};
 use crate::chat::session::{self, NewSession, Session, TITLE_CHARACTERS_MAX};
 use crate::error::{Error, Result};
+use crate::fields::kind::{Bool, Texts};
+use crate::fields::{Body, Given, Request, Text, optional, request, required};
 use crate::storage::Tx;
 use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
 use crate::{auth::Caller, tenant};
 
-/// A session to be made.
-#[derive(JsonSchema)]
-#[schemars(rename = "ChatSessionRequest")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct SessionRequest {
-    /// The mentor: UUID, name or slug.
-    mentor: String,
-    /// The slugs of the tools to use; null for all, an empty list for none.
-    tools: Option<Vec<String>>,
-    /// Kept and given back; the gateway makes no artifacts.
-    enable_artifacts: Option<bool>,
-    /// Not used: the gateway has no share links.
-    shareable_link_token: Option<String>,
+/// Slugs in one request.
+const TOOLS_MAX: usize = 1000;
+
+request! {
+    /// A session to be made.
+    struct SessionRequest {
+        /// The mentor: UUID, name or slug.
+        mentor: Option<String> = required(Text::filled(NAME_CHARACTERS_MAX)) => "help-desk";
+        /// The slugs of the tools to use; null for all, an empty list for none.
+        tools: Given<Vec<String>> = optional(Texts::up_to(TOOLS_MAX)) => ["mcp"];
+        /// Kept and given back; the gateway makes no artifacts.
+        enable_artifacts: Given<bool> = optional(Bool) => false;
+    } ignored {
+        /// Not used: the gateway has no share links.
+        shareable_link_token = "";
+    }
 }
 
 /// A session as it was made.
@@ -43,15 +47,18 @@ struct SessionAnswer {
     artifacts: Vec<Value>,
 }
 
-/// What may be changed.
-#[derive(JsonSchema)]
-#[schemars(rename = "MessageViewRequest")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct ChangeRequest {
-    title: Option<String>,
-    tools: Option<Vec<String>>,
-    enable_artifacts: Option<bool>,
-    is_shared: Option<bool>,
+request! {
+    /// What may be changed.
+    struct ChangeRequest {
+        /// What the session is called.
+        title: Given<String> = optional(Text::blank(TITLE_CHARACTERS_MAX)) => "My essay";
+        /// The slugs of the tools to use; null for all, an empty list for none.
+        tools: Given<Vec<String>> = optional(Texts::up_to(TOOLS_MAX)) => [];
+        /// Kept and given back.
+        enable_artifacts: Given<bool> = optional(Bool) => false;
+        /// Whether others of the tenant may read it.
+        is_shared: Given<bool> = optional(Bool) => true;
+    }
 }
 
 /// That it was changed.
@@ -94,7 +101,7 @@ pub(crate) const CREATE: Endpoint = Endpoint::open(
     "Makes a chat session. It becomes the person's when they connect to it with their key.",
     |incoming| Box::pin(create(incoming)),
 )
-.body(schema_of::<SessionRequest>)
+.reads(Body::whole("ChatSessionRequest", &[SessionRequest::TABLE]))
 .answers(200, Shape::One(schema_of::<SessionAnswer>));
 
 pub(crate) const READ: Endpoint = Endpoint::closed(
@@ -116,7 +123,7 @@ pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes the given fields of a chat session.", |call| {
         Box::pin(change(call))
     })
-    .body(schema_of::<ChangeRequest>)
+    .reads(Body::partial("MessageViewRequest", &[ChangeRequest::TABLE]))
     .answers(200, Shape::One(schema_of::<Changed>));
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
@@ -125,13 +132,10 @@ pub(crate) const DELETE: Endpoint = Endpoint::closed(
 );
 
 async fn create(incoming: Incoming) -> Result<Answer> {
-    let mut reader = Reader::new(&incoming.fields);
-    let mentor = reader.text("mentor", Text::filled(NAME_CHARACTERS_MAX));
-    let mentor = reader.not_null("mentor", mentor).unwrap_or_default();
-    let tools = reader.texts("tools").value();
-    let enable_artifacts = reader.boolean("enable_artifacts").value() == Some(true);
-    incoming.fields.require(&["mentor"], &mut reader.errors);
-    reader.finish()?;
+    let (asked, errors) = SessionRequest::whole(&incoming.fields);
+    errors.into_result()?;
+    let mentor = asked.mentor.unwrap_or_default();
+    let enable_artifacts = asked.enable_artifacts.value() == Some(true);
     let mut tx = incoming.app.db.write().await?;
     let tenant = tenant::get(&mut tx, incoming.path.get("org")).await?;
     let mentor = mentor::get(&mut tx, tenant.id, &mentor).await?;
@@ -146,7 +150,7 @@ async fn create(incoming: Incoming) -> Result<Answer> {
         tenant: &tenant,
         mentor: &mentor,
         username,
-        tools,
+        tools: asked.tools.value(),
         enable_artifacts,
     };
     let made = session::create(&mut tx, new, incoming.now()).await?;
@@ -204,25 +208,25 @@ async fn change(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     let mut session = own(&mut tx, &call).await?;
     let mentor = mentor::get_by_id(&mut tx, session.tenant_id, session.mentor_id).await?;
-    let mut reader = Reader::new(&call.fields);
-    if let Given::Value(title) = reader.text("title", Text::blank(TITLE_CHARACTERS_MAX)) {
+    let (asked, mut errors) = ChangeRequest::partial(&call.fields);
+    if let Given::Value(title) = asked.title {
         session.title = title;
     }
-    match reader.texts("tools") {
+    match asked.tools {
         Given::Absent => {}
         Given::Null => session.tools = None,
         Given::Value(slugs) => {
-            session::check_tools(&mentor, Some(&slugs), &mut reader.errors);
+            session::check_tools(&mentor, Some(&slugs), &mut errors);
             session.tools = Some(serde_json::json!(slugs).to_string());
         }
     }
-    if let Given::Value(flag) = reader.boolean("enable_artifacts") {
+    if let Given::Value(flag) = asked.enable_artifacts {
         session.enable_artifacts = flag;
     }
-    if let Given::Value(flag) = reader.boolean("is_shared") {
+    if let Given::Value(flag) = asked.is_shared {
         session.is_shared = flag;
     }
-    reader.finish()?;
+    errors.into_result()?;
     session.updated_at = call.now();
     session::store(&mut tx, &session).await?;
     record(&call, &mut tx, "chat_session.update", &session).await?;

@@ -2,41 +2,21 @@
 
 use std::convert::Infallible;
 
-use axum::body::Body;
+use axum::body;
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use http::header::{HeaderName, HeaderValue};
-use schemars::JsonSchema;
-use serde_json::Value;
 
 use super::super::answer::Answer;
-use super::super::drf::fields::Raw;
-use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
-use super::asked::Asked;
+use super::super::endpoint::{Call, Endpoint, Shape, query};
+use super::asked::{Asked, ChatTurn};
 use super::conversation::{Conversation, Told};
 use crate::error::{Error, Result};
+use crate::fields::messages::REQUIRED;
+use crate::fields::{Body, Raw, Request};
 
 /// The media type of the answer.
 const EVENTS: &str = "text/event-stream";
-
-/// A frame of a chat client.
-#[derive(JsonSchema)]
-#[schemars(rename = "ChatTurn")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct ChatTurn {
-    /// `name` (mentor: UUID, name or slug), `tenant`, `username`, `pathway`.
-    flow: Value,
-    /// The session, a UUID; also in the query.
-    session_id: String,
-    /// What the learner says.
-    prompt: String,
-    /// Whether the mentor is to begin.
-    is_proactive: Option<bool>,
-    /// The text of the page around the chat.
-    page_content: Option<String>,
-    /// What else there is to know of the page; kept for the session.
-    metadata: Option<Value>,
-}
 
 pub(crate) const CHAT: Endpoint = Endpoint::closed(
     "Runs one turn and streams its frames, each as one `data:` event.",
@@ -46,7 +26,7 @@ pub(crate) const CHAT: Endpoint = Endpoint::closed(
     query("platform_key", "string", "the tenant's key"),
     query("session_id", "string", "the chat session, a UUID"),
 ])
-.body(schema_of::<ChatTurn>)
+.reads(Body::whole("ChatTurn", &[ChatTurn::TABLE]))
 .answers(200, Shape::Media(EVENTS));
 
 async fn chat(mut call: Call) -> Result<Answer> {
@@ -59,7 +39,7 @@ async fn chat(mut call: Call) -> Result<Answer> {
     let asked = Asked::of(&call.fields)?;
     asked.who.check(&call.caller)?;
     if asked.told.is_none() {
-        return Err(Error::field("prompt", "This field is required."));
+        return Err(Error::field("prompt", REQUIRED));
     }
     let mut conversation = Conversation::new(call.app.clone(), call.peer);
     conversation.take(call.caller.clone(), asked, false).await?;
@@ -79,7 +59,10 @@ async fn chat(mut call: Call) -> Result<Answer> {
             (!is_last).then_some(conversation),
         ))
     });
-    let answer = Answer::stream(HeaderValue::from_static(EVENTS), Body::from_stream(events));
+    let answer = Answer::stream(
+        HeaderValue::from_static(EVENTS),
+        body::Body::from_stream(events),
+    );
     let unbuffered = HeaderName::from_static("x-accel-buffering");
     Ok(answer.with_header(unbuffered, HeaderValue::from_static("no")))
 }

@@ -4,20 +4,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::super::answer::Answer;
-use super::super::drf::reader::{Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use crate::error::Result;
+use crate::fields::{Body, Request, Text, request, required};
 
 /// Longest id of a turn; ours are UUIDs.
 const ID_CHARACTERS_MAX: usize = 255;
 
-/// Which turn.
-#[derive(JsonSchema)]
-#[schemars(rename = "StopGenerationRequest")]
-#[expect(dead_code, reason = "read by the schema only")]
-struct StopRequest {
-    /// The `generation_id` that the turn began with.
-    generation_id: String,
+request! {
+    /// Which turn.
+    struct StopRequest {
+        /// The `generation_id` that the turn began with.
+        generation_id: Option<String> = required(Text::filled(ID_CHARACTERS_MAX)) => "0d9f0c6e-36f5-4a5c-9d0c-1f0b7f5d3c11";
+    }
 }
 
 /// That it was done.
@@ -29,15 +28,13 @@ struct Stopped {
 
 pub(crate) const STOP: Endpoint =
     Endpoint::closed("Stops a turn of a chat.", |call| Box::pin(stop(call)))
-        .body(schema_of::<StopRequest>)
+        .reads(Body::whole("StopGenerationRequest", &[StopRequest::TABLE]))
         .answers(200, Shape::One(schema_of::<Stopped>));
 
 async fn stop(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    let id = reader.text("generation_id", Text::filled(ID_CHARACTERS_MAX));
-    let id = reader.not_null("generation_id", id).unwrap_or_default();
-    call.fields.require(&["generation_id"], &mut reader.errors);
-    reader.finish()?;
+    let (asked, errors) = StopRequest::whole(&call.fields);
+    errors.into_result()?;
+    let id = asked.generation_id.unwrap_or_default();
     call.app.chat.stop(&call.caller, &id).await?;
     Answer::ok(&Stopped { detail: "Stopped" })
 }

@@ -4,14 +4,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::super::drf::reader::{Reader, Text};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
+use crate::fields::Given;
 use crate::secret::Secret;
 
 /// Longest key.
-const TOKEN_CHARACTERS_MAX: usize = 512;
+pub(super) const TOKEN_CHARACTERS_MAX: usize = 512;
 
 /// Who a frame says that it comes from.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub(super) struct Who {
 
 impl Who {
     /// The key in a frame's fields.
-    pub(super) fn token_in(reader: &mut Reader<'_>) -> Option<Secret> {
-        let token = reader.text("token", Text::blank(TOKEN_CHARACTERS_MAX));
+    pub(super) fn token_in(token: Given<String>) -> Option<Secret> {
         let token = token.value().filter(|token| !token.is_empty());
         token.map(Secret::new)
     }

@@ -7,9 +7,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
-use super::fields::Fields;
-use super::{form, json};
+use super::form;
 use crate::error::{Error, Result};
+use crate::fields::{Fields, json, python};
 
 /// Largest body of a JSON or urlencoded request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -84,20 +84,7 @@ async fn collect(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<By
 }
 
 fn not_an_object(value: &Value) -> Error {
-    let kind = python_type(value);
+    let kind = python::type_of(value);
     let message = format!("Invalid data. Expected a dictionary, but got {kind}.");
     Error::field("non_field_errors", message)
-}
-
-/// What Python calls the type of a JSON value; the messages of the framework name it.
-pub(super) fn python_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
-    }
 }

@@ -5,11 +5,8 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
-use super::fields::{Fields, Upload};
 use crate::error::{Error, Result};
-
-/// Fields and files in one form.
-pub(super) const FIELDS_MAX: usize = 1000;
+use crate::fields::{FIELDS_MAX, Fields, Upload};
 
 /// Decodes a multipart body that is in memory already.
 ///

@@ -1,11 +1,7 @@
-//! The habits of the Django REST Framework that clients rely on: encodings, field errors, pages, error bodies.
+//! The habits of the Django REST Framework that clients rely on: bodies, pages, error bodies. What fields mean is read in [`crate::fields`].
 //! Knows no noun.
 
 pub mod body;
 pub mod error;
-pub mod fields;
 mod form;
-pub(super) mod json;
 pub mod page;
-mod python;
-pub mod reader;

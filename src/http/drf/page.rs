@@ -7,8 +7,8 @@ use url::form_urlencoded;
 use super::super::answer::Answer;
 use super::super::endpoint::Incoming;
 use super::error::PAGE;
-use super::fields::{Fields, Raw};
 use crate::error::{Error, FieldErrors, Result};
+use crate::fields::{Fields, Raw};
 use crate::storage::{Page, PageRequest};
 
 /// Rows in a page unless asked otherwise. Large, for one client reads only the first page of connections.

@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use crate::clock::UnixMs;
 use crate::error::Result;
+use crate::fields::Reader;
 use crate::mail::{self, Mail};
 use crate::storage::Page;
 

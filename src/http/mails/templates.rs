@@ -5,11 +5,12 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use crate::audit;
 use crate::auth::token::Environment;
-use crate::error::Result;
+use crate::error::{FieldErrors, Result};
+use crate::fields::kind::Whole;
+use crate::fields::{Body, Request, Text, optional, request, required};
 use crate::mail::{self, Draft, Template};
 use crate::storage::{Page, Tx};
 use crate::tenant::TenantId;
@@ -33,27 +34,29 @@ struct TemplateAnswer {
     updated_at: String,
 }
 
-/// A template as it is written. `{{ name }}` stands for a parameter.
-#[derive(JsonSchema)]
-#[schemars(rename = "MailTemplateRequest")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-pub(crate) struct TemplateRequest {
-    /// Its number; only for a new one.
-    id: Option<i64>,
-    #[schemars(length(max = 200))]
-    name: String,
-    #[schemars(length(max = 200))]
-    subject: String,
-    text: String,
-    /// The same in HTML; values are escaped in it.
-    html: Option<String>,
+request! {
+    /// A template as it is written. `{{ name }}` stands for a parameter.
+    pub(crate) struct TemplateRequest {
+        /// What it is called.
+        name: Option<String> = required(Text::filled(LINE_CHARACTERS_MAX)) => "Welcome";
+        /// The subject of the mail.
+        subject: Option<String> = required(Text::filled(LINE_CHARACTERS_MAX)) => "Welcome, {{ name }}";
+        /// The mail as plain text.
+        text: Option<String> = required(Text::filled(TEXT_CHARACTERS_MAX)) => "Hello {{ name }}.";
+        /// The same in HTML; values are escaped in it.
+        html: Option<String> = optional(Text::blank(TEXT_CHARACTERS_MAX)) => "<p>Hello {{ name }}.</p>";
+    }
+}
+
+request! {
+    /// What a new template is named by.
+    pub(crate) struct NumberRequest {
+        /// Its number.
+        id: Option<i64> = required(Whole::at_least(1)) => 7;
+    }
 }
 
 const ONE: Shape = Shape::One(schema_of::<TemplateAnswer>);
-const REQUIRED: &[&str] = &["name", "subject", "text"];
 
 pub(crate) const LIST: Endpoint =
     Endpoint::closed("Lists the tenant's templates of mails.", |call| {
@@ -64,7 +67,10 @@ pub(crate) const LIST: Endpoint =
 pub(crate) const CREATE: Endpoint = Endpoint::closed("Makes a template with a number.", |call| {
     Box::pin(create(call))
 })
-.body(schema_of::<TemplateRequest>)
+.reads(Body::whole(
+    "NewMailTemplateRequest",
+    &[TemplateRequest::TABLE, NumberRequest::TABLE],
+))
 .answers(201, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -74,7 +80,10 @@ pub(crate) const REPLACE: Endpoint = Endpoint::closed(
     "Replaces a template; mails that wait stay as they are.",
     |call| Box::pin(replace(call)),
 )
-.body(schema_of::<TemplateRequest>)
+.reads(Body::whole(
+    "MailTemplateRequest",
+    &[TemplateRequest::TABLE],
+))
 .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint =
@@ -90,18 +99,10 @@ async fn list(call: Call) -> Result<Answer> {
 }
 
 async fn create(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    call.fields.require(&["id"], &mut reader.errors);
-    let number = match reader.word("id") {
-        Given::Value(word) => word.parse().ok().filter(|number| *number > 0),
-        Given::Null | Given::Absent => None,
-    };
-    if number.is_none() && reader.has("id") {
-        reader.errors.add("id", "Enter a whole number above 0.");
-    }
-    let draft = draft(&call, reader)?;
+    let (asked, errors) = NumberRequest::whole(&call.fields);
+    let draft = draft(&call, errors)?;
     let mut tx = call.app.db.write().await?;
-    let number = number.unwrap_or_default();
+    let number = asked.id.unwrap_or_default();
     mail::create(&mut tx, call.caller.tenant.id, number, &draft, call.now()).await?;
     let answer = finish(&call, tx, "mail_template.create", number).await?;
     Answer::created(&answer)
@@ -118,7 +119,7 @@ async fn replace(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     let tenant = call.caller.tenant.id;
     mail::get(&mut tx, live(&call), number).await?;
-    let draft = draft(&call, Reader::new(&call.fields))?;
+    let draft = draft(&call, FieldErrors::default())?;
     mail::replace(&mut tx, tenant, number, &draft, call.now()).await?;
     let answer = finish(&call, tx, "mail_template.update", number).await?;
     Answer::ok(&answer)
@@ -138,20 +139,16 @@ fn live(call: &Call) -> (TenantId, Environment) {
     (call.caller.tenant.id, Environment::Live)
 }
 
-fn draft(call: &Call, mut reader: Reader<'_>) -> Result<Draft> {
-    call.fields.require(REQUIRED, &mut reader.errors);
-    let mut text = |name, rule| {
-        let given = reader.text(name, rule);
-        reader.not_null(name, given).unwrap_or_default()
-    };
-    let draft = Draft {
-        name: text("name", Text::filled(LINE_CHARACTERS_MAX)),
-        subject: text("subject", Text::filled(LINE_CHARACTERS_MAX)),
-        text: text("text", Text::filled(TEXT_CHARACTERS_MAX)),
-        html: text("html", Text::blank(TEXT_CHARACTERS_MAX)),
-    };
-    reader.finish()?;
-    Ok(draft)
+fn draft(call: &Call, mut errors: FieldErrors) -> Result<Draft> {
+    let (asked, wrong) = TemplateRequest::whole(&call.fields);
+    errors.append(wrong);
+    errors.into_result()?;
+    Ok(Draft {
+        name: asked.name.unwrap_or_default(),
+        subject: asked.subject.unwrap_or_default(),
+        text: asked.text.unwrap_or_default(),
+        html: asked.html.unwrap_or_default(),
+    })
 }
 
 async fn finish(call: &Call, mut tx: Tx, action: &str, number: i64) -> Result<TemplateAnswer> {

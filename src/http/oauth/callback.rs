@@ -6,11 +6,11 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, HeaderValue, REFERRER_POLICY};
 
 use super::super::answer::Answer;
 use super::super::caller::authenticate;
-use super::super::drf::fields::{Fields, Raw};
 use super::super::endpoint::{Endpoint, Incoming, Shape, query, schema_of};
 use super::super::pages::result;
 use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::error::{Error, Result, SignInFailure};
+use crate::fields::{Fields, Raw};
 use crate::oauth::connected_service;
 use crate::oauth::flow::{self, Finished, Person};
 use crate::secret::Secret;

@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::super::answer::Answer;
 use super::super::drf::error::sign_in_status;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::audit;
 use crate::error::{Error, Result, SignInFailure};
+use crate::fields::Reader;
 use crate::oauth::connected_service::{self, ConnectedService, Filter};
 use crate::oauth::flow::{self, Person, Start};
 use crate::oauth::prompt::{self, About};

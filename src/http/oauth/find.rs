@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::super::answer::Answer;
-use super::super::drf::reader::{Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::service_answer::ServiceAnswer;
 use crate::audit;
 use crate::error::Result;
+use crate::fields::{Body, Given, Request, Text, optional, request, required};
 use crate::oauth::client;
 use crate::oauth::discover::DiscoverError;
 use crate::oauth::flow::{FindError, ask_again, find_service, lacking};
@@ -23,22 +23,20 @@ pub(crate) const FIND: Endpoint = Endpoint::closed(
     "Finds the OAuth service of the MCP server at a URL, or discovers it from what the server says.",
     |call| Box::pin(find(call)),
 )
-.body(schema_of::<FindRequest>)
+.reads(Body::whole("MCPServerOauthFind", &[FindRequest::TABLE]))
 .answers(200, Shape::One(schema_of::<FoundAnswer>));
 
-/// A server by its URL.
-#[derive(JsonSchema)]
-#[schemars(rename = "MCPServerOauthFind")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-struct FindRequest {
-    url: String,
-    /// Accepted and not used.
-    callback_url: Option<String>,
-    /// The display name of a service that is discovered.
-    name: Option<String>,
+request! {
+    /// A server by its URL.
+    struct FindRequest {
+        /// Where the server is.
+        url: Option<String> = required(Text::filled(URL_CHARACTERS_MAX)) => "https://mcp.example.com/mcp";
+        /// The display name of a service that is discovered.
+        name: Given<String> = optional(Text::blank(NAME_CHARACTERS_MAX)) => "Example";
+    } ignored {
+        /// Accepted and not used: redirect URIs are configured.
+        callback_url = "https://app.example.com/callback";
+    }
 }
 
 /// The service, and what is still to be done before people can sign in there.
@@ -53,13 +51,10 @@ struct FoundAnswer {
 }
 
 async fn find(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    call.fields.require(&["url"], &mut reader.errors);
-    let url = reader.text("url", Text::filled(URL_CHARACTERS_MAX));
-    let url = reader.not_null("url", url).unwrap_or_default();
-    let name = reader.text("name", Text::blank(NAME_CHARACTERS_MAX));
-    let name = name.value().unwrap_or_default();
-    reader.finish()?;
+    let (asked, errors) = FindRequest::whole(&call.fields);
+    errors.into_result()?;
+    let url = asked.url.unwrap_or_default();
+    let name = asked.name.value().unwrap_or_default();
     let place = (url.as_str(), name.as_str());
     match find_service(&call.app.flow, call.caller.tenant.id, place).await {
         Ok(offer) => {

@@ -7,15 +7,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::super::answer::Answer;
-use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use super::connected_service_answer::ServiceInfo;
 use crate::audit;
 use crate::credentials::obstacle;
-use crate::error::{Error, Result};
-use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::kind::{Json, Spelled};
+use crate::fields::{Body, Given, Reader, Request, Text, optional, request, required};
+use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX, NO_OBJECT};
 use crate::oauth::provider::{self, Provider};
-use crate::registry::sealed::VALUE;
 use crate::storage::Tx;
 use crate::tenant;
 
@@ -50,21 +50,34 @@ pub(crate) const CREATE: Endpoint = Endpoint::closed(
     "Stores an integration credential, such as `auth_google`.",
     |call| Box::pin(create(call)),
 )
-.body(schema_of::<CredentialRequest>)
+.reads(Body::whole(
+    "IntegrationCredentialRequest",
+    &[
+        CredentialName::TABLE,
+        CredentialValue::TABLE,
+        OfPlatform::TABLE,
+    ],
+))
 .answers(200, ONE);
 
 pub(crate) const CHANGE: Endpoint = Endpoint::closed(
     "Changes an integration credential. A mask keeps what is stored, and so does leaving a secret out; null removes it.",
     |call| Box::pin(change(call)),
 )
-.body(schema_of::<CredentialRequest>)
+.reads(Body::whole(
+    "IntegrationCredentialChange",
+    &[CredentialName::TABLE, CredentialValue::TABLE, MaybeOfPlatform::TABLE],
+))
 .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
     "Deletes the integration credential that the body names.",
     |call| Box::pin(delete(call)),
 )
-.body(schema_of::<CredentialName>);
+.reads(Body::whole(
+    "IntegrationCredentialName",
+    &[CredentialName::TABLE, MaybeOfPlatform::TABLE],
+));
 
 pub(crate) const SCHEMA: Endpoint = Endpoint::closed(
     "Lists the integration credentials that can be stored, and their fields.",
@@ -73,34 +86,37 @@ pub(crate) const SCHEMA: Endpoint = Endpoint::closed(
 .query(&[NAME])
 .answers(200, Shape::List(schema_of::<SchemaAnswer>));
 
-/// An integration credential as it is written.
-#[derive(JsonSchema)]
-#[schemars(rename = "IntegrationCredentialRequest")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-struct CredentialRequest {
-    #[schemars(length(max = 255))]
-    name: String,
-    /// An object; for `auth_{provider}` with `client_id`, `client_secret`, `redirect_uri`, and if the provider wants to
-    /// hear more in the authorization request, `auth_parameters`.
-    value: Value,
-    /// The tenant's key; may be left out of a change.
-    platform: String,
+request! {
+    /// An integration credential by its name.
+    struct CredentialName {
+        /// What it is called: for a provider `auth_{provider}`.
+        name: Option<String> = required(Text::filled(NAME_CHARACTERS_MAX)) => "auth_google";
+    }
 }
 
-/// An integration credential by its name.
-#[derive(JsonSchema)]
-#[schemars(rename = "IntegrationCredentialName")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-struct CredentialName {
-    name: String,
-    /// The tenant's key.
-    platform: Option<String>,
+request! {
+    /// What an integration credential holds.
+    struct CredentialValue {
+        /// An object; for `auth_{provider}` with `client_id`, `client_secret`, `redirect_uri`, and if the provider wants
+        /// to hear more in the authorization request, `auth_parameters`.
+        value: Option<Value> = required(Json::object(NO_OBJECT)) => { "client_id": "id", "client_secret": "a-secret" };
+    }
+}
+
+request! {
+    /// The tenant that must be named.
+    struct OfPlatform {
+        /// The tenant's key or number.
+        platform: Given<String> = required(Spelled) => "acme";
+    }
+}
+
+request! {
+    /// The tenant that may be named.
+    struct MaybeOfPlatform {
+        /// The tenant's key or number; the caller's unless given.
+        platform: Given<String> = optional(Spelled), such as "acme";
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -144,7 +160,8 @@ fn name_filter(call: &Call) -> Result<Option<String>> {
 }
 
 async fn create(call: Call) -> Result<Answer> {
-    let (name, value) = request(&call, &["name", VALUE, "platform"])?;
+    let (platform, errors) = OfPlatform::whole(&call.fields);
+    let (name, value) = asked(&call, platform.platform, errors)?;
     let tenant = call.caller.tenant.id;
     let mut tx = begin(&call).await?;
     integration::create(
@@ -159,7 +176,8 @@ async fn create(call: Call) -> Result<Answer> {
 }
 
 async fn change(call: Call) -> Result<Answer> {
-    let (name, value) = request(&call, &["name", VALUE])?;
+    let (platform, errors) = MaybeOfPlatform::whole(&call.fields);
+    let (name, value) = asked(&call, platform.platform, errors)?;
     let mut tx = begin(&call).await?;
     let stored = integration::get(&mut tx, call.caller.tenant.id, &name).await?;
     integration::update(&mut tx, &call.app.vault, &stored, &value, call.now()).await?;
@@ -167,11 +185,12 @@ async fn change(call: Call) -> Result<Answer> {
 }
 
 async fn delete(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    call.fields.require(&["name"], &mut reader.errors);
-    let name = name(&mut reader);
-    platform(&mut reader, &call);
-    reader.finish()?;
+    let (platform, mut errors) = MaybeOfPlatform::whole(&call.fields);
+    check_platform(&call, platform.platform, &mut errors);
+    let (named, wrong) = CredentialName::whole(&call.fields);
+    errors.append(wrong);
+    errors.into_result()?;
+    let name = named.name.unwrap_or_default();
     let mut tx = begin(&call).await?;
     let stored = integration::get(&mut tx, call.caller.tenant.id, &name).await?;
     integration::delete(&mut tx, &stored).await?;
@@ -201,31 +220,26 @@ async fn schema(call: Call) -> Result<Answer> {
 }
 
 /// Name and value of the body, with every complaint at once.
-fn request(call: &Call, required: &[&str]) -> Result<(String, Value)> {
-    let mut reader = Reader::new(&call.fields);
-    call.fields.require(required, &mut reader.errors);
-    let name = name(&mut reader);
-    let value = reader.json(VALUE);
-    let value = reader.not_null(VALUE, value);
-    platform(&mut reader, call);
-    reader.finish()?;
-    Ok((name, value.unwrap_or_default()))
-}
-
-fn name(reader: &mut Reader<'_>) -> String {
-    let name = reader.text("name", Text::filled(NAME_CHARACTERS_MAX));
-    reader.not_null("name", name).unwrap_or_default()
+fn asked(call: &Call, platform: Given<String>, mut errors: FieldErrors) -> Result<(String, Value)> {
+    let (named, of_name) = CredentialName::whole(&call.fields);
+    let (valued, of_value) = CredentialValue::whole(&call.fields);
+    errors.append(of_name);
+    errors.append(of_value);
+    check_platform(call, platform, &mut errors);
+    errors.into_result()?;
+    let name = named.name.unwrap_or_default();
+    Ok((name, valued.value.unwrap_or_default()))
 }
 
 /// The tenant may be named by key or number, and must be the caller's.
-fn platform(reader: &mut Reader<'_>, call: &Call) {
+fn check_platform(call: &Call, platform: Given<String>, errors: &mut FieldErrors) {
     let tenant = &call.caller.tenant;
-    if let Given::Value(word) = reader.word("platform")
+    if let Given::Value(word) = platform
         && word != tenant.key
         && word.parse() != Ok(tenant.id.0)
     {
         let message = format!("Object with key={word} does not exist.");
-        reader.errors.add("platform", message);
+        errors.add("platform", message);
     }
 }
 

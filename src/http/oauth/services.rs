@@ -1,10 +1,10 @@
 //! `…/oauth-services/` and `…/oauth-services/{service_name}/scopes/` (docs/inside/contract.md#oauth-services).
 
 use super::super::answer::Answer;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use super::service_answer::ServiceRow;
 use crate::error::{Error, Result, SignInFailure};
+use crate::fields::Reader;
 use crate::oauth::integration::{self, Identity};
 use crate::oauth::provider::ProviderId;
 use crate::oauth::service::{self, Offer};

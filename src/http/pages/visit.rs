@@ -13,12 +13,12 @@ use http::request::Parts;
 use super::super::caller::peer_address;
 use super::super::dispatch::{BODY_TIMEOUT, base_url};
 use super::super::drf;
-use super::super::drf::fields::{Fields, Raw};
 use super::super::request_id::RequestId;
 use super::cookie;
 use crate::app::App;
 use crate::auth::Browser;
 use crate::error::{Error, Result};
+use crate::fields::{Fields, Raw};
 use crate::oauth::flow::Person;
 
 /// Who asks for a page.

@@ -2,17 +2,15 @@
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connection_answer::ConnectionAnswer;
-use super::connection_request::{self, ConnectionRequest};
 use super::warning::warned;
 use crate::audit;
-use crate::error::{Error, FieldErrors, Result, SignInFailure};
-use crate::oauth::integration;
-use crate::registry::connection::{self, Connection, ConnectionId, Draft, Filter, Listed, OffBy};
+use crate::error::{FieldErrors, Result};
+use crate::fields::{Body, Fields, Reader, Request};
+use crate::oauth::connect;
+use crate::registry::connection::{self, Connection, ConnectionId, Filter, Listed, Written};
 use crate::registry::server::ServerId;
-use crate::registry::{AuthType, Scope};
 use crate::storage::{Page, Tx};
 use crate::tenant;
 
@@ -48,7 +46,7 @@ pub(crate) const CREATE: Endpoint = Endpoint::closed(
     "Creates a connection. A member may create one for themself from their own grant.",
     |call| Box::pin(create(call)),
 )
-.body(schema_of::<ConnectionRequest>)
+.reads(REQUEST)
 .answers(201, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -56,22 +54,32 @@ pub(crate) const READ: Endpoint =
 
 pub(crate) const REPLACE: Endpoint = Endpoint::closed(
     "Changes a connection; its required fields must be there.",
-    |call| Box::pin(change(call, REQUIRED)),
+    |call| Box::pin(change(call, Written::whole)),
 )
-.body(schema_of::<ConnectionRequest>)
+.reads(REQUEST)
 .answers(200, ONE);
 
 pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes the given fields of a connection.", |call| {
-        Box::pin(change(call, &[]))
+        Box::pin(change(call, Written::partial))
     })
-    .body(schema_of::<ConnectionRequest>)
+    .reads(Body::partial(
+        "PatchedMCPServerConnectionRequest",
+        &[Written::TABLE],
+    ))
     .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint =
     Endpoint::closed("Deletes a connection.", |call| Box::pin(delete(call)));
 
-const REQUIRED: &[&str] = &["server", "auth_type"];
+const REQUEST: Body = Body::whole("MCPServerConnectionRequest", &[Written::TABLE]);
+
+/// The scope's spelling of one client, which sends a `user` beside it that it does not mean
+/// (docs/inside/contract.md#connections).
+const TENANT_SPELLING: &str = "tenant";
+
+/// How a request is read: all of it, or the fields that are given.
+type Read = fn(&Fields) -> (Written, FieldErrors);
 
 async fn list(call: Call) -> Result<Answer> {
     let filter = filter(&call)?;
@@ -111,109 +119,48 @@ fn filter(call: &Call) -> Result<Filter> {
     Ok(filter)
 }
 
+fn written(call: &Call, read: Read) -> (Written, FieldErrors) {
+    let spelled = Reader::new(&call.fields).word("scope").value();
+    if spelled.as_deref() != Some(TENANT_SPELLING) {
+        return read(&call.fields);
+    }
+    let mut fields = call.fields.clone();
+    fields.clear("user");
+    read(&fields)
+}
+
 async fn create(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
-    let (mut draft, mut errors) = connection_request::draft(&mut tx, &call, None).await?;
-    if !call.caller.is_admin() {
-        own_grant_only(&call, &mut draft, &errors)?;
-    }
-    call.fields.require(REQUIRED, &mut errors);
-    check_provider(&mut tx, &call, &draft, &mut errors).await?;
-    let id = connection::create(
-        &mut tx,
-        &call.app.vault,
-        &call.caller,
-        (draft, errors),
-        call.now(),
-    )
-    .await?;
+    let written = written(&call, Written::whole);
+    let (vault, caller) = (&call.app.vault, &call.caller);
+    let id = connect::create(&mut tx, vault, caller, written, call.now()).await?;
     finish(call, tx, "connection.create", id).await
-}
-
-/// An OAuth connection is of no use before an admin has said who we are at the provider
-/// (docs/inside/contract.md#resolution).
-async fn check_provider(
-    tx: &mut Tx,
-    call: &Call,
-    draft: &Draft,
-    errors: &mut FieldErrors,
-) -> Result<()> {
-    let Some(grant) = draft.grant.as_ref() else {
-        return Ok(());
-    };
-    let tenant = call.caller.tenant.id;
-    if draft.auth_type == AuthType::Oauth2
-        && !integration::is_set_up(tx, tenant, &grant.provider).await?
-    {
-        errors.add(
-            "connected_service",
-            SignInFailure::NoCredentials.to_string(),
-        );
-    }
-    Ok(())
-}
-
-/// What a member may have: an OAuth connection of their own (docs/inside/contract.md#where-sources-disagree).
-fn own_grant_only(call: &Call, draft: &mut Draft, errors: &FieldErrors) -> Result<()> {
-    let me = call.caller.user_id();
-    let is_own = draft.user.is_none_or(|user| user == me) && !errors.has("user");
-    if is_own && draft.scope == Scope::User && draft.auth_type == AuthType::Oauth2 {
-        draft.user = Some(me);
-        Ok(())
-    } else {
-        Err(Error::Forbidden("tenant admin"))
-    }
 }
 
 async fn read(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
     let row = of_path(&mut tx, &call).await?;
-    let is_own = is_own(&call, &row.connection);
-    if !(call.caller.is_admin() || is_own) {
-        return Err(Error::Forbidden("tenant admin"));
-    }
+    row.connection.require_read(&call.caller)?;
     Answer::ok(&ConnectionAnswer::new(row, &call)?)
 }
 
-fn is_own(call: &Call, row: &Connection) -> bool {
-    row.scope == Scope::User && row.user_id == Some(call.caller.user_id())
-}
-
-async fn change(call: Call, required: &'static [&'static str]) -> Result<Answer> {
+async fn change(call: Call, read: Read) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = of_path(&mut tx, &call).await?.connection;
-    may_change(&call, &stored)?;
-    let (mut draft, mut errors) = connection_request::draft(&mut tx, &call, Some(&stored)).await?;
-    if !call.caller.is_admin() {
-        own_grant_only(&call, &mut draft, &errors)?;
-    }
-    call.fields.require(required, &mut errors);
-    let change = (&stored, draft, errors);
-    connection::update(&mut tx, &call.app.vault, &call.caller, change, call.now()).await?;
+    let written = written(&call, read);
+    let (vault, caller) = (&call.app.vault, &call.caller);
+    let plan = connection::plan(&mut tx, vault, caller, written, Some(&stored)).await?;
+    connection::update(&mut tx, vault, caller, (&stored, plan), call.now()).await?;
     finish(call, tx, "connection.update", stored.id).await
 }
 
 async fn delete(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = of_path(&mut tx, &call).await?.connection;
-    may_change(&call, &stored)?;
-    if !call.caller.is_admin() && stored.off_by() == Some(OffBy::Admin) {
-        // Whoever deletes it could make it anew, switched on.
-        return Err(Error::Forbidden("tenant admin"));
-    }
-    connection::delete(&mut tx, stored.id).await?;
+    connection::delete(&mut tx, &call.caller, &stored).await?;
     record(&call, &mut tx, "connection.delete", &stored).await?;
     tx.commit().await?;
     Ok(Answer::no_content())
-}
-
-fn may_change(call: &Call, stored: &Connection) -> Result<()> {
-    let is_own_grant = is_own(call, stored) && stored.auth_type == AuthType::Oauth2;
-    if call.caller.is_admin() || is_own_grant {
-        Ok(())
-    } else {
-        Err(Error::Forbidden("tenant admin"))
-    }
 }
 
 async fn begin(call: &Call) -> Result<Tx> {

@@ -1,7 +1,6 @@
 //! The registry on the REST surface: servers, their images, and connections.
 
 mod connection_answer;
-mod connection_request;
 pub(crate) mod connections;
 pub(crate) mod images;
 mod server_answer;

@@ -1,14 +1,13 @@
 //! A server as clients write it, in any encoding, and the draft that it means.
 
-use schemars::JsonSchema;
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::super::drf::reader::{FileOrText, Given, Reader, Text, no_such};
 use super::super::endpoint::Call;
 use crate::error::{FieldErrors, Result};
+use crate::fields::kind::{Bool, Choice, File, Id, Json, Uuid};
+use crate::fields::{FileOrText, Given, Text, no_such, optional, request, required};
 use crate::oauth::service::{self, ServiceId};
-use crate::registry::header::{check_credentials, check_extra};
+use crate::registry::header::{CREDENTIAL_BYTES_MAX, NO_HEADERS, check_credentials, check_extra};
 use crate::registry::sealed::{Change, Record};
 use crate::registry::server::image::Image;
 use crate::registry::server::{Draft, NAME_CHARACTERS_MAX, Server, URL_CHARACTERS_MAX, check_url};
@@ -21,42 +20,42 @@ const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
 /// Longest of any other text, before its own rule looks at it.
 const TEXT_CHARACTERS_MAX: usize = 16_384;
 
-/// An MCP server as it is written. Also as multipart and urlencoded form.
-#[derive(JsonSchema)]
-#[schemars(rename = "MCPServerRequest")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-pub(crate) struct ServerRequest {
-    #[schemars(length(max = 255))]
-    name: String,
-    #[schemars(length(max = 200))]
-    url: String,
-    description: Option<String>,
-    /// `sse`, `websocket` or `streamable_http` (the default).
-    transport: Option<String>,
-    /// `none` (the default), `token` or `oauth2`.
-    auth_type: Option<String>,
-    /// `platform` (the default; also `tenant`), `mentor` (also `agent`) or `user`.
-    auth_scope: Option<String>,
-    /// The UUID of a mentor to bind the server to; null or empty for none.
-    mentor: Option<String>,
-    /// A username of the tenant; the caller unless given.
-    owner: Option<String>,
-    /// A full header value, `<scheme> <secret>`; beats `extra_headers`. Its mask keeps what is stored.
-    credentials: Option<String>,
-    /// An object of header names and values.
-    extra_headers: Option<Value>,
-    /// The number of an OAuth service; zero, null or empty for none.
-    oauth_service: Option<i64>,
-    is_featured: Option<bool>,
-    is_enabled: Option<bool>,
-    clean_output: Option<bool>,
-    /// Up to 24 letters, digits, hyphens and underscores, unique in the tenant; empty for no prefix.
-    tool_prefix: Option<String>,
-    /// A file of at most 2 MB (multipart only): PNG, JPEG, WebP or GIF.
-    image: Option<String>,
+request! {
+    /// An MCP server as it is written. Also as multipart and urlencoded form.
+    pub(crate) struct ServerRequest {
+        /// What it is called.
+        name: Option<String> = required(Text::filled(NAME_CHARACTERS_MAX)) => "Example";
+        /// Where it is.
+        url: Option<String> = required(Text::filled(URL_CHARACTERS_MAX)) => "https://mcp.example.com/mcp";
+        /// What it is for, in words for people.
+        description: Given<String> = optional(Text::blank(DESCRIPTION_CHARACTERS_MAX)) => "Looks up orders.";
+        /// How it is spoken to: `streamable_http` unless given.
+        transport: Option<Transport> = optional(Choice::<Transport>::any()) => "streamable_http";
+        /// How calls are authenticated: `none` unless given.
+        auth_type: Option<AuthType> = optional(Choice::<AuthType>::any()) => "token";
+        /// Whose credential a call travels with: `platform` (the default; also `tenant`), `mentor` (also `agent`) or `user`.
+        auth_scope: Option<Scope> = optional(Choice::<Scope>::any()) => "platform";
+        /// The UUID of a mentor to bind the server to; null or empty for none.
+        mentor: Given<uuid::Uuid> = optional(Uuid), such as "0d9f0c6e-36f5-4a5c-9d0c-1f0b7f5d3c11";
+        /// A username of the tenant; the caller unless given.
+        owner: Given<String> = optional(Text::blank(user::USERNAME_CHARACTERS_MAX)), such as "alice";
+        /// A full header value, `<scheme> <secret>`; beats `extra_headers`. Its mask keeps what is stored.
+        credentials: Given<String> = optional(Text::verbatim(CREDENTIAL_BYTES_MAX)) => "Bearer a-token-of-the-server";
+        /// An object of header names and values.
+        extra_headers: Given<Value> = optional(Json::object(NO_HEADERS)) => { "x-region": "eu" };
+        /// The number of an OAuth service; zero, null or empty for none.
+        oauth_service: Given<i64> = optional(Id), such as 1;
+        /// Whether other tenants may use it; false unless given.
+        is_featured: Option<bool> = optional(Bool) => false;
+        /// Whether it is called at all; true unless given.
+        is_enabled: Option<bool> = optional(Bool) => true;
+        /// Whether answers are put right for models that are strict; true unless given.
+        clean_output: Option<bool> = optional(Bool) => true;
+        /// Up to 24 letters, digits, hyphens and underscores, unique in the tenant; empty for no prefix.
+        tool_prefix: Option<String> = optional(Text::blank(TEXT_CHARACTERS_MAX)) => "example";
+        /// A file of at most 2 MB (multipart only): PNG, JPEG, WebP or GIF.
+        image: Given<FileOrText> = optional(File), such as "";
+    }
 }
 
 /// The draft that a request means for a new server, or for `stored`; with every complaint about it.
@@ -66,21 +65,32 @@ pub(crate) struct ServerRequest {
 pub(crate) async fn draft(
     tx: &mut Tx,
     call: &Call,
+    (asked, mut errors): (ServerRequest, FieldErrors),
     stored: Option<&Server>,
 ) -> Result<(Draft, FieldErrors)> {
-    let mut reader = Reader::new(&call.fields);
     let mut draft = base(call, stored);
-    texts(&mut reader, &mut draft);
-    words(&mut reader, &mut draft);
-    secrets(&mut reader, &mut draft, call, stored);
-    picture(&mut reader, &mut draft, call, stored);
-    if let Some(url) = given(&mut reader, "url", Text::filled(URL_CHARACTERS_MAX)) {
-        draft.origin =
-            check_url(call.app.egress.policy(), &url, &mut reader.errors).unwrap_or_default();
+    secrets(call, stored, &asked, (&mut draft, &mut errors));
+    picture(call, stored, asked.image, (&mut draft, &mut errors));
+    if let Given::Value(_) | Given::Null = asked.description {
+        draft.description = asked.description.value().unwrap_or_default();
+    }
+    draft.tool_prefix = asked.tool_prefix;
+    set(&mut draft.name, asked.name);
+    set(&mut draft.transport, asked.transport);
+    set(&mut draft.auth_type, asked.auth_type);
+    set(&mut draft.auth_scope, asked.auth_scope);
+    set(&mut draft.is_featured, asked.is_featured);
+    set(&mut draft.is_enabled, asked.is_enabled);
+    set(&mut draft.clean_output, asked.clean_output);
+    if let Some(url) = asked.url {
+        let policy = call.app.egress.policy();
+        draft.origin = check_url(policy, &url, &mut errors).unwrap_or_default();
         draft.url = url;
     }
-    references(tx, call, &mut reader, &mut draft).await?;
-    Ok((draft, reader.errors))
+    look_up_mentor(tx, call, asked.mentor, (&mut draft, &mut errors)).await?;
+    look_up_owner(tx, call, asked.owner, (&mut draft, &mut errors)).await?;
+    look_up_service(tx, call, asked.oauth_service, (&mut draft, &mut errors)).await?;
+    Ok((draft, errors))
 }
 
 fn base(call: &Call, stored: Option<&Server>) -> Draft {
@@ -107,48 +117,6 @@ fn base(call: &Call, stored: Option<&Server>) -> Draft {
     }
 }
 
-fn given(reader: &mut Reader<'_>, name: &str, rule: Text) -> Option<String> {
-    let text = reader.text(name, rule);
-    reader.not_null(name, text)
-}
-
-fn texts(reader: &mut Reader<'_>, draft: &mut Draft) {
-    if let Some(name) = given(reader, "name", Text::filled(NAME_CHARACTERS_MAX)) {
-        draft.name = name;
-    }
-    match reader.text("description", Text::blank(DESCRIPTION_CHARACTERS_MAX)) {
-        Given::Absent => {}
-        other => draft.description = other.value().unwrap_or_default(),
-    }
-    draft.tool_prefix = given(reader, "tool_prefix", Text::blank(TEXT_CHARACTERS_MAX));
-}
-
-fn words(reader: &mut Reader<'_>, draft: &mut Draft) {
-    let transport = reader.choice("transport");
-    set(
-        &mut draft.transport,
-        reader.not_null("transport", transport),
-    );
-    let auth_type = reader.choice("auth_type");
-    set(
-        &mut draft.auth_type,
-        reader.not_null("auth_type", auth_type),
-    );
-    let auth_scope = reader.choice("auth_scope");
-    set(
-        &mut draft.auth_scope,
-        reader.not_null("auth_scope", auth_scope),
-    );
-    for (name, target) in [
-        ("is_featured", &mut draft.is_featured),
-        ("is_enabled", &mut draft.is_enabled),
-        ("clean_output", &mut draft.clean_output),
-    ] {
-        let value = reader.boolean(name);
-        set(target, reader.not_null(name, value));
-    }
-}
-
 fn set<T>(target: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *target = value;
@@ -168,35 +136,43 @@ fn shown_credentials(call: &Call, stored: Option<&Server>) -> String {
     })
 }
 
-fn secrets(reader: &mut Reader<'_>, draft: &mut Draft, call: &Call, stored: Option<&Server>) {
-    match reader.text("credentials", Text::verbatim(TEXT_CHARACTERS_MAX)) {
+fn secrets(
+    call: &Call,
+    stored: Option<&Server>,
+    asked: &ServerRequest,
+    (draft, errors): (&mut Draft, &mut FieldErrors),
+) {
+    match &asked.credentials {
         Given::Absent => {}
-        Given::Null => {
-            draft.credentials = Change::of_credentials(String::new(), "", &mut reader.errors)
-        }
+        Given::Null => draft.credentials = Change::of_credentials(String::new(), "", errors),
         Given::Value(text) => {
             let shown = shown_credentials(call, stored);
-            check_credentials(&text, &mut reader.errors);
-            draft.credentials = Change::of_credentials(text, &shown, &mut reader.errors);
+            check_credentials(text, errors);
+            draft.credentials = Change::of_credentials(text.clone(), &shown, errors);
         }
     }
-    match reader.json("extra_headers") {
+    match &asked.extra_headers {
         Given::Absent => {}
         Given::Null => draft.extra_headers = Change::of_headers(None),
         Given::Value(headers) => {
-            check_extra(&headers, &mut reader.errors);
-            draft.extra_headers = Change::of_headers(Some(&headers));
+            check_extra(headers, errors);
+            draft.extra_headers = Change::of_headers(Some(headers));
         }
     }
 }
 
-fn picture(reader: &mut Reader<'_>, draft: &mut Draft, call: &Call, stored: Option<&Server>) {
-    match reader.file("image") {
+fn picture(
+    call: &Call,
+    stored: Option<&Server>,
+    image: Given<FileOrText>,
+    (draft, errors): (&mut Draft, &mut FieldErrors),
+) {
+    match image {
         Given::Absent => {}
         Given::Null => draft.image = Some(None),
         Given::Value(FileOrText::File(upload)) => match Image::recognise(upload.content) {
             Ok(image) => draft.image = Some(Some(image)),
-            Err(message) => reader.errors.add("image", message),
+            Err(message) => errors.add("image", message),
         },
         Given::Value(FileOrText::Text(text)) => {
             let shown = stored.and_then(|server| server.image.as_ref());
@@ -205,47 +181,51 @@ fn picture(reader: &mut Reader<'_>, draft: &mut Draft, call: &Call, stored: Opti
             if shown.as_ref() != Some(&text) {
                 let message =
                     "The submitted data was not a file. Check the encoding type on the form.";
-                reader.errors.add("image", message);
+                errors.add("image", message);
             }
         }
     }
 }
 
-async fn references(
+async fn look_up_mentor(
     tx: &mut Tx,
     call: &Call,
-    reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    mentor: Given<uuid::Uuid>,
+    (draft, errors): (&mut Draft, &mut FieldErrors),
 ) -> Result<()> {
-    let tenant = call.caller.tenant.id;
-    match reader.uuid("mentor") {
+    match mentor {
         Given::Absent => {}
         Given::Null => draft.mentor = None,
-        Given::Value(uuid) => match mentor::find_by_uuid(tx, tenant, uuid).await? {
+        Given::Value(uuid) => match mentor::find_by_uuid(tx, call.caller.tenant.id, uuid).await? {
             Some(found) => draft.mentor = Some(found.id),
-            None => unknown_mentor(reader, uuid),
+            None => errors.add("mentor", no_such(uuid)),
         },
     }
-    let owner = reader.text("owner", Text::blank(user::USERNAME_CHARACTERS_MAX));
-    let owner = owner
-        .value()
-        .filter(|owner| !owner.is_empty() && *owner != draft.owner);
-    if let Some(owner) = owner {
-        match user::find(tx, tenant, &owner).await? {
-            Some(_) => draft.owner = owner,
-            None => reader.errors.add("owner", no_such(owner)),
-        }
-    }
-    oauth_service(tx, call, reader, draft).await
+    Ok(())
 }
 
-async fn oauth_service(
+async fn look_up_owner(
     tx: &mut Tx,
     call: &Call,
-    reader: &mut Reader<'_>,
-    draft: &mut Draft,
+    owner: Given<String>,
+    (draft, errors): (&mut Draft, &mut FieldErrors),
 ) -> Result<()> {
-    let given = reader.id("oauth_service");
+    let is_new = |owner: &String| !owner.is_empty() && *owner != draft.owner;
+    if let Some(owner) = owner.value().filter(is_new) {
+        match user::find(tx, call.caller.tenant.id, &owner).await? {
+            Some(_) => draft.owner = owner,
+            None => errors.add("owner", no_such(owner)),
+        }
+    }
+    Ok(())
+}
+
+async fn look_up_service(
+    tx: &mut Tx,
+    call: &Call,
+    given: Given<i64>,
+    (draft, errors): (&mut Draft, &mut FieldErrors),
+) -> Result<()> {
     let is_named = matches!(given, Given::Value(_));
     match given {
         Given::Absent => {}
@@ -257,20 +237,16 @@ async fn oauth_service(
         return Ok(());
     };
     match service::find_visible(tx, call.caller.tenant.id, ServiceId(id)).await? {
-        None => reader.errors.add("oauth_service", no_such(id)),
-        Some(offer) if offer.service.is_for(&draft.url) || reader.errors.has("url") => {}
+        None => errors.add("oauth_service", no_such(id)),
+        Some(offer) if offer.service.is_for(&draft.url) || errors.has("url") => {}
         // The server moved on its own host: where people sign in to it is found out anew.
         Some(offer) if !is_named && offer.service.is_at_host_of(&draft.url) => {
             draft.oauth_service = None;
         }
-        Some(_) => reader.errors.add(
+        Some(_) => errors.add(
             "oauth_service",
             "Selected service was discovered at another server's address.",
         ),
     }
     Ok(())
-}
-
-fn unknown_mentor(reader: &mut Reader<'_>, uuid: Uuid) {
-    reader.errors.add("mentor", no_such(uuid));
 }

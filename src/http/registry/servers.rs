@@ -2,14 +2,14 @@
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::server_answer::{ServerAnswer, Viewer};
 use super::server_request::{self, ServerRequest};
 use super::warning::warned;
 use crate::audit::{self, Entry};
 use crate::credentials::obstacle;
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldErrors, Result};
+use crate::fields::{Body, Fields, Reader, Request};
 use crate::oauth::connected_service::{self, Deleted};
 use crate::oauth::{flow, service};
 use crate::registry::attachment;
@@ -21,6 +21,11 @@ use crate::tenant;
 
 /// Longest query text that is looked for.
 const SEARCH_CHARACTERS_MAX: usize = 255;
+
+const REQUEST: Body = Body::whole("MCPServerRequest", &[ServerRequest::TABLE]);
+
+/// How a request is read: all of it, or the fields that are given.
+type Read = fn(&Fields) -> (ServerRequest, FieldErrors);
 
 const ONE: Shape = Shape::One(schema_of::<ServerAnswer>);
 
@@ -67,7 +72,7 @@ pub(crate) const LIST: Endpoint = Endpoint::closed(
 
 pub(crate) const CREATE: Endpoint =
     Endpoint::closed("Registers a server.", |call| Box::pin(create(call)))
-        .body(schema_of::<ServerRequest>)
+        .reads(REQUEST)
         .answers(201, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -75,16 +80,19 @@ pub(crate) const READ: Endpoint =
 
 pub(crate) const REPLACE: Endpoint = Endpoint::closed(
     "Changes a server; its required fields must be there.",
-    |call| Box::pin(change(call, &["name", "url"])),
+    |call| Box::pin(change(call, ServerRequest::whole)),
 )
-.body(schema_of::<ServerRequest>)
+.reads(REQUEST)
 .answers(200, ONE);
 
 pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes the given fields of a server.", |call| {
-        Box::pin(change(call, &[]))
+        Box::pin(change(call, ServerRequest::partial))
     })
-    .body(schema_of::<ServerRequest>)
+    .reads(Body::partial(
+        "PatchedMCPServerRequest",
+        &[ServerRequest::TABLE],
+    ))
     .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
@@ -136,8 +144,8 @@ fn filter(call: &Call) -> Result<Filter> {
 
 async fn create(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
-    let (draft, mut errors) = server_request::draft(&mut tx, &call, None).await?;
-    call.fields.require(&["name", "url"], &mut errors);
+    let asked = ServerRequest::whole(&call.fields);
+    let (draft, errors) = server_request::draft(&mut tx, &call, asked, None).await?;
     let tenant = call.caller.tenant.id;
     let id = server::create(
         &mut tx,
@@ -157,11 +165,11 @@ async fn read(call: Call) -> Result<Answer> {
     Answer::ok(&ServerAnswer::new(row, Viewer::of(&call, &offers))?)
 }
 
-async fn change(call: Call, required: &'static [&'static str]) -> Result<Answer> {
+async fn change(call: Call, read: Read) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = own(&mut tx, &call).await?;
-    let (draft, mut errors) = server_request::draft(&mut tx, &call, Some(&stored)).await?;
-    call.fields.require(required, &mut errors);
+    let asked = read(&call.fields);
+    let (draft, errors) = server_request::draft(&mut tx, &call, asked, Some(&stored)).await?;
     let vault = &call.app.vault;
     let left = server::update(&mut tx, vault, &stored, (draft, errors), call.now()).await?;
     tell_left_behind(&call, &mut tx, stored.id, &left).await?;

@@ -8,23 +8,18 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::{Given, Reader};
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
-use super::api_key_request::{self, ApiKeyChange, ApiKeyRequest, RotationRequest};
+use super::api_key_request::{self, KeyRequest, NewKeyRequest, RotationRequest};
 use crate::academy::sandbox;
 use crate::audit;
 use crate::auth::api_key::{self, Filter};
 use crate::auth::token::{self, Environment, NewToken, Token, TokenId, TokenKind};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
+use crate::fields::{Body, Reader, Request};
 use crate::secret::Secret;
 use crate::storage::{Page, Tx};
 use crate::tenant::user;
-
-/// How long a replaced key works on unless told otherwise.
-const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long it may at most.
-const OVERLAP_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// A key, without the key.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -69,7 +64,10 @@ pub(crate) const LIST: Endpoint =
 pub(crate) const CREATE: Endpoint = Endpoint::closed("Makes a key and shows it, once.", |call| {
     Box::pin(create(call))
 })
-.body(schema_of::<ApiKeyRequest>)
+.reads(Body::whole(
+    "APIKeyRequest",
+    &[KeyRequest::TABLE, NewKeyRequest::TABLE],
+))
 .answers(201, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -80,7 +78,7 @@ pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes a key's name, scopes or addresses.", |call| {
         Box::pin(change(call))
     })
-    .body(schema_of::<ApiKeyChange>)
+    .reads(Body::partial("PatchedAPIKeyRequest", &[KeyRequest::TABLE]))
     .answers(200, ONE);
 
 pub(crate) const REVOKE: Endpoint = Endpoint::closed(
@@ -92,7 +90,10 @@ pub(crate) const ROTATE: Endpoint = Endpoint::closed(
     "Makes a key in place of this one, which works on for a while, and shows it, once.",
     |call| Box::pin(rotate(call)),
 )
-.body(schema_of::<RotationRequest>)
+.reads(Body::whole(
+    "APIKeyRotationRequest",
+    &[RotationRequest::TABLE],
+))
 .answers(201, ONE);
 
 async fn list(call: Call) -> Result<Answer> {
@@ -196,20 +197,12 @@ async fn rotate(call: Call) -> Result<Answer> {
 }
 
 fn overlap(call: &Call) -> Result<Duration> {
-    let mut reader = Reader::new(&call.fields);
-    let seconds = match reader.word("overlap_seconds") {
-        Given::Absent | Given::Null => Some(OVERLAP.as_secs()),
-        Given::Value(text) => text
-            .parse()
-            .ok()
-            .filter(|seconds| *seconds <= OVERLAP_MAX.as_secs()),
-    };
-    if seconds.is_none() {
-        let message = format!("Enter a whole number from 0 to {}.", OVERLAP_MAX.as_secs());
-        reader.errors.add("overlap_seconds", message);
-    }
-    reader.finish()?;
-    Ok(seconds.map_or(OVERLAP, Duration::from_secs))
+    let (asked, errors) = RotationRequest::whole(&call.fields);
+    errors.into_result()?;
+    let seconds = asked
+        .overlap_seconds
+        .and_then(|seconds| seconds.try_into().ok());
+    Ok(Duration::from_secs(seconds.unwrap_or_default()))
 }
 
 async fn of_path(tx: &mut Tx, call: &Call) -> Result<Token> {

@@ -1,25 +1,28 @@
 //! What clients write on a mentor, in any encoding: name, description, tools, servers and the table of settings.
 
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::super::drf::fields::Fields;
-use super::super::drf::reader::{Given, Reader, Text, no_such};
-use super::super::openapi::named;
 use crate::auth::Caller;
 use crate::error::{Error, FieldErrors, Result};
+use crate::fields::kind::{Bool, Ids, Texts};
+use crate::fields::{
+    Fields, Given, Need, Published, Reader, Request, Row, Table, Text, messages, no_such, optional,
+    request,
+};
 use crate::registry::attachment::{self, SERVERS_MAX};
 use crate::registry::server::{self, ServerId};
 use crate::storage::Tx;
 use crate::tenant::mentor::settings::{Kind, SETTINGS, Setting};
-use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
+use crate::tenant::mentor::{self, Mentor};
 
 /// Longest description, in characters.
-const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
+pub(crate) const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
 /// Longest tool slug, in characters.
 const SLUG_CHARACTERS_MAX: usize = 50;
 /// Tools of one mentor.
 const TOOLS_MAX: usize = 100;
+/// Slugs in one request, before doubled ones are taken out.
+const SLUGS_MAX: usize = 1000;
 /// All settings of one mentor, in bytes of JSON.
 const SETTINGS_BYTES_MAX: usize = 256 * 1024;
 
@@ -27,13 +30,71 @@ const SETTINGS_BYTES_MAX: usize = 256 * 1024;
 const OTHER_NAMES: [(&str, &str); 2] =
     [("featured", "is_featured"), ("department", "department_id")];
 
-/// How one endpoint spells the name and the description.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spelling {
-    /// The field of the name.
-    pub(crate) name: &'static str,
-    /// The field of the description.
-    pub(crate) description: &'static str,
+request! {
+    /// What a mentor has.
+    pub(crate) struct Parts {
+        /// Slugs of the enabled tools; replaces, null leaves.
+        tools: Given<Vec<String>> = optional(Texts::up_to(SLUGS_MAX)) => ["mcp"];
+        /// The same as `tools`, which wins.
+        tool_slugs: Given<Vec<String>> = optional(Texts::up_to(SLUGS_MAX)), such as ["mcp"];
+        /// Whether it uses tools at all.
+        can_use_tools: Given<bool> = optional(Bool) => true;
+        /// Numbers of the attached servers; replaces, null leaves.
+        mcp_servers: Given<Vec<i64>> = optional(Ids(SERVERS_MAX)) => [1];
+    }
+}
+
+/// What a mentor is set to, beside its own columns.
+pub(crate) const PARTS: [&Table; 2] = [Parts::TABLE, SET];
+
+const SET: &Table = &Table {
+    about: &["What a mentor is set to."],
+    rows: &ROWS,
+    read: |reader| {
+        for setting in SETTINGS {
+            value(reader, setting);
+        }
+    },
+};
+
+const ROWS: [Row; SETTINGS.len()] = {
+    let unset = Row {
+        name: "",
+        about: &[],
+        field: &Kind::Json,
+        takes_null: true,
+        shown: false,
+        example: None,
+    };
+    let mut rows = [unset; SETTINGS.len()];
+    let mut at = 0;
+    while at < rows.len() {
+        rows[at].name = SETTINGS[at].name;
+        rows[at].field = &SETTINGS[at].kind;
+        at += 1;
+    }
+    rows
+};
+
+impl Published for Kind {
+    fn schema(&self) -> Value {
+        match self {
+            Self::Text(max) | Self::TextOrNull(max) => {
+                json!({ "type": "string", "maxLength": max })
+            }
+            Self::Bool | Self::BoolAsText | Self::BoolOrNull => json!({ "type": "boolean" }),
+            Self::IdAsText => json!({ "type": "integer" }),
+            Self::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
+            Self::Word(words) | Self::WordOrNull(words) => {
+                json!({ "type": "string", "enum": words })
+            }
+            Self::Json => json!({}),
+        }
+    }
+
+    fn need(&self) -> Need {
+        Need::Optional
+    }
 }
 
 /// Changes a mentor as the fields say and stores it, with its servers. Absent fields stay as they are.
@@ -44,35 +105,30 @@ pub(crate) async fn apply(
     tx: &mut Tx,
     caller: &Caller,
     fields: &Fields,
-    spelling: Spelling,
+    (name, description): (Option<String>, Given<String>),
     (mentor, mut errors): (&mut Mentor, FieldErrors),
 ) -> Result<()> {
     let mut fields = fields.clone();
     for (other, setting) in OTHER_NAMES {
         fields.alias(other, setting);
     }
-    let mut reader = Reader::new(&fields);
-    std::mem::swap(&mut reader.errors, &mut errors);
-    let name = reader.text(spelling.name, Text::filled(NAME_CHARACTERS_MAX));
-    if let Some(name) = reader.not_null(spelling.name, name) {
+    let (parts, wrong) = Parts::partial(&fields);
+    errors.append(wrong);
+    if let Some(name) = name {
         mentor.name = name;
     }
-    let description = reader.text(
-        spelling.description,
-        Text::blank(DESCRIPTION_CHARACTERS_MAX),
-    );
     if let Some(description) = description.value() {
         mentor.description = description;
     }
-    if let Some(tools) = tools(&mut reader) {
+    if let Some(tools) = tools(parts.tools, parts.tool_slugs, &mut errors) {
         mentor.tools = serde_json::to_string(&tools).map_err(Error::internal)?;
     }
-    if let Some(can_use_tools) = reader.boolean("can_use_tools").value() {
+    if let Some(can_use_tools) = parts.can_use_tools.value() {
         mentor.can_use_tools = can_use_tools;
     }
-    mentor.settings = settings(&mut reader, mentor.stored_settings());
-    let servers = servers(tx, caller, &mut reader).await?;
-    reader.finish()?;
+    mentor.settings = settings(&fields, mentor.stored_settings(), &mut errors);
+    let servers = servers(tx, caller, parts.mcp_servers, &mut errors).await?;
+    errors.into_result()?;
     mentor::store(tx, mentor).await?;
     if let Some(servers) = servers {
         attachment::replace(tx, mentor.id, &servers).await?;
@@ -81,9 +137,12 @@ pub(crate) async fn apply(
 }
 
 /// The description calls them `tools`, the published clients `tool_slugs`; the description wins. Null leaves them.
-fn tools(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let slugs = reader.texts("tool_slugs");
-    let (field, given) = match reader.texts("tools") {
+fn tools(
+    tools: Given<Vec<String>>,
+    slugs: Given<Vec<String>>,
+    errors: &mut FieldErrors,
+) -> Option<Vec<String>> {
+    let (field, given) = match tools {
         Given::Value(tools) => ("tools", Some(tools)),
         Given::Absent | Given::Null => ("tool_slugs", slugs.value()),
     };
@@ -93,7 +152,7 @@ fn tools(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         if slug.is_empty() || slug.len() > SLUG_CHARACTERS_MAX || !slug.chars().all(is_slug) {
             let message =
                 "Enter a valid \"slug\" consisting of letters, numbers, underscores or hyphens.";
-            reader.errors.add(field, message);
+            errors.add(field, message);
             return None;
         }
         if !tools.contains(&slug) {
@@ -101,8 +160,7 @@ fn tools(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         }
     }
     if tools.len() > TOOLS_MAX {
-        let message = format!("Ensure this field has no more than {TOOLS_MAX} elements.");
-        reader.errors.add(field, message);
+        errors.add(field, messages::too_many(TOOLS_MAX));
     }
     Some(tools)
 }
@@ -111,37 +169,35 @@ fn tools(reader: &mut Reader<'_>) -> Option<Vec<String>> {
 async fn servers(
     tx: &mut Tx,
     caller: &Caller,
-    reader: &mut Reader<'_>,
+    asked: Given<Vec<i64>>,
+    errors: &mut FieldErrors,
 ) -> Result<Option<Vec<ServerId>>> {
-    let Given::Value(ids) = reader.ids("mcp_servers") else {
+    let Given::Value(ids) = asked else {
         return Ok(None);
     };
-    if ids.len() > SERVERS_MAX {
-        let message = format!("Ensure this field has no more than {SERVERS_MAX} elements.");
-        reader.errors.add("mcp_servers", message);
-        return Ok(None);
-    }
     let mut servers = Vec::with_capacity(ids.len());
     for id in ids {
         match server::find_visible(tx, caller.tenant.id, ServerId(id)).await? {
             Some(server) => servers.push(server.id),
-            None => reader.errors.add("mcp_servers", no_such(id)),
+            None => errors.add("mcp_servers", no_such(id)),
         }
     }
     Ok(Some(servers))
 }
 
 /// The stored settings with the given ones over them, as JSON text.
-fn settings(reader: &mut Reader<'_>, mut stored: Map<String, Value>) -> String {
+fn settings(fields: &Fields, mut stored: Map<String, Value>, errors: &mut FieldErrors) -> String {
+    let mut reader = Reader::new(fields);
     for setting in SETTINGS {
-        if let Some(value) = value(reader, setting) {
+        if let Some(value) = value(&mut reader, setting) {
             stored.insert(setting.name.to_owned(), value);
         }
     }
+    errors.append(reader.errors);
     let text = Value::Object(stored).to_string();
     if text.len() > SETTINGS_BYTES_MAX {
         let message = format!("The settings of a mentor have at most {SETTINGS_BYTES_MAX} bytes.");
-        reader.errors.add("non_field_errors", message);
+        errors.add("non_field_errors", message);
     }
     text
 }
@@ -190,63 +246,8 @@ fn nullable<T: Into<Value>>(given: Given<T>) -> Option<Value> {
 fn word(reader: &mut Reader<'_>, name: &str, words: &[&str]) -> Given<String> {
     match reader.word(name) {
         Given::Value(word) if !words.contains(&word.as_str()) => {
-            reader
-                .errors
-                .add(name, format!("\"{word}\" is not a valid choice."));
-            Given::Absent
+            reader.refuse(name, &messages::no_choice(&word))
         }
         other => other,
     }
-}
-
-/// The schema of a request that may set everything, with these required fields before it.
-pub(crate) fn schema(generator: &mut SchemaGenerator, name: &str, required: &[&str]) -> Schema {
-    let mut properties = Map::new();
-    for name in required {
-        properties.insert((*name).to_owned(), json!({ "type": "string" }));
-    }
-    let list = |items: &str, about: &str| json!({ "type": ["array", "null"], "items": { "type": items }, "description": about });
-    properties.insert(
-        "tools".into(),
-        list(
-            "string",
-            "slugs of the enabled tools; replaces, null leaves",
-        ),
-    );
-    properties.insert(
-        "tool_slugs".into(),
-        list("string", "the same as `tools`, which wins"),
-    );
-    properties.insert("can_use_tools".into(), json!({ "type": "boolean" }));
-    properties.insert(
-        "mcp_servers".into(),
-        list(
-            "integer",
-            "numbers of the attached servers; replaces, null leaves",
-        ),
-    );
-    for setting in SETTINGS {
-        properties.insert(setting.name.into(), schema_of_kind(setting.kind));
-    }
-    let schema = json!({ "type": "object", "required": required, "properties": properties });
-    named(generator, name, schema)
-}
-
-fn schema_of_kind(kind: Kind) -> Value {
-    match kind {
-        Kind::Text(max) => json!({ "type": "string", "maxLength": max }),
-        Kind::TextOrNull(max) => json!({ "type": ["string", "null"], "maxLength": max }),
-        Kind::Bool | Kind::BoolAsText => json!({ "type": "boolean" }),
-        Kind::BoolOrNull => json!({ "type": ["boolean", "null"] }),
-        Kind::IdAsText => json!({ "type": ["integer", "null"] }),
-        Kind::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
-        Kind::Word(words) => json!({ "type": "string", "enum": words }),
-        Kind::WordOrNull(words) => json!({ "type": ["string", "null"], "examples": words }),
-        Kind::Json => json!({}),
-    }
-}
-
-/// The schema of a settings request.
-pub(crate) fn settings_schema(generator: &mut SchemaGenerator) -> Schema {
-    schema(generator, "MentorSettingsRequest", &[])
 }

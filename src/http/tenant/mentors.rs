@@ -1,18 +1,17 @@
 //! Mentors: list, create both ways, read, change, delete softly (docs/inside/contract.md#mentors).
 
 use http::StatusCode;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::{Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::super::registry::{ServerAnswer, Viewer};
 use super::mentor_answer::MentorAnswer;
-use super::mentor_request::{self, Spelling, schema};
+use super::mentor_request::{self, DESCRIPTION_CHARACTERS_MAX, PARTS};
 use super::settings::{record, servers};
 use crate::error::{FieldErrors, Result};
+use crate::fields::{Body, Fields, Given, Reader, Request, Text, optional, request, required};
 use crate::oauth::service;
 use crate::registry::attachment;
 use crate::storage::{Page, PageRequest, Tx};
@@ -51,14 +50,17 @@ pub(crate) const LIST: Endpoint =
 
 pub(crate) const CREATE: Endpoint =
     Endpoint::closed("Creates a mentor.", |call| Box::pin(create(call)))
-        .body(create_schema)
+        .reads(REQUEST)
         .answers(201, ONE);
 
 pub(crate) const CREATE_WITH_SETTINGS: Endpoint = Endpoint::closed(
     "Creates a mentor from a template and sets it up at once.",
     |call| Box::pin(create_with_settings(call)),
 )
-.body(with_settings_schema)
+.reads(Body::whole(
+    "MentorWithSettingsRequest",
+    &[TemplateRequest::TABLE, PARTS[0], PARTS[1]],
+))
 .answers(200, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -69,16 +71,19 @@ pub(crate) const READ: Endpoint =
 
 pub(crate) const REPLACE: Endpoint =
     Endpoint::closed("Changes a mentor; its name must be there.", |call| {
-        Box::pin(change(call, &["name"]))
+        Box::pin(change(call, MentorRequest::whole))
     })
-    .body(create_schema)
+    .reads(REQUEST)
     .answers(200, ONE);
 
 pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes the given fields of a mentor.", |call| {
-        Box::pin(change(call, &[]))
+        Box::pin(change(call, MentorRequest::partial))
     })
-    .body(create_schema)
+    .reads(Body::partial(
+        "PatchedMentorRequest",
+        &[MentorRequest::TABLE, PARTS[0], PARTS[1]],
+    ))
     .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint = Endpoint::closed(
@@ -86,20 +91,34 @@ pub(crate) const DELETE: Endpoint = Endpoint::closed(
     |call| Box::pin(delete(call)),
 );
 
-fn create_schema(generator: &mut SchemaGenerator) -> Schema {
-    schema(generator, "MentorRequest", &["name"])
+request! {
+    /// A mentor as it is written.
+    struct MentorRequest {
+        /// What it is called.
+        name: Option<String> = required(Text::filled(NAME_CHARACTERS_MAX)) => "Help desk";
+        /// What it is for.
+        description: Given<String> = optional(Text::blank(DESCRIPTION_CHARACTERS_MAX)) => "Answers questions.";
+    }
 }
 
-fn with_settings_schema(generator: &mut SchemaGenerator) -> Schema {
-    let required = &["template_name", "new_mentor_name"];
-    schema(generator, "MentorWithSettingsRequest", required)
+request! {
+    /// A mentor as it is made from a template.
+    struct TemplateRequest {
+        /// A mentor whose settings it gets, or `ai-mentor` for those that all begin with.
+        template_name: Given<String> = required(Text::blank(NAME_CHARACTERS_MAX)) => "ai-mentor";
+        /// What it is called.
+        new_mentor_name: Option<String> = required(Text::filled(NAME_CHARACTERS_MAX)) => "Help desk";
+        /// What it is for.
+        description: Given<String> = optional(Text::blank(DESCRIPTION_CHARACTERS_MAX)) => "Answers questions.";
+        /// The same as `description`, which wins.
+        mentor_description: Given<String> = optional(Text::blank(DESCRIPTION_CHARACTERS_MAX)), such as "";
+    }
 }
 
-/// How these endpoints spell the mentor's own columns.
-const SPELLING: Spelling = Spelling {
-    name: "name",
-    description: "description",
-};
+const REQUEST: Body = Body::whole("MentorRequest", &[MentorRequest::TABLE, PARTS[0], PARTS[1]]);
+
+/// How a request is read: all of it, or the fields that are given.
+type Read = fn(&Fields) -> (MentorRequest, FieldErrors);
 
 async fn list(call: Call) -> Result<Answer> {
     let mut reader = Reader::new(&call.query);
@@ -261,16 +280,11 @@ async fn begin(call: &Call) -> Result<Tx> {
 }
 
 async fn create(call: Call) -> Result<Answer> {
-    let mut errors = FieldErrors::default();
-    call.fields.require(&["name"], &mut errors);
-    let mut reader = Reader::new(&call.fields);
-    let name = reader
-        .text("name", Text::filled(NAME_CHARACTERS_MAX))
-        .value();
+    let (asked, errors) = MentorRequest::whole(&call.fields);
     let mut tx = begin(&call).await?;
-    let mut mentor = new(&mut tx, &call, name.as_deref()).await?;
-    let change = (&mut mentor, errors);
-    mentor_request::apply(&mut tx, &call.caller, &call.fields, SPELLING, change).await?;
+    let mut mentor = new(&mut tx, &call, asked.name.as_deref()).await?;
+    let (columns, change) = ((asked.name, asked.description), (&mut mentor, errors));
+    mentor_request::apply(&mut tx, &call.caller, &call.fields, columns, change).await?;
     record(&call, &mut tx, "mentor.create", &mentor).await?;
     let answer = one(&mut tx, &call, &mentor).await?;
     tx.commit().await?;
@@ -285,13 +299,10 @@ async fn new(tx: &mut Tx, call: &Call, name: Option<&str>) -> Result<Mentor> {
 }
 
 async fn create_with_settings(call: Call) -> Result<Answer> {
-    let mut errors = FieldErrors::default();
-    call.fields
-        .require(&["template_name", "new_mentor_name"], &mut errors);
-    let mut reader = Reader::new(&call.fields);
-    let text = Text::filled(NAME_CHARACTERS_MAX);
-    let name = reader.text("new_mentor_name", text).value();
-    let template = reader.text("template_name", text).value();
+    let (asked, errors) = TemplateRequest::whole(&call.fields);
+    let name = asked.new_mentor_name;
+    let template = asked.template_name.value();
+    let template = template.filter(|template| !template.is_empty());
     let mut tx = begin(&call).await?;
     let mut mentor = new(&mut tx, &call, name.as_deref()).await?;
     if let Some(template) = &template {
@@ -305,20 +316,12 @@ async fn create_with_settings(call: Call) -> Result<Answer> {
         };
         copy(&mut mentor, found, template);
     }
-    let spelling = Spelling {
-        name: "new_mentor_name",
-        description: "description",
+    let description = match call.fields.has("description") {
+        true => asked.description,
+        false => asked.mentor_description,
     };
-    let mut fields = call.fields.clone();
-    fields.alias("mentor_description", "description");
-    mentor_request::apply(
-        &mut tx,
-        &call.caller,
-        &fields,
-        spelling,
-        (&mut mentor, errors),
-    )
-    .await?;
+    let (columns, change) = ((name, description), (&mut mentor, errors));
+    mentor_request::apply(&mut tx, &call.caller, &call.fields, columns, change).await?;
     record(&call, &mut tx, "mentor.create", &mentor).await?;
     let answer = one(&mut tx, &call, &mentor).await?;
     tx.commit().await?;
@@ -345,14 +348,13 @@ fn copy(mentor: &mut Mentor, template: Option<Mentor>, name: &str) {
     }
 }
 
-async fn change(call: Call, required: &'static [&'static str]) -> Result<Answer> {
+async fn change(call: Call, read: Read) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let mut mentor = of_path(&mut tx, &call).await?;
-    let mut errors = FieldErrors::default();
-    call.fields.require(required, &mut errors);
+    let (asked, errors) = read(&call.fields);
     mentor.updated_at = call.now();
-    let change = (&mut mentor, errors);
-    mentor_request::apply(&mut tx, &call.caller, &call.fields, SPELLING, change).await?;
+    let (columns, change) = ((asked.name, asked.description), (&mut mentor, errors));
+    mentor_request::apply(&mut tx, &call.caller, &call.fields, columns, change).await?;
     record(&call, &mut tx, "mentor.update", &mentor).await?;
     let answer = one(&mut tx, &call, &mentor).await?;
     tx.commit().await?;

@@ -5,15 +5,16 @@ use serde_json::{Map, Value};
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Incoming, Shape};
 use super::super::registry::{ServerAnswer, Viewer};
-use super::mentor_request::{self, Spelling, settings_schema};
+use super::mentor_request::{self, DESCRIPTION_CHARACTERS_MAX, PARTS};
 use super::settings_answer;
 use crate::audit;
-use crate::error::{FieldErrors, Result};
+use crate::error::Result;
+use crate::fields::{Body, Given, Request, Text, optional, request};
 use crate::oauth::service;
 use crate::registry::{attachment, server};
 use crate::storage::Tx;
 use crate::tenant;
-use crate::tenant::mentor::{self, Mentor};
+use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
 
 const ANSWER: Shape = Shape::One(settings_answer::schema);
 
@@ -26,7 +27,10 @@ pub(crate) const CHANGE: Endpoint = Endpoint::closed(
      leaves it, an empty list clears it.",
     |call| Box::pin(change(call)),
 )
-.body(settings_schema)
+.reads(Body::partial(
+    "MentorSettingsRequest",
+    &[SettingsRequest::TABLE, PARTS[0], PARTS[1]],
+))
 .answers(200, ANSWER);
 
 pub(crate) const READ_PUBLIC: Endpoint =
@@ -35,11 +39,15 @@ pub(crate) const READ_PUBLIC: Endpoint =
     })
     .answers(200, ANSWER);
 
-/// How the settings spell the mentor's own columns.
-const SPELLING: Spelling = Spelling {
-    name: "mentor_name",
-    description: "mentor_description",
-};
+request! {
+    /// A mentor as its settings are written.
+    struct SettingsRequest {
+        /// What it is called.
+        mentor_name: Option<String> = optional(Text::filled(NAME_CHARACTERS_MAX)) => "Help desk";
+        /// What it is for.
+        mentor_description: Given<String> = optional(Text::blank(DESCRIPTION_CHARACTERS_MAX)) => "Answers questions.";
+    }
+}
 
 async fn read(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.read().await?;
@@ -52,8 +60,10 @@ async fn change(call: Call) -> Result<Answer> {
     tenant::hold(&mut tx, call.caller.tenant.id).await?;
     let mut mentor = of_path(&mut tx, &call).await?;
     mentor.updated_at = call.now();
-    let change = (&mut mentor, FieldErrors::default());
-    mentor_request::apply(&mut tx, &call.caller, &call.fields, SPELLING, change).await?;
+    let (asked, errors) = SettingsRequest::partial(&call.fields);
+    let columns = (asked.mentor_name, asked.mentor_description);
+    let change = (&mut mentor, errors);
+    mentor_request::apply(&mut tx, &call.caller, &call.fields, columns, change).await?;
     record(&call, &mut tx, "mentor.settings", &mentor).await?;
     let answer = full(&mut tx, &call, &mentor).await?;
     tx.commit().await?;

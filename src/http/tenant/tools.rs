@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::answer::Answer;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use crate::error::Result;
+use crate::fields::Reader;
 use crate::tenant::mentor::{self, MCP_TOOL_SLUGS};
 
 /// Longest query text that is looked for.

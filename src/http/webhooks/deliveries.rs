@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::Reader;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::hooks;
 use crate::audit;
 use crate::clock::UnixMs;
 use crate::error::Result;
+use crate::fields::Reader;
 use crate::storage::{Page, Tx};
 use crate::webhook::{self, Delivery, DeliveryId};
 

@@ -6,13 +6,14 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::drf::page;
-use super::super::drf::reader::{Given, Reader, Text};
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use crate::audit;
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::egress::URL_BYTES_MAX;
-use crate::error::Result;
+use crate::error::{FieldErrors, Result};
+use crate::fields::kind::{Bool, Choice, Texts};
+use crate::fields::{Body, Request, Text, default, request, required};
 use crate::secret::Secret;
 use crate::storage::{Page, Tx};
 use crate::webhook::{self, Changes, Draft, Event, Webhook, WebhookId};
@@ -36,21 +37,18 @@ struct WebhookAnswer {
     secret: Option<String>,
 }
 
-/// A webhook as it is written.
-#[derive(JsonSchema)]
-#[schemars(rename = "WebhookRequest")]
-#[expect(
-    dead_code,
-    reason = "documentation; the fields are read one by one in any encoding"
-)]
-pub(crate) struct WebhookRequest {
-    /// Where events are posted.
-    url: String,
-    /// `enrollment.created`, `enrollment.completed`, `certificate.issued`, `cohort.status_changed` or `payment.received`.
-    events: Vec<String>,
-    /// `live` (the default) or `test`. It cannot be changed.
-    environment: Option<String>,
-    is_enabled: Option<bool>,
+request! {
+    /// A webhook as it is written.
+    pub(crate) struct WebhookRequest {
+        /// Where events are posted.
+        url: Option<String> = required(Text::filled(URL_BYTES_MAX)) => "https://hooks.example.com/mentor";
+        /// What is told.
+        events: Option<Vec<String>> = required(Texts::some_of(Event::WORDS, "an event")) => ["payment.received"];
+        /// Whether live data is told of, or the sandbox's. It cannot be changed.
+        environment: Option<Environment> = default("live", Choice::<Environment>::any()) => "live";
+        /// Whether anything is told at all.
+        is_enabled: Option<bool> = default("true", Bool) => true;
+    }
 }
 
 const ONE: Shape = Shape::One(schema_of::<WebhookAnswer>);
@@ -63,7 +61,7 @@ pub(crate) const CREATE: Endpoint =
     Endpoint::closed("Makes a webhook and shows its secret, once.", |call| {
         Box::pin(create(call))
     })
-    .body(schema_of::<WebhookRequest>)
+    .reads(Body::whole("WebhookRequest", &[WebhookRequest::TABLE]))
     .answers(201, ONE);
 
 pub(crate) const READ: Endpoint =
@@ -73,7 +71,10 @@ pub(crate) const CHANGE: Endpoint =
     Endpoint::closed("Changes the given fields of a webhook.", |call| {
         Box::pin(change(call))
     })
-    .body(schema_of::<WebhookRequest>)
+    .reads(Body::partial(
+        "PatchedWebhookRequest",
+        &[WebhookRequest::TABLE],
+    ))
     .answers(200, ONE);
 
 pub(crate) const DELETE: Endpoint =
@@ -99,18 +100,14 @@ async fn list(call: Call) -> Result<Answer> {
 }
 
 async fn create(call: Call) -> Result<Answer> {
-    let mut reader = Reader::new(&call.fields);
-    call.fields.require(&["url", "events"], &mut reader.errors);
+    let (asked, mut errors) = WebhookRequest::whole(&call.fields);
     let draft = Draft {
-        url: url(&call, &mut reader).unwrap_or_default(),
-        events: events(&mut reader).unwrap_or_default(),
-        environment: reader
-            .choice("environment")
-            .value()
-            .unwrap_or(Environment::Live),
-        is_enabled: reader.boolean("is_enabled").value().unwrap_or(true),
+        url: url(&call, asked.url, &mut errors).unwrap_or_default(),
+        events: sorted(asked.events.unwrap_or_default()),
+        environment: asked.environment.unwrap_or(Environment::Live),
+        is_enabled: asked.is_enabled.unwrap_or(true),
     };
-    reader.finish()?;
+    errors.into_result()?;
     let mut tx = call.app.db.write().await?;
     let tenant = call.caller.tenant.id;
     let made = webhook::create(&mut tx, &call.app.vault, tenant, &draft, call.now()).await?;
@@ -129,19 +126,17 @@ async fn read(call: Call) -> Result<Answer> {
 async fn change(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     let stored = of_path(&mut tx, &call).await?;
-    let mut reader = Reader::new(&call.fields);
-    let enabled = reader.boolean("is_enabled");
+    let (asked, mut errors) = WebhookRequest::partial(&call.fields);
     let changes = Changes {
-        url: url(&call, &mut reader),
-        events: events(&mut reader),
-        is_enabled: reader.not_null("is_enabled", enabled),
+        url: url(&call, asked.url, &mut errors),
+        events: asked.events.map(sorted),
+        is_enabled: asked.is_enabled,
     };
-    if reader.has("environment") && reader.choice("environment") != Given::Value(stored.environment)
-    {
+    if call.fields.has("environment") && asked.environment != Some(stored.environment) {
         let message = "The environment of a webhook cannot be changed.";
-        reader.errors.add("environment", message);
+        errors.add("environment", message);
     }
-    reader.finish()?;
+    errors.into_result()?;
     webhook::change(&mut tx, stored.id, &changes, call.now()).await?;
     record(&call, &mut tx, "webhook.update", stored.id).await?;
     let row = of_path(&mut tx, &call).await?;
@@ -169,39 +164,24 @@ async fn rotate(call: Call) -> Result<Answer> {
 }
 
 /// The way out decides which URLs may be told; the resolved address is checked at every attempt.
-fn url(call: &Call, reader: &mut Reader<'_>) -> Option<String> {
-    let given = reader.text("url", Text::filled(URL_BYTES_MAX));
-    let url = reader.not_null("url", given)?;
-    match call.app.egress.check_url(&url) {
+fn url(call: &Call, asked: Option<String>, errors: &mut FieldErrors) -> Option<String> {
+    match call.app.egress.check_url(&asked?) {
         Ok(destination) if !destination.is_websocket() => Some(destination.as_str().to_owned()),
         Ok(_) => {
-            reader.errors.add("url", "Enter an https URL.");
+            errors.add("url", "Enter an https URL.");
             None
         }
         Err(refused) => {
-            reader
-                .errors
-                .add("url", format!("This URL is not allowed: {refused}."));
+            errors.add("url", format!("This URL is not allowed: {refused}."));
             None
         }
     }
 }
 
-fn events(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let given = reader.texts("events");
-    let mut events = reader.not_null("events", given)?;
-    for word in &events {
-        if !Event::words().any(|known| known == word) {
-            let message = format!("{word:?} is not an event.");
-            reader.errors.add("events", message);
-        }
-    }
-    if events.is_empty() {
-        reader.errors.add("events", "This list may not be empty.");
-    }
+fn sorted(mut events: Vec<String>) -> Vec<String> {
     events.sort_unstable();
     events.dedup();
-    Some(events)
+    events
 }
 
 pub(super) async fn of_path(tx: &mut Tx, call: &Call) -> Result<Webhook> {

@@ -1,41 +1,23 @@
 //! `post_education`: `POST /api/career/orgs/{org}/education/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Education;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PostEducation;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Institution ID
-    institution_id: i64,
-    /// Start date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    start_date: String,
-    /// Degree name
-    #[schemars(length(max = 100))]
-    degree: Option<String>,
-    /// Field of study
-    #[schemars(length(max = 100))]
-    field_of_study: Option<String>,
-    /// End date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    end_date: Option<String>,
-    /// Description of studies
-    #[schemars(length(max = 5000))]
-    description: Option<String>,
+impl Writes for PostEducation {
+    type Record = Education;
+    const FIELDS: &'static [&'static str] = &[
+        "institution_id",
+        "start_date",
+        "degree",
+        "field_of_study",
+        "end_date",
+        "description",
+    ];
 }
 
 impl Tool for PostEducation {
@@ -45,10 +27,10 @@ impl Tool for PostEducation {
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Write;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Education;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Education, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Education, Refusal> {
         records::create(call, args.fields).await
     }
 }

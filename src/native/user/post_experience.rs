@@ -1,46 +1,25 @@
 //! `post_experience`: `POST /api/career/orgs/{org}/experience/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Experience;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PostExperience;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Company ID
-    company_id: i64,
-    /// Job title
-    #[schemars(length(max = 100))]
-    title: String,
-    /// Start date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    start_date: String,
-    /// Employment type (e.g. "Full-time", "Part-time")
-    #[schemars(length(max = 50))]
-    employment_type: Option<String>,
-    /// Work location
-    #[schemars(length(max = 100))]
-    location: Option<String>,
-    /// End date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    end_date: Option<String>,
-    /// Whether this is the current position
-    is_current: Option<bool>,
-    /// Role description
-    #[schemars(length(max = 5000))]
-    description: Option<String>,
+impl Writes for PostExperience {
+    type Record = Experience;
+    const FIELDS: &'static [&'static str] = &[
+        "company_id",
+        "title",
+        "start_date",
+        "employment_type",
+        "location",
+        "end_date",
+        "is_current",
+        "description",
+    ];
 }
 
 impl Tool for PostExperience {
@@ -50,10 +29,10 @@ impl Tool for PostExperience {
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Write;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Experience;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Experience, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Experience, Refusal> {
         records::create(call, args.fields).await
     }
 }

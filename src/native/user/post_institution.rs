@@ -1,35 +1,16 @@
 //! `post_institution`: `POST /api/career/orgs/{org}/institutions/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
-use crate::career::{Institution, InstitutionType};
+use super::records::{self, Args, Writes};
+use crate::career::Institution;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PostInstitution;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Institution name
-    #[schemars(length(max = 100))]
-    name: String,
-    /// Type (e.g. "university", "academy", "institute")
-    institution_type: Option<InstitutionType>,
-    /// Location
-    #[schemars(length(max = 100))]
-    location: Option<String>,
-    /// Institution website URL
-    #[schemars(length(max = 255))]
-    website: Option<String>,
+impl Writes for PostInstitution {
+    type Record = Institution;
+    const FIELDS: &'static [&'static str] = &["name", "institution_type", "location", "website"];
 }
 
 impl Tool for PostInstitution {
@@ -39,10 +20,10 @@ impl Tool for PostInstitution {
     const SCOPES: &'static [&'static str] = &[];
     const ACCESS: Access = Access::Write;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Institution;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Institution, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Institution, Refusal> {
         records::create(call, args.fields).await
     }
 }

@@ -1,29 +1,17 @@
 //! `put_company`: `PUT /api/career/orgs/{org}/companies/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Company;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PutCompany;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Company record ID
-    id: i64,
-    /// Company name
-    #[schemars(length(max = 100))]
-    name: String,
+impl Writes for PutCompany {
+    type Record = Company;
+    const ID: Option<&'static str> = Some("Company record ID");
+    const FIELDS: &'static [&'static str] = &["name"];
 }
 
 impl Tool for PutCompany {
@@ -35,10 +23,10 @@ impl Tool for PutCompany {
     const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Company;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Company, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Company, Refusal> {
         records::replace(call, args.fields).await
     }
 }

@@ -1,31 +1,17 @@
 //! `put_education`: `PUT /api/career/orgs/{org}/education/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Education;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PutEducation;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Education record ID
-    id: i64,
-    /// Institution ID
-    institution_id: i64,
-    /// Start date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    start_date: String,
+impl Writes for PutEducation {
+    type Record = Education;
+    const ID: Option<&'static str> = Some("Education record ID");
+    const FIELDS: &'static [&'static str] = &["institution_id", "start_date"];
 }
 
 impl Tool for PutEducation {
@@ -37,10 +23,10 @@ impl Tool for PutEducation {
     const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Education;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Education, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Education, Refusal> {
         records::replace(call, args.fields).await
     }
 }

@@ -1,34 +1,17 @@
 //! `put_experience`: `PUT /api/career/orgs/{org}/experience/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Experience;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PutExperience;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Experience record ID
-    id: i64,
-    /// Company ID
-    company_id: i64,
-    /// Job title
-    #[schemars(length(max = 100))]
-    title: String,
-    /// Start date in YYYY-MM-DD format
-    #[schemars(extend("format" = "date"))]
-    start_date: String,
+impl Writes for PutExperience {
+    type Record = Experience;
+    const ID: Option<&'static str> = Some("Experience record ID");
+    const FIELDS: &'static [&'static str] = &["company_id", "title", "start_date"];
 }
 
 impl Tool for PutExperience {
@@ -40,10 +23,10 @@ impl Tool for PutExperience {
     const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Experience;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Experience, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Experience, Refusal> {
         records::replace(call, args.fields).await
     }
 }

@@ -1,29 +1,17 @@
 //! `put_institution`: `PUT /api/career/orgs/{org}/institutions/users/{username}/`.
 
-use schemars::JsonSchema;
-
-use super::records;
+use super::records::{self, Args, Writes};
 use crate::career::Institution;
 use crate::native::call::Call;
 use crate::native::failure::Refusal;
-use crate::native::tool::{Access, Given, Tool};
+use crate::native::tool::{Access, Tool};
 
 pub(super) struct PutInstitution;
 
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "the schema; the rules read the fields as they came"
-)]
-pub(super) struct Args {
-    /// User's username
-    username: String,
-    /// Institution record ID
-    id: i64,
-    /// Institution name
-    #[schemars(length(max = 100))]
-    name: String,
+impl Writes for PutInstitution {
+    type Record = Institution;
+    const ID: Option<&'static str> = Some("Institution record ID");
+    const FIELDS: &'static [&'static str] = &["name"];
 }
 
 impl Tool for PutInstitution {
@@ -35,10 +23,10 @@ impl Tool for PutInstitution {
     const ACCESS: Access = Access::Write;
     const IS_IDEMPOTENT: bool = true;
     const GATHERS: bool = true;
-    type Args = Given<Args>;
+    type Args = Args<Self>;
     type Output = Institution;
 
-    async fn call(call: &mut Call<'_>, args: Given<Args>) -> Result<Institution, Refusal> {
+    async fn call(call: &mut Call<'_>, args: Args<Self>) -> Result<Institution, Refusal> {
         records::replace(call, args.fields).await
     }
 }

@@ -1,13 +1,16 @@
 //! Connections: an authentication binding of a tenant, a mentor or a user to a server.
 
 mod list;
+mod request;
+mod rights;
 mod rules;
 mod write;
 
 use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
-pub use rules::{Draft, MENTOR_REQUIRED, SERVER_UNAVAILABLE};
+pub use request::{Plan, Written, plan};
+pub use rules::MENTOR_REQUIRED;
 pub use write::{bind_grant, create, delete, shadowed, update};
 
 use super::server::ServerId;

@@ -15,35 +15,36 @@ use crate::tenant::user::UserId;
 pub const MENTOR_REQUIRED: &str = "Mentor scoped connections require a mentor.";
 
 /// Message for a server that is neither the tenant's own nor featured, or no server at all.
-pub const SERVER_UNAVAILABLE: &str = "Selected MCP server is not available to the current tenant.";
+pub(super) const SERVER_UNAVAILABLE: &str =
+    "Selected MCP server is not available to the current tenant.";
 
 /// A connection as it shall be, with everything that it names looked up.
 #[derive(Debug, Clone)]
-pub struct Draft {
+pub(super) struct Draft {
     /// The server, if one was named that the tenant may use.
-    pub server: Option<Server>,
+    pub(super) server: Option<Server>,
     /// For whom it is.
-    pub scope: Scope,
+    pub(super) scope: Scope,
     /// What it holds.
-    pub auth_type: AuthType,
+    pub(super) auth_type: AuthType,
     /// The person it names.
-    pub user: Option<UserId>,
+    pub(super) user: Option<UserId>,
     /// The mentor it names.
-    pub mentor: Option<MentorId>,
+    pub(super) mentor: Option<MentorId>,
     /// The grant it names.
-    pub grant: Option<ConnectedService>,
+    pub(super) grant: Option<ConnectedService>,
     /// Whether the request itself names the grant.
-    pub names_grant: bool,
+    pub(super) names_grant: bool,
     /// The token.
-    pub credentials: Change,
+    pub(super) credentials: Change,
     /// The word before the token.
-    pub authorization_scheme: String,
+    pub(super) authorization_scheme: String,
     /// Headers for every request.
-    pub extra_headers: Change,
+    pub(super) extra_headers: Change,
     /// Whether it may be used.
-    pub is_active: bool,
+    pub(super) is_active: bool,
     /// Whether other tenants may fall back to it.
-    pub is_shared: bool,
+    pub(super) is_shared: bool,
 }
 
 impl Draft {

@@ -1,6 +1,8 @@
 //! Creating, changing and deleting connections.
 
-use super::{Connection, ConnectionId, Draft, OffBy};
+use super::rights::require_delete;
+use super::rules::Draft;
+use super::{Connection, ConnectionId, OffBy, Plan};
 use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result};
@@ -14,7 +16,7 @@ use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
 
-/// Creates a connection in the caller's tenant. `errors` holds what was found already.
+/// Creates a connection in the caller's tenant.
 ///
 /// # Errors
 /// `Invalid` with every complaint.
@@ -22,9 +24,13 @@ pub async fn create(
     tx: &mut Tx,
     vault: &Vault,
     caller: &Caller,
-    (mut draft, mut errors): (Draft, FieldErrors),
+    plan: Plan,
     now: UnixMs,
 ) -> Result<ConnectionId> {
+    let Plan {
+        mut draft,
+        mut errors,
+    } = plan;
     draft.trim();
     draft.check(None, caller.user_id(), &mut errors);
     check_scheme(vault, None, &draft, &mut errors);
@@ -58,9 +64,13 @@ pub async fn update(
     tx: &mut Tx,
     vault: &Vault,
     caller: &Caller,
-    (stored, mut draft, mut errors): (&Connection, Draft, FieldErrors),
+    (stored, plan): (&Connection, Plan),
     now: UnixMs,
 ) -> Result<()> {
+    let Plan {
+        mut draft,
+        mut errors,
+    } = plan;
     draft.trim();
     draft.check(Some(stored), caller.user_id(), &mut errors);
     if draft.only_switches_off(stored) {
@@ -352,8 +362,10 @@ pub async fn bind_grant(
 /// Deletes a connection.
 ///
 /// # Errors
-/// If the database fails.
-pub async fn delete(tx: &mut Tx, id: ConnectionId) -> Result<()> {
+/// `Forbidden` if the caller may not.
+pub async fn delete(tx: &mut Tx, caller: &Caller, stored: &Connection) -> Result<()> {
+    require_delete(caller, stored)?;
+    let id = stored.id;
     sql!(tx, execute, "DELETE FROM connections WHERE id = $1", id)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::academy::enrollment::{Kind, Payment, Status};
 use crate::academy::{Error as Academy, message};
 use crate::clock::{Stopwatch, UnixMs};
 use crate::error::FieldErrors;
+use crate::fields::messages::REQUIRED;
 use crate::native::failure::Refusal;
 use crate::native::long::{LongCall, LongTool};
 use crate::native::progress::Step;
@@ -163,7 +164,7 @@ fn the_one(args: &Args) -> Result<Row, Refusal> {
     let mut errors = FieldErrors::default();
     let mut require = |field: &str, is_there: bool| {
         if !is_there {
-            errors.add(field, "This field is required.");
+            errors.add(field, REQUIRED);
         }
     };
     require("userId", args.user_id.is_some());
@@ -221,7 +222,7 @@ fn check(args: &Args, rows: &[Row]) -> Result<(), Refusal> {
     for (at, row) in rows.iter().enumerate() {
         if row.cohort_id.is_none() && args.cohort_id.is_none() {
             let field = format!("enrollments[{at}].cohortId");
-            errors.add(&field, "This field is required.");
+            errors.add(&field, REQUIRED);
         }
     }
     Ok(errors.into_result()?)

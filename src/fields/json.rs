@@ -18,7 +18,7 @@ const DEPTH_MAX: usize = 32;
 ///
 /// # Errors
 /// `Malformed` for broken JSON, a doubled name, and more values or nesting than the limits.
-pub(in crate::http) fn parse(text: &[u8]) -> Result<Value> {
+pub fn parse(text: &[u8]) -> Result<Value> {
     let nodes = Cell::new(NODES_MAX);
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let seed = Node {

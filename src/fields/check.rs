@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::messages::{REQUIRED, UNKNOWN};
 use crate::error::FieldErrors;
 
 /// The largest integer up to which a float holds all.
@@ -10,15 +11,31 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 /// Complaints at most; a caller who gets so many has sent something else altogether.
 const COMPLAINTS_MAX: usize = 50;
 
+/// Every keyword of JSON Schema that is looked at here; a schema of arguments may use these.
+pub const KEYWORDS: &[&str] = &[
+    "type",
+    "enum",
+    "properties",
+    "required",
+    "additionalProperties",
+    "items",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+];
+
 /// Every way in which `arguments` do not fit the schema of an object.
-pub(super) fn complaints(schema: &Value, arguments: &Value) -> FieldErrors {
+pub fn complaints(schema: &Value, arguments: &Value) -> FieldErrors {
     let mut check = Check::default();
     check.value(schema, arguments, "");
     check.errors
 }
 
 /// Writes whole numbers as such: to JSON Schema `5.0` and `5e0` are integers as `5` is (2020-12, section 6.1.1).
-pub(super) fn settle(arguments: &mut Value) {
+pub fn settle(arguments: &mut Value) {
     match arguments {
         Value::Object(members) => members.values_mut().for_each(settle),
         Value::Array(items) => items.iter_mut().for_each(settle),
@@ -36,13 +53,13 @@ pub(super) fn settle(arguments: &mut Value) {
     clippy::cast_possible_truncation,
     reason = "it was compared with the largest first"
 )]
-fn whole(number: f64) -> Option<i64> {
+pub(super) fn whole(number: f64) -> Option<i64> {
     let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
     is_whole.then_some(number as i64)
 }
 
 /// Whether something is wrong with this argument or inside it.
-pub(super) fn is_about(complaints: &FieldErrors, argument: &str) -> bool {
+pub fn is_about(complaints: &FieldErrors, argument: &str) -> bool {
     complaints.iter().any(|(path, _)| {
         let inside = path.strip_prefix(argument);
         inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
@@ -97,14 +114,14 @@ impl Check {
         for name in schema["required"].as_array().into_iter().flatten() {
             let name = name.as_str().unwrap_or_default();
             if !members.contains_key(name) {
-                self.complain(&inside(name), "This field is required.");
+                self.complain(&inside(name), REQUIRED);
             }
         }
         for (name, value) in members {
             match schema["properties"].get(name) {
                 Some(schema) => self.value(schema, value, &inside(name)),
                 None if schema["additionalProperties"] == false => {
-                    self.complain(&inside(name), "Unknown field.");
+                    self.complain(&inside(name), UNKNOWN);
                 }
                 None => {}
             }

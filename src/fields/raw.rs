@@ -1,12 +1,15 @@
 //! The named values of a body or a query, still in the shape of their encoding.
-//! What a value means is asked through [`super::reader::Reader`].
+//! What a value means is asked through [`super::Reader`].
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::form::FIELDS_MAX;
+use super::messages::REQUIRED;
 use crate::error::{Error, FieldErrors, Result};
+
+/// Fields and files in one form.
+pub const FIELDS_MAX: usize = 1000;
 
 /// A file that came in a multipart body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Fields {
     ///
     /// # Errors
     /// `Malformed` beyond the limit of fields.
-    pub(super) fn from_urlencoded(body: &[u8]) -> Result<Self> {
+    pub fn from_urlencoded(body: &[u8]) -> Result<Self> {
         let mut fields = Self::default();
         for (i, (name, value)) in form_urlencoded::parse(body).enumerate() {
             if i == FIELDS_MAX {
@@ -70,7 +73,7 @@ impl Fields {
     }
 
     /// Adds a text; a repeated name gathers its texts.
-    pub(super) fn add_text(&mut self, name: &str, text: String) {
+    pub fn add_text(&mut self, name: &str, text: String) {
         match self.0.iter_mut().find(|(known, _)| known == name) {
             Some((_, Raw::Texts(texts))) => texts.push(text),
             Some((_, other)) => *other = Raw::Texts(vec![text]),
@@ -79,7 +82,7 @@ impl Fields {
     }
 
     /// Adds a file; whoever wants one of a name gets the last.
-    pub(super) fn add_file(&mut self, name: &str, upload: Upload) {
+    pub fn add_file(&mut self, name: &str, upload: Upload) {
         self.0.push((name.to_owned(), Raw::File(upload)));
     }
 
@@ -88,6 +91,12 @@ impl Fields {
         if !self.has(name) {
             self.add_text(name, text);
         }
+    }
+
+    /// Has null stand under a name, whatever stood there.
+    pub fn clear(&mut self, name: &str) {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), Raw::Json(Value::Null)));
     }
 
     /// The value of a name.
@@ -104,7 +113,7 @@ impl Fields {
     /// Complains about each name that does not stand there.
     pub fn require(&self, names: &[&str], errors: &mut FieldErrors) {
         for name in names.iter().filter(|name| !self.has(name)) {
-            errors.add(name, "This field is required.");
+            errors.add(name, REQUIRED);
         }
     }
 

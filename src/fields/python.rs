@@ -13,6 +13,19 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     literal.rest.trim().is_empty().then_some(value)
 }
 
+/// What Python calls the type of a JSON value; the messages of the framework name it.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "NoneType",
+        Value::Bool(_) => "bool",
+        Value::Number(number) if number.is_f64() => "float",
+        Value::Number(_) => "int",
+        Value::String(_) => "str",
+        Value::Array(_) => "list",
+        Value::Object(_) => "dict",
+    }
+}
+
 struct Literal<'a> {
     rest: &'a str,
 }

@@ -5,19 +5,15 @@ use std::str::FromStr;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::body::python_type;
-use super::fields::{Fields, Raw, Upload};
+use super::lists::{LIST_ITEMS_MAX, Scalar, id_of, list_of};
+use super::messages::{self, BLANK, NUL_CHARACTER, NULL};
+use super::python::type_of;
+use super::raw::{Fields, Raw, Upload};
 use super::{json, python};
 use crate::clock::UnixMs;
 use crate::error::{FieldErrors, Result};
 
-/// Items of one list.
-const LIST_ITEMS_MAX: usize = 1000;
-
-const NULL: &str = "This field may not be null.";
-const BLANK: &str = "This field may not be blank.";
 const NO_TIME: &str = "Enter a valid date/time with an offset, such as 2026-11-21T00:00:00Z.";
-const NUL_CHARACTER: &str = "Null characters are not allowed.";
 
 /// A value that may be absent (leave as it is) or null (clear it).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,8 +54,8 @@ impl<T> Given<T> {
 /// What a text may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Text {
-    characters_max: usize,
-    may_be_blank: bool,
+    pub(super) characters_max: usize,
+    pub(super) may_be_blank: bool,
     is_trimmed: bool,
 }
 
@@ -116,12 +112,8 @@ pub struct Reader<'a> {
     fields: &'a Fields,
     /// Every complaint so far; rules add theirs, so that all are answered together.
     pub errors: FieldErrors,
-}
-
-/// A value in JSON terms, or the single text of a form.
-enum Scalar<'a> {
-    Json(&'a Value),
-    Text(&'a str),
+    /// Whether everything required must stand there.
+    pub(super) is_whole: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -130,6 +122,15 @@ impl<'a> Reader<'a> {
         Self {
             fields,
             errors: FieldErrors::default(),
+            is_whole: false,
+        }
+    }
+
+    /// A reader of a request in which everything required must stand.
+    pub fn whole(fields: &'a Fields) -> Self {
+        Self {
+            is_whole: true,
+            ..Self::new(fields)
         }
     }
 
@@ -144,6 +145,25 @@ impl<'a> Reader<'a> {
     /// Whether a field stands there.
     pub fn has(&self, name: &str) -> bool {
         self.fields.has(name)
+    }
+
+    /// What stands under a name, as it came.
+    pub(super) fn raw(&self, name: &str) -> Option<&'a Raw> {
+        self.fields.get(name)
+    }
+
+    /// Every name with what stands under it, as it came.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a Raw)> + use<'a> {
+        self.fields.iter()
+    }
+
+    /// Complains about each name that is not among these.
+    pub fn refuse_unknown(&mut self, is_known: impl Fn(&str) -> bool) {
+        for name in self.fields.names().filter(|name| !is_known(name)) {
+            if !self.errors.has(name) {
+                self.errors.add(name, messages::UNKNOWN);
+            }
+        }
     }
 
     /// The text of a query parameter; an empty one asks for nothing.
@@ -183,10 +203,7 @@ impl<'a> Reader<'a> {
         }
         let max = rule.characters_max;
         if text.chars().count() > max {
-            return self.refuse(
-                name,
-                &format!("Ensure this field has no more than {max} characters."),
-            );
+            return self.refuse(name, &messages::too_long(max));
         }
         Given::Value(text)
     }
@@ -246,7 +263,7 @@ impl<'a> Reader<'a> {
             Given::Null => Given::Null,
             Given::Value(word) => match word.parse() {
                 Ok(choice) => Given::Value(choice),
-                Err(_) => self.refuse(name, &format!("\"{word}\" is not a valid choice.")),
+                Err(_) => self.refuse(name, &messages::no_choice(&word)),
             },
         }
     }
@@ -370,6 +387,31 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn items(&mut self, name: &str) -> Given<Vec<Value>> {
+        let items = match self.raw(name) {
+            None => return Given::Absent,
+            Some(Raw::Json(Value::Null)) => return Given::Null,
+            Some(Raw::Json(Value::Array(items))) => items.clone(),
+            Some(Raw::Json(Value::String(text))) => list_of(text),
+            Some(Raw::Json(other)) => {
+                let kind = type_of(other);
+                return self.refuse(
+                    name,
+                    &format!("Expected a list of items but got type \"{kind}\"."),
+                );
+            }
+            Some(Raw::Texts(texts)) if texts.len() == 1 => list_of(&texts[0]),
+            Some(Raw::Texts(texts)) => texts.iter().cloned().map(Value::String).collect(),
+            Some(Raw::File(_)) => {
+                return self.refuse(name, "Expected a list of items but got type \"file\".");
+            }
+        };
+        if items.len() > LIST_ITEMS_MAX {
+            return self.refuse(name, &messages::too_many(LIST_ITEMS_MAX));
+        }
+        Given::Value(items)
+    }
+
     /// A file part, or a text in its place; an empty text is null.
     pub fn file(&mut self, name: &str) -> Given<FileOrText> {
         if let Some(Raw::File(upload)) = self.fields.get(name) {
@@ -383,35 +425,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn items(&mut self, name: &str) -> Given<Vec<Value>> {
-        let items = match self.fields.get(name) {
-            None => return Given::Absent,
-            Some(Raw::Json(Value::Null)) => return Given::Null,
-            Some(Raw::Json(Value::Array(items))) => items.clone(),
-            Some(Raw::Json(Value::String(text))) => list_of(text),
-            Some(Raw::Json(other)) => {
-                let kind = python_type(other);
-                return self.refuse(
-                    name,
-                    &format!("Expected a list of items but got type \"{kind}\"."),
-                );
-            }
-            Some(Raw::Texts(texts)) if texts.len() == 1 => list_of(&texts[0]),
-            Some(Raw::Texts(texts)) => texts.iter().cloned().map(Value::String).collect(),
-            Some(Raw::File(_)) => {
-                return self.refuse(name, "Expected a list of items but got type \"file\".");
-            }
-        };
-        if items.len() > LIST_ITEMS_MAX {
-            return self.refuse(
-                name,
-                &format!("Ensure this field has no more than {LIST_ITEMS_MAX} elements."),
-            );
-        }
-        Given::Value(items)
-    }
-
-    fn scalar(&self, name: &str) -> Option<Scalar<'a>> {
+    pub(super) fn scalar(&self, name: &str) -> Option<Scalar<'a>> {
         match self.fields.get(name)? {
             Raw::Json(value) => Some(Scalar::Json(value)),
             Raw::Texts(texts) => texts.last().map(|text| Scalar::Text(text)),
@@ -419,67 +433,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn refuse<T>(&mut self, name: &str, message: &str) -> Given<T> {
+    /// Complains about a field, which reads as absent then.
+    pub fn refuse<T>(&mut self, name: &str, message: &str) -> Given<T> {
         self.errors.add(name, message);
         Given::Absent
     }
-}
-
-/// `9,14`, `[9, 14]`, `["a"]`, `['a']` or nothing.
-fn list_of(text: &str) -> Vec<Value> {
-    let text = text.trim();
-    if text.starts_with('[') {
-        let parsed = json::parse(text.as_bytes()).ok();
-        if let Some(Value::Array(items)) = parsed.or_else(|| python::parse(text)) {
-            return items;
-        }
-    }
-    let items = text
-        .split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty());
-    items.map(Value::from).collect()
-}
-
-/// A row's number, or the message of the framework. A number that no row can have is one that no row has.
-fn id_of(scalar: &Scalar<'_>) -> Result<i64, String> {
-    let text = match scalar {
-        Scalar::Text(text) => (*text).to_owned(),
-        Scalar::Json(Value::String(text)) => text.clone(),
-        Scalar::Json(Value::Number(number)) => number.to_string(),
-        // A client that sends back what it read sends whole objects.
-        Scalar::Json(Value::Object(object)) if object.contains_key("id") => {
-            object["id"].to_string()
-        }
-        Scalar::Json(other) => {
-            let kind = python_type(other);
-            return Err(format!(
-                "Incorrect type. Expected pk value, received {kind}."
-            ));
-        }
-    };
-    let digits = text.trim();
-    let digits = digits.split_once('.').map_or(digits, |(whole, fraction)| {
-        if fraction.bytes().all(|b| b == b'0') {
-            whole
-        } else {
-            digits
-        }
-    });
-    let is_whole = digits
-        .strip_prefix('-')
-        .unwrap_or(digits)
-        .bytes()
-        .all(|b| b.is_ascii_digit());
-    match digits.parse::<i64>() {
-        Ok(id) if is_whole => Ok(id),
-        _ if is_whole && !digits.is_empty() => Err(no_such(&text)),
-        _ if matches!(scalar, Scalar::Json(Value::Number(_))) => Err(no_such(&text)),
-        _ => Err("Incorrect type. Expected pk value, received str.".to_owned()),
-    }
-}
-
-/// The framework's message for a row that does not exist, or that the caller may not know of.
-pub fn no_such(id: impl std::fmt::Display) -> String {
-    format!("Invalid pk \"{id}\" - object does not exist.")
 }
