@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mentor_gateway::upstream::uri;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upstream_fixtures::{Behaviour, Ill, Illness, Upstream, plain_tool};
@@ -443,6 +444,21 @@ async fn a_disabled_server_has_no_tools_and_its_state_says_so() {
     let refused = client.call("up__echo", json!({})).await;
     let error = json!({ "code": -32602, "message": "Unknown tool: up__echo" });
     assert_eq!(*refused.error(), error);
+    let uri = uri::mark("fixture://a", 1);
+    let reference = json!({ "type": "ref/resource", "uri": uri });
+    for (method, params) in [
+        ("resources/read", json!({ "uri": uri })),
+        (
+            "completion/complete",
+            json!({ "ref": reference, "argument": { "name": "x", "value": "" } }),
+        ),
+    ] {
+        let refused = client.request(method, params).await;
+        let error = json!({
+            "code": -32602, "message": format!("Unknown resource: {uri}"), "data": { "uri": uri },
+        });
+        assert_eq!(*refused.error(), error, "{method}");
+    }
     assert_eq!(upstream.seen(), vec![]);
 
     stage.change_server(1, json!({ "is_enabled": true })).await;

@@ -82,7 +82,7 @@ impl<'a> Origin<'a> {
         let found = match uri::unmark(shown) {
             Some((server, own)) => members
                 .iter()
-                .find(|member| member.server.id.0 == server)
+                .find(|member| member.server.id.0 == server && !is_off(member))
                 .map(|member| (member, own.to_owned())),
             None => self
                 .only_owner_of(shown)
