@@ -278,18 +278,25 @@ async fn nothing_is_told_beyond_what_the_way_out_allows() {
 
     let closed = Gateway::start().await;
     let admin = closed.admin().await;
-    for url in [
-        receiver.url.as_str(),
-        "https://169.254.169.254/latest/",
-        "https://user:word@hooks.example.com/",
-        "wss://hooks.example.com/",
-        "file:///etc/passwd",
-        "hooks",
+    let open = "the operator of the gateway can open its range with `--egress-allow`";
+    let inside = |address: &str| {
+        format!("URL is not allowed: {address} is not on the public internet; {open}.")
+    };
+    let scheme = "URL is not allowed: its scheme is none of https, wss, http and ws.";
+    for (url, complaint) in [
+        (receiver.url.as_str(), inside("127.0.0.1")),
+        ("https://169.254.169.254/latest/", inside("169.254.169.254")),
+        (
+            "https://user:word@hooks.example.com/",
+            "URL is not allowed: it contains a user name or a password.".into(),
+        ),
+        ("wss://hooks.example.com/", "Enter an https URL.".into()),
+        ("file:///etc/passwd", scheme.into()),
+        ("hooks", scheme.into()),
     ] {
         let body = json!({ "url": url, "events": ["payment.received"] });
         let refused = admin.post("webhooks/", body).await.expect(400);
-        let fields: Vec<&String> = refused.as_object().unwrap().keys().collect();
-        assert_eq!(fields, ["url"], "{url}: {refused}");
+        assert_eq!(refused, json!({ "url": [complaint] }), "{url}");
     }
 }
 

@@ -1,5 +1,5 @@
 //! A refusal to dial: one sentence for everybody, the reason for the log and `doctor`.
-//! The reason must never reach the person who named the URL: it would tell them what our network looks like.
+//! What a name resolves to must never reach the person who named it: it would tell them what our network looks like.
 
 use std::net::IpAddr;
 
@@ -15,6 +15,33 @@ impl Refused {
     /// Returns why, for the log and for `doctor`.
     pub fn reason(&self) -> &Reason {
         &self.reason
+    }
+}
+
+impl Reason {
+    /// Which rule refuses a URL that somebody enters, and what opens it, as the end of a sentence. Says nothing that the
+    /// text of the URL and the operator's rules do not say; no name was looked up.
+    pub fn rule(&self) -> String {
+        const OPEN: &str = "the operator of the gateway can open its range with `--egress-allow`";
+        match self {
+            Self::Address(address) => format!("{address} is not on the public internet; {OPEN}"),
+            Self::Name => {
+                format!("this name stands for the gateway's own machine or network; {OPEN}")
+            }
+            Self::Plaintext => format!(
+                "http and ws are not encrypted and allowed only to addresses that the operator opened; use https or wss, or {OPEN}"
+            ),
+            Self::Scheme | Self::Malformed => {
+                "its scheme is none of https, wss, http and ws".to_owned()
+            }
+            Self::UserInfo => "it contains a user name or a password".to_owned(),
+            Self::Port(port) => format!("port {port} is that of another protocol"),
+            Self::TooLong { .. }
+            | Self::Character
+            | Self::Fragment
+            | Self::TooManyAddresses { .. }
+            | Self::OtherOrigin => self.to_string(),
+        }
     }
 }
 

@@ -116,7 +116,8 @@ pub async fn store(
     let origin = match policy.check_url(&draft.base_url) {
         Ok(destination) => destination.origin().to_owned(),
         Err(refused) => {
-            errors.add("base_url", refused.to_string());
+            let rule = refused.reason().rule();
+            errors.add("base_url", format!("URL is not allowed: {rule}."));
             String::new()
         }
     };

@@ -50,6 +50,7 @@ request! {
         /// Whether it is called at all; true unless given.
         is_enabled: Option<bool> = optional(Bool) => true;
         /// Whether answers are put right for models that are strict; true unless given.
+        /// Kept and shown; it has no effect, because a relay never alters what a tool answers.
         clean_output: Option<bool> = optional(Bool) => true;
         /// Up to 24 letters, digits, hyphens and underscores, unique in the tenant; empty for no prefix.
         tool_prefix: Option<String> = optional(Text::blank(TEXT_CHARACTERS_MAX)) => "example";

@@ -172,7 +172,8 @@ fn url(call: &Call, asked: Option<String>, errors: &mut FieldErrors) -> Option<S
             None
         }
         Err(refused) => {
-            errors.add("url", format!("This URL is not allowed: {refused}."));
+            let rule = refused.reason().rule();
+            errors.add("url", format!("URL is not allowed: {rule}."));
             None
         }
     }

@@ -37,30 +37,17 @@ pub fn check_url(policy: &Policy, url: &str, errors: &mut FieldErrors) -> Option
     }
 }
 
-/// Which rule refuses a URL, and what opens it. Says nothing that the text of the URL and the operator's rules do not
-/// say; no name was looked up.
+/// Which rule refuses a URL, and what helps.
 fn complaint(reason: &Reason) -> String {
-    const OPEN: &str = "the operator of the gateway can open its range with `--egress-allow`";
-    let rule = match reason {
-        Reason::Address(address) => format!("{address} is not on the public internet; {OPEN}"),
-        Reason::Name => format!("this name stands for the gateway's own machine or network; {OPEN}"),
-        Reason::Plaintext => format!(
-            "http and ws are not encrypted and allowed only to addresses that the operator opened; use https or wss, or {OPEN}"
-        ),
-        Reason::Scheme | Reason::Malformed => "its scheme is none of https, wss, http and ws; a server on stdio has no address and needs \
-                           one of these before it"
-            .to_owned(),
-        Reason::UserInfo => {
-            "it contains a user name or a password; enter them as `credentials`".to_owned()
+    let rule = reason.rule();
+    let advice = match reason {
+        Reason::Scheme | Reason::Malformed => {
+            "; a server on stdio has no address and needs one of these before it"
         }
-        Reason::Port(port) => format!("port {port} is that of another protocol"),
-        Reason::TooLong { .. }
-        | Reason::Character
-        | Reason::Fragment
-        | Reason::TooManyAddresses { .. }
-        | Reason::OtherOrigin => reason.to_string(),
+        Reason::UserInfo => "; enter them as `credentials`",
+        _ => "",
     };
-    format!("URL is not allowed: {rule}.")
+    format!("URL is not allowed: {rule}{advice}.")
 }
 
 /// Complains if a URL is of another scheme than its transport speaks.
