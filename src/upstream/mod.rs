@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use moka::future::Cache;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -225,6 +226,23 @@ impl Upstream {
         // Rare, and its future is ten times as large as all else of a call: in place it would be moved with each.
         let made = Box::pin(self.sessions.try_get_with(key, opening));
         made.await.map_err(|failure| CallFailure::clone(&failure))
+    }
+
+    /// What a server says to an HTTP error, or which rule it broke, helps its operator, and is nobody else's.
+    fn log_refusal(&self, failure: &CallFailure, credential: &HeaderMap) {
+        let said = failure.said.as_ref().filter(|said| !said.is_empty());
+        let broken = failure.broken.as_ref().map(|broken| &*broken.text);
+        if said.is_none() && broken.is_none() || !self.health.may_log() {
+            return;
+        }
+        let said = said.map(|said| said::for_log(said, credential));
+        tracing::warn!(
+            server.id = self.id.0,
+            status = failure.status(),
+            said,
+            broken,
+            "a server refused a request"
+        );
     }
 
     /// Ends the session of a lane, if there is one.

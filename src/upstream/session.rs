@@ -20,7 +20,7 @@ use super::inbox::{Inbox, Unsolicited};
 use super::lane::Lane;
 use super::outgoing::{Client, Outgoing};
 use super::slots::Slots;
-use super::{Upstream, duplex, heard, said};
+use super::{Upstream, duplex, heard};
 use crate::credentials::{Echoes, Outbound};
 use crate::egress::{EventStream, Limits};
 use crate::error::{BrokenRule, UpstreamFailureKind};
@@ -103,7 +103,10 @@ impl Session {
         };
         match &opened {
             Ok(_) => upstream.health.connected(caller),
-            Err(failure) => upstream.health.failed(caller, failure, true),
+            Err(failure) => {
+                upstream.log_refusal(failure, &credential.headers);
+                upstream.health.failed(caller, failure, true);
+            }
         }
         // Nothing of a handshake is the caller's request: it certainly was not carried out.
         opened.map_err(|failure| CallFailure {
@@ -267,26 +270,11 @@ impl Session {
             Ok(Reply::Answer(_)) => self.ended(caller, None),
             Ok(Reply::Stream(_)) => {}
             Err(failure) => {
-                self.log_what_was_said(failure);
+                self.upstream.log_refusal(failure, &self.credential);
                 self.ended(caller, Some(failure));
             }
         }
         sent
-    }
-
-    /// What a server says to an HTTP error helps its operator, and is nobody else's.
-    fn log_what_was_said(&self, failure: &CallFailure) {
-        if let Some(said) = failure.said.as_ref().filter(|said| !said.is_empty())
-            && self.upstream.health.may_log()
-        {
-            let said = said::for_log(said, &self.credential);
-            tracing::warn!(
-                server.id = self.server_id(),
-                status = failure.status(),
-                said,
-                "a server refused a request"
-            );
-        }
     }
 
     /// Whether an answer over HTTP is what a server of the other era says: a plain refusal to a stateless
