@@ -16,6 +16,7 @@ use mentor_gateway::credentials::Outbound;
 use mentor_gateway::credentials::verdict::Place;
 use mentor_gateway::error::UpstreamFailureKind;
 use mentor_gateway::mcp::RawObject;
+use mentor_gateway::oauth::discover::{DISCOVERY_DEADLINE, DiscoverError, discover};
 use mentor_gateway::registry::server::{Server, ServerId};
 use mentor_gateway::registry::{AuthType, Scope, Transport};
 use mentor_gateway::tasks::Tasks;
@@ -201,4 +202,30 @@ async fn a_call_that_says_how_far_it_is_may_take_its_time() {
     .await;
     assert_eq!(kind(asked), None);
     assert!(took > Duration::from_secs(150), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_never_answers_is_no_sign_in_after_ten_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        data_dir: Some(dir.path().into()),
+        egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Settings::default()
+    };
+    let egress = way_out(&settings.resolve().unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let taking = tokio::spawn(async move {
+        let mut taken = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            taken.push(stream);
+        }
+    });
+    let begun = Instant::now();
+    let found = discover(&egress, &url).await;
+    let took = begun.elapsed();
+    taking.abort();
+    assert!(matches!(found, Err(DiscoverError::Silent)), "{found:?}");
+    let expected = DISCOVERY_DEADLINE..DISCOVERY_DEADLINE + Duration::from_millis(100);
+    assert!(expected.contains(&took), "{took:?}");
 }

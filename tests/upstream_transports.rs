@@ -590,3 +590,16 @@ async fn a_large_answer_passes_and_a_giant_one_is_one_clean_error() {
         assert_eq!(after.text(), "still there", "{}", cell.label);
     }
 }
+
+#[tokio::test]
+async fn the_transport_of_2024_is_spoken_to_in_its_own_era() {
+    let (stage, upstream) = Stage::of(Behaviour::sse()).await;
+    let client = stage.modern();
+    assert!(!client.tool_names().await.is_empty());
+    let asked = ["server/discover", "initialize"].map(|method| upstream.calls_of(method));
+    assert_eq!(
+        asked[0], 0,
+        "a bridge with one child would be bound to an era that it was asked in first"
+    );
+    assert!(asked[1] > 0);
+}

@@ -25,6 +25,10 @@ use crate::tenant::TenantId;
 
 /// How long a grant stays taken without a sign of life of the lease's holder.
 pub(super) const LEASE: Duration = Duration::from_secs(14);
+
+/// A replica that was killed keeps a grant from the others for less than this, in s.
+const KILLED_HOLDS_MAX_S: u64 = 15;
+const _: () = assert!(LEASE.as_secs() < KILLED_HOLDS_MAX_S);
 /// First and longest pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
