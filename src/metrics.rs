@@ -30,7 +30,7 @@ struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
     method: &'static str,
-    outcome: String,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,11 +51,11 @@ struct End {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Holding {
     what: &'static str,
-    state: String,
+    state: &'static str,
 }
 
 /// How many there are of something in a state: what, the state, and their number.
-pub type Held = (&'static str, String, i64);
+pub type Held = (&'static str, &'static str, i64);
 
 /// Counters of one process. Cheap to clone; the clones count together.
 #[derive(Debug, Clone)]
@@ -122,8 +122,7 @@ impl Metrics {
     }
 
     /// Counts a call that ended: its MCP method, and its outcome in the audit's words.
-    pub fn called(&self, method: &'static str, outcome: &str, took: Duration) {
-        let outcome = outcome.to_owned();
+    pub fn called(&self, method: &'static str, outcome: &'static str, took: Duration) {
         let duration = Method { method };
         self.0
             .durations

@@ -200,6 +200,6 @@ fn is_of_values(error: &Error) -> bool {
 fn count(metrics: &Metrics, entry: &Entry) {
     if let Some(method) = method::known(&entry.action) {
         let micros = u64::try_from(entry.duration_us).unwrap_or_default();
-        metrics.called(method, &entry.outcome, Duration::from_micros(micros));
+        metrics.called(method, entry.outcome, Duration::from_micros(micros));
     }
 }

@@ -53,7 +53,7 @@ pub async fn end(tx: &mut Tx, row: RowId, entry: &Entry) -> Result<()> {
         execute,
         "UPDATE audit SET outcome = $2, duration_us = $3 WHERE id = $1",
         row.0,
-        cut(&entry.outcome),
+        entry.outcome,
         entry.duration_us
     )?;
     Ok(())

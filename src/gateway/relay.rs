@@ -51,7 +51,7 @@ impl Record {
         request: &Request,
     ) -> Self {
         // A client that hangs up drops the call wherever it is; every other end says what it is.
-        CANCELLED.clone_into(&mut entry.outcome);
+        entry.outcome = CANCELLED;
         Self {
             gateway: gateway.clone(),
             entry: Some(entry),
@@ -61,9 +61,9 @@ impl Record {
     }
 
     /// Says how the call ended.
-    pub(super) fn ended(&mut self, outcome: &str) {
+    pub(super) fn ended(&mut self, outcome: &'static str) {
         if let Some(entry) = &mut self.entry {
-            outcome.clone_into(&mut entry.outcome);
+            entry.outcome = outcome;
         }
     }
 }
@@ -74,7 +74,7 @@ impl Drop for Record {
             if entry.outcome == CANCELLED
                 && let Some(why) = self.guard.why()
             {
-                why.as_str().clone_into(&mut entry.outcome);
+                entry.outcome = why.as_str();
             }
             entry.duration_us = i64::try_from(self.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.gateway.audit.push(entry);

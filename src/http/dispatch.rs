@@ -233,7 +233,7 @@ fn refusal(incoming: &Incoming, caller: &Caller, route: &Route) -> Option<Entry>
     }
     let action = format!("{} {}", route.method, route.path);
     let mut entry = Entry::by(caller, &action, incoming.now());
-    entry.outcome = "forbidden".to_owned();
+    entry.outcome = "forbidden";
     entry.request_id = incoming.request_id.as_str().to_owned();
     Some(entry)
 }

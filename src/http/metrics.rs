@@ -29,7 +29,7 @@ pub fn router(app: Arc<App>) -> Router {
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let queued = i64::try_from(app.audit.queued()).unwrap_or(i64::MAX);
-    let mut held = vec![("audit", "waiting".to_owned(), queued)];
+    let mut held = vec![("audit", "waiting", queued)];
     match tokio::time::timeout(COUNT_TIMEOUT, stored(&app)).await {
         Ok(Ok(counts)) => held.extend(counts),
         Ok(Err(error)) => tracing::warn!(error = %error.chain(), "failed to read the queue depths"),
@@ -51,7 +51,22 @@ async fn stored(app: &App) -> Result<Vec<Held>> {
     ];
     let named = |(what, counts): (&'static str, Vec<(String, i64)>)| {
         let counts = counts.into_iter();
-        counts.map(move |(state, count)| (what, state, count))
+        counts.map(move |(state, count)| (what, word_of(&state), count))
     };
     Ok(found.into_iter().flat_map(named).collect())
+}
+
+/// What something stored may be in, for a label; what the database says beside them is one more.
+const STATES: [&str; 6] = [
+    "waiting",
+    "failed",
+    "dead",
+    "working",
+    "needs_reauth",
+    "other",
+];
+
+fn word_of(state: &str) -> &'static str {
+    let found = STATES.into_iter().find(|known| *known == state);
+    found.unwrap_or("other")
 }

@@ -78,7 +78,7 @@ impl AuditedCall {
     }
 
     /// Completes the row that was begun, or queues that of a call that has written none. `failure`: why it failed.
-    pub(super) async fn conclude(&self, log: &AuditLog, db: &Db, failure: Option<&str>) {
+    pub(super) async fn conclude(&self, log: &AuditLog, db: &Db, failure: Option<&'static str>) {
         let succeeded = || self.outcome.get().copied().unwrap_or("ok");
         let entry = self.entry(failure.unwrap_or_else(succeeded));
         match self.written.get() {
@@ -93,10 +93,10 @@ impl AuditedCall {
         }
     }
 
-    fn entry(&self, outcome: &str) -> Entry {
+    fn entry(&self, outcome: &'static str) -> Entry {
         Entry {
             at: self.clock.now().0,
-            outcome: outcome.to_owned(),
+            outcome,
             duration_us: i64::try_from(self.watch.elapsed().as_micros()).unwrap_or(i64::MAX),
             ..self.begun.clone()
         }

@@ -46,6 +46,34 @@ pub struct Failure {
     pub body: Value,
 }
 
+/// The codes of faces that have them in capitals, and what they are in the audit and in metrics.
+const OUTCOMES: [(&str, &str); 16] = [
+    ("ACCESS_DENIED", "access_denied"),
+    ("BOOKING_CONFLICT", "booking_conflict"),
+    ("CERTIFICATE_NOT_AVAILABLE", "certificate_not_available"),
+    ("COHORT_FULL", "cohort_full"),
+    ("ENROLLMENT_EXISTS", "enrollment_exists"),
+    ("ENROLLMENT_EXPIRED", "enrollment_expired"),
+    ("INSUFFICIENT_PERMISSIONS", "insufficient_permissions"),
+    ("INTERNAL_ERROR", "internal_error"),
+    ("INVALID_API_KEY", "invalid_api_key"),
+    ("MISSING_API_KEY", "missing_api_key"),
+    ("RATE_LIMITED", "rate_limited"),
+    ("RATE_LIMIT_EXCEEDED", "rate_limit_exceeded"),
+    ("RESOURCE_NOT_FOUND", "resource_not_found"),
+    ("SCOPE_REQUIRED", "scope_required"),
+    ("SERVER_ERROR", "server_error"),
+    ("VALIDATION_ERROR", "validation_error"),
+];
+
+impl Failure {
+    /// The word for it in the audit and in metrics.
+    pub fn outcome(&self) -> &'static str {
+        let known = OUTCOMES.iter().find(|(code, _)| *code == self.code);
+        known.map_or(self.code, |(_, word)| word)
+    }
+}
+
 /// A refusal as a face words it, before it stands in the face's frame.
 #[derive(Debug)]
 pub(super) struct Words {

@@ -300,9 +300,8 @@ impl Server {
         outcome: Result<Value, Refusal>,
     ) -> Result<Value, Failure> {
         let outcome = outcome.map_err(|refusal| self.spell(request, &refusal));
-        let failed = outcome.as_ref().err();
-        let failed = failed.map(|failure| failure.code.to_ascii_lowercase());
-        let written = audited.conclude(&self.audit, &self.ground.db, failed.as_deref());
+        let failed = outcome.as_ref().err().map(Failure::outcome);
+        let written = audited.conclude(&self.audit, &self.ground.db, failed);
         written.await;
         outcome
     }

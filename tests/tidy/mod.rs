@@ -5,6 +5,7 @@ mod book;
 mod circles;
 mod documents;
 mod english;
+mod labels;
 mod layers;
 mod lines;
 mod walks;

@@ -240,7 +240,7 @@ async fn upload(incoming: Incoming) -> Result<Answer> {
         username: holder.username.clone(),
         action: "resume.upload".to_owned(),
         object: name_of(&learner),
-        outcome: "ok".to_owned(),
+        outcome: "ok",
         request_id: incoming.request_id.as_str().to_owned(),
         ..Entry::default()
     };

@@ -194,7 +194,7 @@ async fn delete(call: Call) -> Result<Answer> {
             at: call.now().0,
             tenant_id: grant.tenant_id.0,
             action: "connected_service.delete".to_owned(),
-            outcome: "ok".to_owned(),
+            outcome: "ok",
             request_id: call.request_id.as_str().to_owned(),
             detail: "its server was deleted".to_owned(),
             ..Entry::default()
@@ -233,7 +233,7 @@ async fn tell_left_behind(
             action: "connection.deactivate".to_owned(),
             object: Connection::record_name(row.id),
             server_id: Some(server.0),
-            outcome: "ok".to_owned(),
+            outcome: "ok",
             request_id: call.request_id.as_str().to_owned(),
             detail: "the server's owner changed its address".to_owned(),
             ..Entry::default()

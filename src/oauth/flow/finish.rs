@@ -217,7 +217,7 @@ async fn fail(
         let entry = Entry {
             object: format!("oauth_service:{}", state.service_id.0),
             server_id: state.server_id.map(|id| id.0),
-            outcome: failure.as_str().to_owned(),
+            outcome: failure.as_str(),
             ..entry(&mut tx, state, person, now.0).await?
         };
         audit::record(&mut tx, &entry).await?;
@@ -326,7 +326,7 @@ async fn entry(tx: &mut Tx, state: &State, person: Option<&Person>, at: i64) -> 
         actor,
         token_id: person.token.0,
         action: "connected_service.connect".to_owned(),
-        outcome: "ok".to_owned(),
+        outcome: "ok",
         ..Entry::default()
     })
 }

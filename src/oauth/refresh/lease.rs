@@ -296,7 +296,7 @@ pub(super) async fn give_up(
             username: owner.unwrap_or_default(),
             action: "connected_service.end".to_owned(),
             object: ConnectedService::record_name(grant.id),
-            outcome: reason.as_str().to_owned(),
+            outcome: reason.as_str(),
             ..Entry::default()
         };
         audit::record(&mut tx, &entry).await?;
