@@ -291,10 +291,9 @@ fn audit_of(
         let (writer, late) = (writer.clone(), late.clone());
         async move { writer.lock().await.run(late).await }
     });
-    let (db, clock, stop) = (db.clone(), clock.clone(), tasks.stop.clone());
-    let days = config.audit_days;
-    tasks.supervise("audit_retention", move || {
-        retention::run(db.clone(), clock.clone(), days, stop.clone())
+    let (db, clock, days) = (db.clone(), clock.clone(), config.audit_days);
+    tasks.every("audit_retention", retention::LOOK_EVERY, move || {
+        retention::run(db.clone(), clock.clone(), days)
     });
     audit
 }

@@ -2,6 +2,7 @@
 //! No label has a name of a tenant, a person or a tool: each is a word of a closed set.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::tasks::Runs;
 
 /// The media type of [`Metrics::text`] (OpenMetrics 1.0, section 4.1).
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -41,6 +44,11 @@ struct Method {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Task {
     task: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Job {
+    job: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,23 +144,40 @@ impl Metrics {
         self.0.ends.get_or_create(&End { reason }).inc();
     }
 
-    /// All of it as OpenMetrics text, with how many of what is held there are now, by state, and how often which task
-    /// panicked.
+    /// All of it as OpenMetrics text, with what is known only now.
     ///
     /// # Errors
     /// None that a text in memory can have.
-    pub fn text(
-        &self,
-        held: Vec<Held>,
-        panics: Vec<(&'static str, u64)>,
-    ) -> Result<String, std::fmt::Error> {
+    pub fn text(&self, now: &Now) -> Result<String, std::fmt::Error> {
+        let now = now.registry();
+        let mut text = String::new();
+        encode_registry(&mut text, &self.0.registry)?;
+        encode_registry(&mut text, &now)?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+}
+
+/// What is counted elsewhere, and read when somebody asks.
+#[derive(Debug, Default)]
+pub struct Now {
+    /// How many of what are held, by state.
+    pub held: Vec<Held>,
+    /// How often which task panicked.
+    pub panics: Vec<(&'static str, u64)>,
+    /// How the runs of each job went.
+    pub runs: Vec<(&'static str, Runs)>,
+}
+
+impl Now {
+    fn registry(&self) -> Registry {
         let panicked: Family<Task, Counter> = Family::default();
-        for (task, count) in panics {
-            panicked.get_or_create(&Task { task }).inc_by(count);
+        for (task, count) in &self.panics {
+            panicked.get_or_create(&Task { task }).inc_by(*count);
         }
         let counts: Family<Holding, Gauge> = Family::default();
-        for (what, state, count) in held {
-            counts.get_or_create(&Holding { what, state }).set(count);
+        for (what, state, count) in &self.held {
+            counts.get_or_create(&Holding { what, state }).set(*count);
         }
         let mut now = Registry::with_prefix(PREFIX);
         now.register("held", "What waits, is done or has failed", counts);
@@ -161,10 +186,39 @@ impl Metrics {
             "Panics of background tasks and requests",
             panicked,
         );
-        let mut text = String::new();
-        encode_registry(&mut text, &self.0.registry)?;
-        encode_registry(&mut text, &now)?;
-        encode_eof(&mut text)?;
-        Ok(text)
+        self.register_jobs(&mut now);
+        now
+    }
+
+    fn register_jobs(&self, now: &mut Registry) {
+        let (ended, failed) = (
+            Family::<Job, Counter>::default(),
+            Family::<Job, Counter>::default(),
+        );
+        let took: Family<Job, Gauge<f64, AtomicU64>> = Family::default();
+        let succeeded: Family<Job, Gauge<f64, AtomicU64>> = Family::default();
+        for (job, runs) in &self.runs {
+            let job = Job { job };
+            ended.get_or_create(&job).inc_by(runs.ended);
+            failed.get_or_create(&job).inc_by(runs.failed);
+            took.get_or_create(&job).set(runs.took.as_secs_f64());
+            if let Some(at) = runs.succeeded_at {
+                succeeded.get_or_create(&job).set(at.0 as f64 / 1000.0);
+            }
+        }
+        now.register("job_runs", "Runs of jobs that ended", ended);
+        now.register("job_failures", "Runs of jobs that failed", failed);
+        now.register_with_unit(
+            "job_last_run",
+            "How long the last run took",
+            Unit::Seconds,
+            took,
+        );
+        now.register_with_unit(
+            "job_last_success",
+            "When a run last succeeded, as Unix time",
+            Unit::Seconds,
+            succeeded,
+        );
     }
 }

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::{Clock, UnixMs};
+use crate::error::Result;
+
 /// Pause before a task that panicked is started again, the first time; each time it is twice as long.
 const RESTART_PAUSE: Duration = Duration::from_millis(250);
 /// Longest such pause.
@@ -29,6 +32,33 @@ pub struct Tasks {
     pub stop: CancellationToken,
     late: CancellationToken,
     panics: Arc<Mutex<BTreeMap<&'static str, u64>>>,
+    jobs: Arc<Mutex<BTreeMap<&'static str, Runs>>>,
+}
+
+/// How the runs of a job went.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Runs {
+    /// How many ended.
+    pub ended: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// How long the last one took.
+    pub took: Duration,
+    /// When the last one succeeded.
+    pub succeeded_at: Option<UnixMs>,
+}
+
+/// When a job runs again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// After its period.
+    Later,
+    /// After this pause.
+    After(Duration),
+    /// At once: there is more to do.
+    AtOnce,
+    /// Never: it is done for good.
+    Never,
 }
 
 impl Tasks {
@@ -69,6 +99,61 @@ impl Tasks {
                 pause = (pause * 2).min(RESTART_PAUSE_MAX);
             }
         });
+    }
+
+    /// Starts a job: it runs now and after each period, until it is done for good or the gateway stops. A run that fails is
+    /// logged and counted, and the next one comes as if it had not.
+    pub fn every<F>(
+        &self,
+        name: &'static str,
+        period: Duration,
+        run: impl Fn() -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Result<Next>> + Send + 'static,
+    {
+        let (tasks, run) = (self.clone(), Arc::new(run));
+        self.supervise(name, move || {
+            let (tasks, run) = (tasks.clone(), run.clone());
+            async move {
+                loop {
+                    let began = Instant::now();
+                    let done = run().await;
+                    tasks.ran(name, began.elapsed(), done.is_ok());
+                    let pause = match done {
+                        Ok(Next::Never) => return,
+                        Ok(Next::AtOnce) => Duration::ZERO,
+                        Ok(Next::Later) => period,
+                        Ok(Next::After(pause)) => pause,
+                        Err(error) => {
+                            tracing::error!(job = name, error = %error.chain(), "a job failed");
+                            period
+                        }
+                    };
+                    tokio::select! {
+                        biased;
+                        () = tasks.stop.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+            }
+        });
+    }
+
+    fn ran(&self, name: &'static str, took: Duration, is_success: bool) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let runs = jobs.entry(name).or_default();
+        runs.ended += 1;
+        runs.took = took;
+        match is_success {
+            true => runs.succeeded_at = Some(Clock::default().now()),
+            false => runs.failed += 1,
+        }
+    }
+
+    /// How the runs of each job went, by their names.
+    pub fn runs(&self) -> Vec<(&'static str, Runs)> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.iter().map(|(name, runs)| (*name, *runs)).collect()
     }
 
     /// Runs something to its end. `None` if it panicked, which is logged and counted under the name.
@@ -120,6 +205,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::error::Error;
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_is_counted_and_started_again_later_and_later() {
@@ -141,6 +227,42 @@ mod tests {
         assert_eq!(begun.load(Ordering::SeqCst), 4);
         assert_eq!(tasks.panics(), [("job", 3)]);
         assert_eq!(first.elapsed(), RESTART_PAUSE * (1 + 2 + 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_runs_after_each_period_at_once_if_there_is_more_and_never_if_it_is_done() {
+        let tasks = Tasks::default();
+        let begun = Arc::new(AtomicU32::new(0));
+        let counter = begun.clone();
+        let first = Instant::now();
+        tasks.every("job", Duration::from_secs(10), move || {
+            let counter = counter.clone();
+            async move {
+                match counter.fetch_add(1, Ordering::SeqCst) {
+                    0 => Err(Error::Unavailable("database")),
+                    1 => Ok(Next::AtOnce),
+                    2 => Ok(Next::Later),
+                    _ => Ok(Next::Never),
+                }
+            }
+        });
+        tasks.tracker.close();
+        tasks.tracker.wait().await;
+        assert_eq!(first.elapsed(), Duration::from_secs(20));
+        let [("job", runs)] = tasks.runs()[..] else {
+            panic!("{:?}", tasks.runs());
+        };
+        assert_eq!((runs.ended, runs.failed), (4, 1));
+        assert!(runs.succeeded_at.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_ends_with_the_gateway() {
+        let tasks = Tasks::default();
+        tasks.every("job", Duration::from_secs(10), async || Ok(Next::AtOnce));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        tasks.finish().await;
+        assert!(tasks.runs()[0].1.ended > 0);
     }
 
     #[tokio::test(start_paused = true)]

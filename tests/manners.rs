@@ -1,6 +1,7 @@
 //! Manners on the wire: hosts, refusals before the body is read, when to come again, and signals that end nothing.
 
 use mentor_gateway::mcp::method::METHODS;
+use mentor_gateway::metrics::Now;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -237,12 +238,7 @@ async fn what_callers_say_is_no_label_and_no_action() {
         let is_call = row["action"] == "other" || action.contains('/') && !action.contains(' ');
         assert!(!is_call || METHODS.contains(&action), "{row}");
     }
-    let text = stage
-        .gateway
-        .app
-        .metrics
-        .text(Vec::new(), Vec::new())
-        .unwrap();
+    let text = stage.gateway.app.metrics.text(&Now::default()).unwrap();
     assert!(!text.contains("evil"), "{text}");
     for line in text.lines().filter(|line| line.contains("method=\"")) {
         let method = line

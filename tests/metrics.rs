@@ -113,3 +113,19 @@ async fn clients_find_no_metrics_where_they_call() {
     let gateway = Gateway::start().await;
     gateway.admin().await.get("/metrics").await.expect(404);
 }
+
+#[tokio::test]
+async fn jobs_say_how_their_runs_went() {
+    let gateway = Gateway::start().await;
+    let of_job = async |metric: &str| {
+        let beginning = format!("gateway_job_{metric}{{job=\"clear_up\"}} ");
+        let found = lines(&gateway, &beginning).await;
+        let value = found.first()?.strip_prefix(&beginning)?.to_owned();
+        Some(value.parse::<f64>().unwrap())
+    };
+    let runs = eventually("a run", async || of_job("runs_total").await).await;
+    assert_eq!(runs.to_bits(), 1.0_f64.to_bits());
+    assert_eq!(of_job("failures_total").await, Some(0.0));
+    assert!(of_job("last_run_seconds").await.unwrap() > 0.0);
+    assert!(of_job("last_success_seconds").await.unwrap() > 1_700_000_000.0);
+}

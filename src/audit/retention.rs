@@ -3,36 +3,30 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::clock::{Clock, UnixMs};
 use crate::error::Result;
 use crate::sql;
 use crate::storage::Db;
+use crate::tasks::Next;
 
 /// How often rows are looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(3600);
+pub const LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// Pause between two batches, for other writers.
 const BATCH_PAUSE: Duration = Duration::from_millis(20);
 /// One day.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Deletes old rows now and every hour until it is told to stop.
-pub async fn run(db: Db, clock: Clock, days: u32, stop: CancellationToken) {
-    loop {
-        let before = UnixMs(clock.now().0.saturating_sub(age_ms(days)));
-        match expire(&db, before).await {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, days, "deleted old audit rows"),
-            Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to delete old audit rows");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+/// Deletes the rows that are older than so many days.
+///
+/// # Errors
+/// If the database fails; the next run goes on.
+pub async fn run(db: Db, clock: Clock, days: u32) -> Result<Next> {
+    let before = UnixMs(clock.now().0.saturating_sub(age_ms(days)));
+    let rows = expire(&db, before).await?;
+    if rows > 0 {
+        tracing::info!(rows, days, "deleted old audit rows");
     }
+    Ok(Next::Later)
 }
 
 fn age_ms(days: u32) -> i64 {

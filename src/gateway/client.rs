@@ -23,6 +23,7 @@ use crate::credentials::Outbound;
 use crate::guard::Guard;
 use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
+use crate::tasks::Next;
 use crate::upstream::{Ask, Client, Inbox, Lane, Session, Unread, Unsolicited, Upstream};
 
 /// Sessions open at once.
@@ -451,13 +452,12 @@ impl ClientSessions {
     /// No session yet. Those whose clients are gone are ended until the gateway stops.
     pub fn begin(tasks: &crate::tasks::Tasks) -> Self {
         let sessions = Self::default();
-        let (swept, stop) = (sessions.clone(), tasks.stop.clone());
-        tasks.spawn(async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(SWEEP_EVERY) => swept.sweep().await,
-                }
+        let swept = sessions.clone();
+        tasks.every("session_sweep", SWEEP_EVERY, move || {
+            let swept = swept.clone();
+            async move {
+                swept.sweep().await;
+                Ok(Next::Later)
             }
         });
         sessions

@@ -138,9 +138,10 @@ impl Gateway {
 
     /// Starts what runs beside the requests.
     pub fn begin(self: &Arc<Self>) {
-        let gateway = self.clone();
-        self.tasks
-            .supervise("server_sweep", move || sweep::run(gateway.clone()));
+        let (gateway, seen) = (self.clone(), Arc::default());
+        self.tasks.every("server_sweep", sweep::EVERY, move || {
+            sweep::run(gateway.clone(), Arc::clone(&seen))
+        });
         let gateway = self.clone();
         self.tasks.supervise("renewed_grants", move || {
             forget_what_was_renewed(gateway.clone())

@@ -1,44 +1,35 @@
 //! Lets go of upstreams whose record was deleted, disabled or changed, by whichever replica did it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Gateway;
 use crate::error::Result;
 use crate::registry::server::{self, ServerId};
+use crate::tasks::Next;
 use crate::upstream::address_of;
 
 /// How often the records are looked at (docs/inside/decisions.md#two-seconds: 2 s in all).
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// How long the calls of a server that goes may take to say so.
 const LAST_WORDS: Duration = Duration::from_millis(100);
 
-/// Sweeps until the gateway stops.
-pub(super) async fn run(gateway: Arc<Gateway>) {
-    let mut seen = None;
-    loop {
-        tokio::select! {
-            () = gateway.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(EVERY) => {}
-        }
-        if gateway.upstreams.is_idle() {
-            continue;
-        }
-        // A database that does not answer now is asked again; calls are refused meanwhile.
-        match sweep(&gateway, seen).await {
-            Ok(now) => seen = Some(now),
-            Err(error) => {
-                tracing::warn!(error = %error.chain(), "the server records cannot be read")
-            }
-        }
+/// Looks at the records, if there is an upstream that one of them may no longer name. A database that does not answer now
+/// is asked again; calls are refused meanwhile.
+pub(super) async fn run(gateway: Arc<Gateway>, seen: Arc<Mutex<Option<Look>>>) -> Result<Next> {
+    if !gateway.upstreams.is_idle() {
+        let last = *seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = sweep(&gateway, last).await?;
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
+    Ok(Next::Later)
 }
 
 /// What a look found: the mark of all records, and how many upstreams had been made before it. A record that came
 /// and went between two looks leaves the mark as it was, but not the number.
-type Look = ((i64, i64, i64), u64);
+pub(super) type Look = ((i64, i64, i64), u64);
 
 /// Looks whether any record changed or any upstream was made at all, and only then at each.
 async fn sweep(gateway: &Gateway, seen: Option<Look>) -> Result<Look> {

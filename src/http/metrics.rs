@@ -13,7 +13,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::app::App;
 use crate::error::Result;
-use crate::metrics::{Held, MEDIA_TYPE};
+use crate::metrics::{Held, MEDIA_TYPE, Now};
 use crate::registry::connected_service;
 use crate::{mail, webhook};
 
@@ -35,7 +35,12 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         Ok(Err(error)) => tracing::warn!(error = %error.chain(), "failed to read the queue depths"),
         Err(_) => tracing::warn!("reading the queue depths timed out"),
     }
-    match app.metrics.text(held, app.tasks.panics()) {
+    let now = Now {
+        held,
+        panics: app.tasks.panics(),
+        runs: app.tasks.runs(),
+    };
+    match app.metrics.text(&now) {
         Ok(text) => ([(CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -5,35 +5,24 @@ use std::time::Duration;
 
 use super::Parts;
 use crate::academy::course_chat;
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::tasks::Next;
 
 /// Pages of one transaction.
 const BATCH_PAGES: i64 = 200;
 /// How soon it is tried again after a failure.
-const PAUSE: Duration = Duration::from_secs(10);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(parts: Parts) {
-    loop {
-        let pause = match catch_up(&parts).await {
-            Ok(0) => return,
-            Ok(pages) => {
-                tracing::info!(pages, "pages were added to the index of the course chat");
-                Duration::ZERO
-            }
-            Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to index pages for the course chat");
-                PAUSE
-            }
-        };
-        tokio::select! {
-            biased;
-            () = parts.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+pub(super) async fn run(parts: Parts) -> Result<Next> {
+    let pages = catch_up(&parts).await?;
+    if pages == 0 {
+        return Ok(Next::Never);
     }
+    tracing::info!(pages, "pages were added to the index of the course chat");
+    Ok(Next::AtOnce)
 }
 
-async fn catch_up(parts: &Parts) -> Result<usize, Error> {
+async fn catch_up(parts: &Parts) -> Result<usize> {
     let mut tx = parts.db.write().await?;
     let pages = course_chat::catch_up(&mut tx, BATCH_PAGES).await;
     let pages = pages.map_err(Error::internal)?;

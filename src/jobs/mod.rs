@@ -12,14 +12,16 @@ pub use remove_files::remove_unused;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::egress::Egress;
+use crate::error::Result;
 use crate::files::Files;
 use crate::mail::Sender;
 use crate::secret::Vault;
 use crate::storage::Db;
-use crate::tasks::Tasks;
+use crate::tasks::{Next, Tasks};
 
 /// What the jobs work with. Cheap to clone.
 #[derive(Clone)]
@@ -38,27 +40,42 @@ pub struct Parts {
     pub tasks: Tasks,
 }
 
-/// How a job is started.
-type Job = fn(Parts) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A run of a job.
+type Running = Pin<Box<dyn Future<Output = Result<Next>> + Send>>;
 
-/// Starts every job; each runs until it is done for good or the gateway stops, and again if it panics. Without a `sender` mails stay in the outbox.
+/// A job without anything of its own: its name, how often it runs, and a run of it.
+type Job = (&'static str, Duration, fn(Parts) -> Running);
+
+const JOBS: [Job; 4] = [
+    ("index_pages", index_pages::RETRY_AFTER, |parts| {
+        Box::pin(index_pages::run(parts))
+    }),
+    ("reset_sandbox", reset_sandbox::LOOK_EVERY, |parts| {
+        Box::pin(reset_sandbox::run(parts))
+    }),
+    ("clear_up", clear_up::LOOK_EVERY, |parts| {
+        Box::pin(clear_up::run(parts))
+    }),
+    ("remove_files", remove_files::LOOK_EVERY, |parts| {
+        Box::pin(remove_files::run(parts))
+    }),
+];
+
+/// Starts every job. Without a `sender` mails stay in the outbox.
 pub fn start(parts: &Parts, sender: Option<Sender>) {
     let tasks = &parts.tasks;
+    for (name, period, run) in JOBS {
+        let parts = parts.clone();
+        tasks.every(name, period, move || run(parts.clone()));
+    }
     if let Some(sender) = sender {
         let of_mail = parts.clone();
-        tasks.supervise("send_mail", move || {
+        tasks.every("send_mail", send_mail::LOOK_EVERY, move || {
             send_mail::run(of_mail.clone(), sender.clone())
         });
     }
-    let jobs: [(&str, Job); 5] = [
-        ("index_pages", |parts| Box::pin(index_pages::run(parts))),
-        ("reset_sandbox", |parts| Box::pin(reset_sandbox::run(parts))),
-        ("send_webhooks", |parts| Box::pin(send_webhooks::run(parts))),
-        ("clear_up", |parts| Box::pin(clear_up::run(parts))),
-        ("remove_files", |parts| Box::pin(remove_files::run(parts))),
-    ];
-    for (name, run) in jobs {
-        let parts = parts.clone();
-        tasks.supervise(name, move || run(parts.clone()));
-    }
+    let (of_webhooks, places) = (parts.clone(), send_webhooks::places());
+    tasks.every("send_webhooks", send_webhooks::LOOK_EVERY, move || {
+        send_webhooks::run(of_webhooks.clone(), places.clone())
+    });
 }

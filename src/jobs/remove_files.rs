@@ -6,20 +6,14 @@ use std::time::Duration;
 use super::Parts;
 use crate::career::content::{self, BATCH_CONTENTS};
 use crate::error::Result;
+use crate::tasks::Next;
 
 /// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 
-pub(super) async fn run(parts: Parts) {
-    loop {
-        if let Err(error) = remove_unused(&parts).await {
-            tracing::error!(error = %error.chain(), "failed to remove unused files");
-        }
-        tokio::select! {
-            () = parts.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-    }
+pub(super) async fn run(parts: Parts) -> Result<Next> {
+    remove_unused(&parts).await?;
+    Ok(Next::Later)
 }
 
 /// Removes what may be removed now.

@@ -6,31 +6,20 @@ use std::time::Duration;
 use super::Parts;
 use crate::academy::{RealmId, sandbox};
 use crate::error::{Error, Result};
+use crate::tasks::Next;
 
 /// How often it is looked whether a day is over.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(parts: Parts) {
-    loop {
-        match overdue(&parts).await {
-            Ok(old) => {
-                for realm in old {
-                    let resetting = reset(&parts, realm);
-                    let reset = parts.tasks.unharmed("reset_sandbox", resetting).await;
-                    if let Some(Err(error)) = reset {
-                        tracing::error!(error = %error.chain(), "failed to reset a sandbox");
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to look for sandboxes to reset");
-            }
-        }
-        tokio::select! {
-            () = parts.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+pub(super) async fn run(parts: Parts) -> Result<Next> {
+    for realm in overdue(&parts).await? {
+        let resetting = reset(&parts, realm);
+        let reset = parts.tasks.unharmed("reset_sandbox", resetting).await;
+        if let Some(Err(error)) = reset {
+            tracing::error!(error = %error.chain(), "failed to reset a sandbox");
         }
     }
+    Ok(Next::Later)
 }
 
 async fn overdue(parts: &Parts) -> Result<Vec<RealmId>> {

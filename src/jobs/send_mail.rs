@@ -6,31 +6,20 @@ use std::time::Duration;
 use super::Parts;
 use crate::error::{Error, Result};
 use crate::mail::{self, Due, Outcome, Sender, Session};
+use crate::tasks::Next;
 
 /// How often due mails are looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Mails of one conversation with the mail server. All of them together take less than their lease.
 const BATCH_MAILS: i64 = 8;
 
-pub(super) async fn run(parts: Parts, sender: Sender) {
-    loop {
-        let is_more = match claim(&parts).await {
-            Ok(due) => {
-                send(&parts, &sender, &due).await;
-                !due.is_empty()
-            }
-            Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to read the outbox");
-                false
-            }
-        };
-        let pause = if is_more { Duration::ZERO } else { LOOK_EVERY };
-        tokio::select! {
-            biased;
-            () = parts.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
+pub(super) async fn run(parts: Parts, sender: Sender) -> Result<Next> {
+    let due = claim(&parts).await?;
+    send(&parts, &sender, &due).await;
+    Ok(match due.is_empty() {
+        true => Next::Later,
+        false => Next::AtOnce,
+    })
 }
 
 async fn claim(parts: &Parts) -> Result<Vec<Due>> {

@@ -8,39 +8,32 @@ use tokio::sync::Semaphore;
 
 use super::Parts;
 use crate::error::Result;
+use crate::tasks::Next;
 use crate::webhook::{self, Due};
 
 /// How often due deliveries are looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Deliveries under way at once.
 const IN_FLIGHT_MAX: usize = 64;
 
-pub(super) async fn run(parts: Parts) {
-    let places = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    loop {
-        match claim(&parts, places.available_permits()).await {
-            Ok(due) => {
-                for due in due {
-                    // There is a place: nobody else takes any.
-                    let Ok(place) = places.clone().acquire_owned().await else {
-                        return;
-                    };
-                    let sending = parts.clone();
-                    parts.tasks.spawn(async move {
-                        send(&sending, due).await;
-                        drop(place);
-                    });
-                }
-            }
-            Err(error) => {
-                tracing::error!(error = %error.chain(), "failed to read the queue of deliveries");
-            }
-        }
-        tokio::select! {
-            () = parts.tasks.stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+pub(super) async fn run(parts: Parts, places: Arc<Semaphore>) -> Result<Next> {
+    for due in claim(&parts, places.available_permits()).await? {
+        // There is a place: nobody else takes any.
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return Ok(Next::Never);
+        };
+        let sending = parts.clone();
+        parts.tasks.spawn(async move {
+            send(&sending, due).await;
+            drop(place);
+        });
     }
+    Ok(Next::Later)
+}
+
+/// Places for deliveries that are under way.
+pub(super) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(IN_FLIGHT_MAX))
 }
 
 async fn claim(parts: &Parts, places: usize) -> Result<Vec<Due>> {
