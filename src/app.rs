@@ -28,6 +28,7 @@ use crate::registry::server::built_in::{self, BuiltIn};
 use crate::secret::Vault;
 use crate::storage::{Db, Probe, StorageError};
 use crate::tasks::Tasks;
+use crate::trace;
 use crate::upstream::Upstreams;
 
 /// The parts of a running gateway.
@@ -278,7 +279,7 @@ fn flow_of(
     }
 }
 
-/// The audit queue, with who writes it and who deletes what is old.
+/// The audit queue, with who writes it and who deletes what is old, and who writes the log's lines about requests.
 fn audit_of(
     config: &Config,
     (db, metrics): (&Db, &Metrics),
@@ -291,6 +292,8 @@ fn audit_of(
         let (writer, late) = (writer.clone(), late.clone());
         async move { writer.lock().await.run(late).await }
     });
+    let late = tasks.late();
+    tasks.supervise("request_log", move || trace::keep_writing(late.clone()));
     let (db, clock, days) = (db.clone(), clock.clone(), config.audit_days);
     tasks.every("audit_retention", retention::LOOK_EVERY, move || {
         retention::run(db.clone(), clock.clone(), days)

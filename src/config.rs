@@ -191,6 +191,15 @@ pub struct Settings {
     /// Longest wait for open requests at shutdown, in ms [default: 30000]
     #[arg(long, global = true, env = "GATEWAY_DRAIN_MS", value_name = "MS")]
     pub drain_ms: Option<u64>,
+    /// How the log is written: `text` for people, `json` for machines [default: text]
+    #[arg(
+        long,
+        global = true,
+        env = "GATEWAY_LOG_FORMAT",
+        value_name = "FORMAT",
+        hide_possible_values = true
+    )]
+    pub log_format: Option<LogFormat>,
     /// Days that audit rows are kept [default: 90]
     #[arg(long, global = true, env = "GATEWAY_AUDIT_DAYS", value_name = "DAYS")]
     pub audit_days: Option<u32>,
@@ -198,6 +207,17 @@ pub struct Settings {
     #[arg(skip)]
     #[serde(skip)]
     pub master_keys: Option<Secret>,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// A line of text, for people.
+    #[default]
+    Text,
+    /// A JSON object a line, for machines.
+    Json,
 }
 
 /// What the settings mean: every value present and checked.
@@ -241,6 +261,8 @@ pub struct Config {
     pub upstream_timeout: Duration,
     /// Longest wait for open requests at shutdown.
     pub drain: Duration,
+    /// How the log is written.
+    pub log_format: LogFormat,
     /// Days that audit rows are kept.
     pub audit_days: u32,
     master_keys: Option<Secret>,
@@ -351,6 +373,7 @@ impl Settings {
                 60_000,
             ),
             drain: ms(self.drain_ms.or(file.drain_ms), 30_000),
+            log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             audit_days: self.audit_days.or(file.audit_days).unwrap_or(90),
             master_keys: self
                 .master_keys

@@ -12,6 +12,7 @@
 //! * [`clock`]: now and random bytes, passed in; a test sets the time.
 //! * [`cache`]: what is read once, by one of those who ask, and believed for a while.
 //! * [`descriptors`]: how many file descriptors there are, and whose they are.
+//! * [`trace`]: what a line of the log belongs to, and one line for each request.
 //! * [`tasks`]: background work that shutdown waits for, and that is started again when it panics.
 //! * [`egress`]: the only way out to the network: who may be dialled, how much is read, for how long.
 //! * [`metrics`]: what operators watch: answers, calls, durations, and what waits.
@@ -148,6 +149,7 @@ pub mod error;
 pub mod clock;
 pub mod cache;
 pub mod descriptors;
+pub mod trace;
 pub mod tasks;
 pub mod egress;
 pub mod metrics;

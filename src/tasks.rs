@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, UnixMs};
 use crate::error::Result;
+use crate::trace::{self, Trace};
 
 /// Pause before a task that panicked is started again, the first time; each time it is twice as long.
 const RESTART_PAUSE: Duration = Duration::from_millis(250);
@@ -70,6 +72,15 @@ impl Tasks {
         });
     }
 
+    /// Starts a task that ends by itself and is a part of the current request: its lines of the log are that request's,
+    /// which ends with it.
+    pub fn spawn_of_request(&self, task: impl Future<Output = ()> + Send + 'static) {
+        match trace::current() {
+            Some(trace) => self.spawn(async move { trace::within(trace, pin!(task)).await }),
+            None => self.spawn(task),
+        }
+    }
+
     /// Starts a task that is there for as long as the gateway is: if it panics it is started again, after a pause.
     pub fn supervise<F>(&self, name: &'static str, start: impl Fn() -> F + Send + Sync + 'static)
     where
@@ -80,7 +91,8 @@ impl Tasks {
             let mut pause = RESTART_PAUSE;
             loop {
                 let began = Instant::now();
-                let ended = tasks.unharmed(name, async { start().await }).await;
+                let running = pin!(tasks.unharmed(name, async { start().await }));
+                let ended = trace::within(Trace::job(name), running).await;
                 if ended.is_some() || tasks.late.is_cancelled() {
                     return;
                 }
@@ -117,7 +129,7 @@ impl Tasks {
             async move {
                 loop {
                     let began = Instant::now();
-                    let done = run().await;
+                    let done = trace::within(Trace::job(name), pin!(run())).await;
                     tasks.ran(name, began.elapsed(), done.is_ok());
                     let pause = match done {
                         Ok(Next::Never) => return,

@@ -65,6 +65,7 @@ mod oauth_sign_in;
 mod oauth_refresh;
 mod oauth_renewal;
 mod oauth_tokens;
+mod log_lines;
 mod mail;
 mod manners;
 mod many_rows;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -16,6 +17,7 @@ use crate::gateway::item::SERVERS_META;
 use crate::gateway::{Gateway, Outcome, Request, Target};
 use crate::mcp::raw::string;
 use crate::mcp::{Message, RawObject, Version, message};
+use crate::trace::{self, Trace};
 use crate::upstream::Client;
 
 /// Pages of the tool list at most; a page has 1000 tools.
@@ -166,8 +168,25 @@ impl Toolbox {
         method: &str,
         params: RawObject<'_>,
     ) -> Result<std::result::Result<Bytes, Refused>> {
-        let text = message::request(ID, method, &params.to_json());
-        let message = Message::parse(text.into()).map_err(Error::internal)?;
+        let trace = Trace::call(random_hex::<16>().into());
+        trace.called_by(&self.caller.tenant.key);
+        let mut asking = self.ask(message::request(ID, method, &params.to_json()).into());
+        trace::within(trace, asking.as_mut()).await
+    }
+
+    /// Boxed, as the call in it is, and made where nothing is polled: in debug builds a turn's stack is nearly full
+    /// without a call on it.
+    fn ask(&self, text: Bytes) -> BoxFuture<'_, Result<std::result::Result<Bytes, Refused>>> {
+        Box::pin(self.ask_now(text))
+    }
+
+    /// Boxed as [`Toolbox::ask`] is.
+    fn handle(&self, request: Request, message: Message) -> BoxFuture<'_, Outcome> {
+        Box::pin(self.gateway.handle(request, message))
+    }
+
+    async fn ask_now(&self, text: Bytes) -> Result<std::result::Result<Bytes, Refused>> {
+        let message = Message::parse(text).map_err(Error::internal)?;
         let cancelled = CancellationToken::new();
         let request = Request {
             guard: self.gateway.guards.guard(&self.caller),
@@ -176,14 +195,12 @@ impl Toolbox {
             version: Version::V2026_07_28,
             client: Client::gateway(),
             session: None,
-            request_id: random_hex::<16>().into(),
+            request_id: trace::request_id(),
             cancelled,
             param_headers: None,
             chat: Some(self.chat.clone()),
         };
-        // Boxed: in debug builds a turn's stack is nearly full without a call on it.
-        let handled = Box::pin(self.gateway.handle(request, message));
-        let last = match handled.await {
+        let last = match self.handle(request, message).await {
             Outcome::Answer(text, _) => Some(text),
             Outcome::Stream(mut relay) => {
                 let mut last = None;

@@ -4,6 +4,7 @@ mod academy;
 mod demo;
 mod doctor;
 mod keys;
+mod log;
 mod mentor;
 mod oauth;
 mod serve;
@@ -14,14 +15,12 @@ mod user;
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind, Write};
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{Directive, LevelFilter};
 
 use crate::app::StartError;
-use crate::config::{Config, Settings, log_filter};
+use crate::config::{Config, Settings};
 use crate::error::Error;
 use crate::storage::Db;
 
@@ -98,17 +97,13 @@ impl Cli {
     /// # Errors
     /// Whatever kept the command from being done, with a hint where there is one.
     pub async fn run(self) -> Result<(), Failure> {
-        tracing_subscriber::fmt()
-            .with_env_filter(log_filter_without_frames())
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal())
-            .init();
+        let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
+        log::begin(config.log_format);
         std::panic::set_hook(Box::new(|panic| {
             // Who caught it says what becomes of it.
             let place = panic.location().map(ToString::to_string);
             tracing::error!(place, panic = panic.payload_as_str(), "a panic");
         }));
-        let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
         match self.command {
             Command::Demo(command) => command.run(config).await,
             Command::Serve(command) => command.run(config).await,
@@ -124,13 +119,6 @@ impl Cli {
             Command::Migrate => migrate(&config).await,
         }
     }
-}
-
-/// The operator's filter, save that no WebSocket is ever logged frame by frame: chat clients send their key in each.
-fn log_filter_without_frames() -> EnvFilter {
-    let quiet = Directive::from(LevelFilter::INFO);
-    let directive = "tungstenite=info".parse().unwrap_or(quiet);
-    EnvFilter::new(log_filter()).add_directive(directive)
 }
 
 async fn migrate(config: &Config) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::files::FilesError;
 use crate::http::{self, connections};
+use crate::trace;
 
 /// Run the service
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,12 @@ impl Serve {
         let app = App::start(config, Clock::default()).await?;
         app.offer_own_servers().await?;
         look_at_files(&app).await?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            database = app.db.kind(),
+            data_dir = %app.config.data_dir.display(),
+            "mentor-gateway starts"
+        );
         say(format_args!(
             "listening on http://{}",
             listener.local_addr()?
@@ -77,6 +84,7 @@ pub(super) async fn serve(app: Arc<App>, listener: TcpListener) -> Result<(), Fa
         () = cut_off => tracing::warn!("requests were still open at the end of the drain"),
     }
     app.stop().await;
+    trace::write_lines();
     Ok(())
 }
 

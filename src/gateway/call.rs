@@ -25,6 +25,7 @@ use crate::credentials::resolve::Step;
 use crate::error::{Error, UpstreamFailureKind};
 use crate::mcp::error::RpcError;
 use crate::mcp::{Message, RawObject, Version, meta, method};
+use crate::trace;
 use crate::upstream::uri::{Namer, without_marks};
 use crate::upstream::{CallFailure, Event, Exchange, Outgoing, Reply};
 
@@ -76,6 +77,8 @@ impl Call<'_> {
             .map(|mentor| mentor.unique_id.clone())
             .unwrap_or_default();
         entry.server_id = Some(self.member.server.id.0);
+        let server = trace::Server::Registered(self.member.server.id.0);
+        trace::note(|trace| trace.calls(action, &entry.mentor, Some(server)));
         self.name.clone_into(&mut entry.tool);
         self.request
             .request_id

@@ -51,8 +51,8 @@ use crate::auth::Caller;
 use crate::clock::{Clock, Stopwatch};
 use crate::error::Error;
 use crate::guard::{Guard, Guards};
-use crate::mcp::Message;
 use crate::mcp::error::RpcError;
+use crate::mcp::{Message, method};
 use crate::native;
 use crate::oauth::Refresher;
 use crate::registry::server::{Server, ServerId};
@@ -60,6 +60,7 @@ use crate::secret::Vault;
 use crate::storage::Db;
 use crate::tenant::TenantId;
 use crate::tenant::user::UserId;
+use crate::trace;
 use crate::upstream::Upstreams;
 use catalog::{Catalogs, FIRST_LOOK_PATIENCE};
 use chats::Chats;
@@ -152,6 +153,14 @@ impl Gateway {
     /// Answers one request. A refusal is an answer too.
     pub async fn handle(self: &Arc<Self>, request: Request, message: Message) -> Outcome {
         let watch = Stopwatch::start();
+        trace::note(|trace| {
+            let (mentor, server) = match &request.target {
+                Target::Mentor(name) => (name.as_str(), None),
+                Target::Server(id) => ("", Some(trace::Server::Registered(*id))),
+                Target::Native(name) => ("", Some(trace::Server::Native(name))),
+            };
+            trace.calls(method_of(&message), mentor, server);
+        });
         let dispatched = tokio::select! {
             biased;
             dispatched = route::dispatch(self, &request, &message, watch) => dispatched,
@@ -290,6 +299,12 @@ pub struct Parts {
     pub native: Arc<native::Server>,
     /// What is open because of a permission.
     pub guards: Guards,
+}
+
+/// The method of a request, of those that MCP has.
+pub fn method_of(message: &Message) -> &'static str {
+    let method = message.method.as_deref().unwrap_or_default();
+    method::known(method).unwrap_or(method::OTHER)
 }
 
 fn refusal(message: &Message, refusal: &Refusal, request: &Request) -> Outcome {

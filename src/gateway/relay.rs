@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use crate::error::{Ended, Error};
 use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::{Message, RawObject, message};
+use crate::trace::{self, Trace};
 use crate::upstream::uri::Namer;
 use crate::upstream::{Answer, Ask, CallFailure, Event, Exchange, Reply, changed_list};
 
@@ -40,6 +42,8 @@ pub struct Record {
     entry: Option<Entry>,
     watch: Stopwatch,
     guard: Guard,
+    /// What the log says of the request: its line comes when the call is over.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Record {
@@ -57,6 +61,7 @@ impl Record {
             entry: Some(entry),
             watch,
             guard: request.guard.clone(),
+            trace: trace::current(),
         }
     }
 
@@ -75,6 +80,9 @@ impl Drop for Record {
                 && let Some(why) = self.guard.why()
             {
                 entry.outcome = why.as_str();
+            }
+            if let Some(trace) = &self.trace {
+                trace.ended(entry.outcome);
             }
             entry.duration_us = i64::try_from(self.watch.elapsed().as_micros()).unwrap_or(i64::MAX);
             self.gateway.audit.push(entry);
@@ -268,6 +276,15 @@ impl Relay {
 
     /// The next message; `None` after the response, or when the client cancelled the call.
     pub async fn next(&mut self) -> Option<Bytes> {
+        let trace = self.back.record.trace.clone();
+        let next = pin!(self.next_of_call());
+        match trace {
+            Some(trace) => trace::within(trace, next).await,
+            None => next.await,
+        }
+    }
+
+    async fn next_of_call(&mut self) -> Option<Bytes> {
         let (cancelled, guard) = (self.request.cancelled.clone(), self.request.guard.clone());
         loop {
             if let Some(text) = self.texts.pop_front() {

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::app::App;
 use crate::auth::{Caller, credential_of};
 use crate::error::{Error, Result};
+use crate::trace;
 
 /// On whose behalf a platform key calls (docs/inside/decisions.md#who-calls).
 pub const X_ACT_AS_USER: HeaderName = HeaderName::from_static("x-act-as-user");
@@ -27,7 +28,9 @@ const FORWARDED_HOPS_MAX: usize = 16;
 /// [`crate::auth::Authenticator::caller`] refuses.
 pub async fn authenticate(app: &App, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
     let key = credential_of(headers)?;
-    app.auth.caller(&key, act_as(headers)?, peer).await
+    let caller = app.auth.caller(&key, act_as(headers)?, peer).await?;
+    trace::note(|trace| trace.called_by(&caller.tenant.key));
+    Ok(caller)
 }
 
 fn act_as(headers: &HeaderMap) -> Result<Option<&str>> {

@@ -27,6 +27,7 @@ use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::tenant::user;
+use crate::trace;
 
 /// Longest wait for the whole body of a request.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -114,6 +115,7 @@ fn other_method(method: &Method, allow: HeaderValue) -> Response {
 
 async fn run(app: Arc<App>, route: &'static Route, request: Request) -> Response {
     let words = words_of(request.extensions());
+    trace::note(|trace| trace.routed(route.path.into()));
     let guards = app.guards.clone();
     let mut response = match answer(app, route, request).await {
         Ok(answer) => {

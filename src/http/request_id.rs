@@ -1,12 +1,15 @@
 //! The id of a request: the client's own if it is fit for a log, else a new one. Every answer carries it.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, Method, StatusCode};
 
 use super::answer::Fault;
 use super::drf::error::RETRY_AFTER_UNAVAILABLE_S;
@@ -14,6 +17,7 @@ use super::surface::Surface;
 use crate::clock::ordered_uuid;
 use crate::metrics::Metrics;
 use crate::tasks::Tasks;
+use crate::trace::{self, Parent, Trace};
 
 /// The header, on requests and answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,11 +69,14 @@ pub async fn assign(
     let id = RequestId::offered(request.headers()).unwrap_or_else(RequestId::new);
     request.extensions_mut().insert(id.clone());
     let surface = Surface::of(&request);
-    let answered = tasks.unharmed("request", next.run(request)).await;
+    let trace = trace_of(&id, &request);
+    let running = pin!(tasks.unharmed("request", next.run(request)));
+    let answered = trace::within(trace.clone(), running).await;
     let mut response = answered.unwrap_or_else(|| {
         tracing::error!(request.id = %id, "a request was not answered: its handler panicked");
         surface.refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal server error.")
     });
+    trace.answered(response.status().as_u16());
     if let Some(fault) = response.extensions_mut().remove::<Fault>() {
         let Fault { error, route } = fault;
         tracing::error!(request.id = %id, route, error, "a request failed");
@@ -81,4 +88,19 @@ pub async fn assign(
     }
     metrics.answered(response.status().as_u16());
     response
+}
+
+/// What the log says of a request: the route and not the path, in which there may be a key.
+fn trace_of(id: &RequestId, request: &Request) -> Arc<Trace> {
+    let method = match *request.method() {
+        Method::GET => Cow::Borrowed("GET"),
+        Method::POST => Cow::Borrowed("POST"),
+        ref other => Cow::Owned(other.as_str().to_owned()),
+    };
+    let trace = Trace::request(id.as_str(), method);
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        trace.routed(Cow::Owned(route.as_str().to_owned()));
+    }
+    trace.follows(Parent::in_headers(request.headers()));
+    trace
 }

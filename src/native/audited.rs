@@ -7,6 +7,7 @@ use crate::audit::{self, AuditLog, Entry, RowId};
 use crate::clock::{Clock, Stopwatch};
 use crate::error::Error;
 use crate::storage::{Db, Tx};
+use crate::trace;
 
 /// A call and its audit row.
 pub(super) struct AuditedCall {
@@ -80,7 +81,9 @@ impl AuditedCall {
     /// Completes the row that was begun, or queues that of a call that has written none. `failure`: why it failed.
     pub(super) async fn conclude(&self, log: &AuditLog, db: &Db, failure: Option<&'static str>) {
         let succeeded = || self.outcome.get().copied().unwrap_or("ok");
-        let entry = self.entry(failure.unwrap_or_else(succeeded));
+        let outcome = failure.unwrap_or_else(succeeded);
+        trace::note(|trace| trace.ended(outcome));
+        let entry = self.entry(outcome);
         match self.written.get() {
             None => log.push(entry),
             Some(Written::Whole) => log.count(&entry),

@@ -27,6 +27,7 @@ use crate::model::Models;
 use crate::rate_limit::Limiter;
 use crate::secret::Vault;
 use crate::storage::{Db, like};
+use crate::trace;
 
 /// Our own servers.
 #[derive(Debug)]
@@ -325,6 +326,10 @@ impl Server {
         (action, name): (&'static str, &str),
         arguments: String,
     ) -> AuditedCall {
+        trace::note(|trace| {
+            let server = trace::Server::Native(request.face.name);
+            trace.calls(action, &request.mentor, Some(server));
+        });
         let now = self.ground.clock.now();
         let entry = Entry::by(&request.caller, action, now);
         let entry = Entry {

@@ -40,7 +40,7 @@ impl Server {
             progress,
             ..request.clone()
         };
-        tasks.spawn(async move {
+        tasks.spawn_of_request(async move {
             let answered = server.handle(&request, &message).await;
             // A client that is gone is told nothing.
             let _ = done.send(answered.text);

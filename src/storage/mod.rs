@@ -106,6 +106,14 @@ impl Db {
         Ok(db)
     }
 
+    /// Which database it is, for the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
     /// The default database inside a data directory.
     pub fn default_url(data_dir: &Path) -> String {
         format!("sqlite:{}", data_dir.join("gateway.db").display())

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use super::heard::leaves;
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
+use crate::trace::{self, TRACEPARENT};
 
 /// The client on whose behalf we speak, as it described itself.
 #[derive(Debug, Clone)]
@@ -114,6 +115,7 @@ impl Outgoing<'_> {
         if let Some(level) = &self.client.log_level {
             metadata.set(meta::LOG_LEVEL, &level[..]);
         }
+        follow(&mut metadata);
         params.set("_meta", Cow::Owned(metadata.to_json()));
         (params.to_json(), token)
     }
@@ -122,12 +124,11 @@ impl Outgoing<'_> {
     /// caller's. Returns the caller's token too, to be restored in notifications.
     pub(super) fn legacy_params(&self, our_token: u64) -> (Vec<u8>, Option<Bytes>) {
         let mut params = self.params.clone();
-        let Some(own) = params.remove("_meta") else {
+        let own = params.remove("_meta");
+        let Ok(mut metadata) = RawObject::parse(own.as_deref().unwrap_or(b"{}")) else {
             return (params.to_json(), None);
         };
-        let Ok(mut metadata) = RawObject::parse(&own) else {
-            return (params.to_json(), None);
-        };
+        follow(&mut metadata);
         leaves(&mut metadata);
         for key in meta::MODERN_REQUEST_KEYS {
             metadata.remove(key);
@@ -142,5 +143,14 @@ impl Outgoing<'_> {
             params.set("_meta", Cow::Owned(metadata.to_json()));
         }
         (params.to_json(), token)
+    }
+}
+
+/// Says in which trace the request stands, if its client has said so in a header; what it says in `_meta` goes as it is.
+fn follow(metadata: &mut RawObject<'_>) {
+    if let Some(parent) = trace::parent()
+        && metadata.get(TRACEPARENT).is_none()
+    {
+        metadata.set(TRACEPARENT, string(parent.as_str()));
     }
 }

@@ -20,6 +20,7 @@ use crate::credentials::Outbound;
 use crate::egress::{Body, Destination, Event, EventStream, Limits};
 use crate::error::UpstreamFailureKind;
 use crate::mcp::message;
+use crate::trace;
 
 /// Longest silence of the stream; servers send comments far more often.
 const STREAM_IDLE: Duration = Duration::from_secs(30 * 60);
@@ -168,6 +169,9 @@ impl Sender {
         request
             .headers_mut()
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(parent) = trace::parent() {
+            parent.write(request.headers_mut());
+        }
         Ok(request)
     }
 

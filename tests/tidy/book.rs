@@ -267,7 +267,8 @@ fn every_line_of_the_log_that_is_explained_is_written_somewhere() {
         .map(|source| source.text)
         .collect();
     let page = read(LOGS);
-    let (explained, _) = page.split_once("## Refusals over HTTP").unwrap();
+    let (_, explained) = page.split_once("## Errors").unwrap();
+    let (explained, _) = explained.split_once("## Refusals over HTTP").unwrap();
     let said = explained.split('`').skip(1).step_by(2);
     // What has a blank is a sentence; names of settings, files and commands have none, or begin as such.
     let sentences = said.filter(|text| text.contains(' ') && !text.contains("keys status"));

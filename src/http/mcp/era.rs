@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
 use crate::mcp::{Message, RawObject, Version, headers, meta};
+use crate::trace::{self, Parent, TRACEPARENT};
 use crate::upstream::Client;
 
 /// What a request's opening says.
@@ -93,7 +94,12 @@ fn metadata(message: &Message) -> Option<RawObject<'_>> {
         #[serde(borrow, rename = "_meta")]
         meta: Option<RawObject<'a>>,
     }
-    serde_json::from_slice::<Meta<'_>>(params).ok()?.meta
+    let meta = serde_json::from_slice::<Meta<'_>>(params).ok()?.meta?;
+    if let Some(parent) = meta.get_str(TRACEPARENT) {
+        // What stands beside the call is nearer to it than what stands in a header.
+        trace::note(|trace| trace.follows(Parent::parse(parent.as_bytes())));
+    }
+    Some(meta)
 }
 
 fn missing(key: &str) -> RpcError {

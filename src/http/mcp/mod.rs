@@ -22,12 +22,12 @@ use http::{HeaderMap, Method, StatusCode};
 
 use super::caller::{authenticate, peer_address};
 use super::dispatch::base_url;
-use super::request_id::RequestId;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::gateway::{Outcome, Request as Asking, Target};
 use crate::mcp::Message;
 use crate::mcp::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
+use crate::trace::{self};
 pub(crate) use body::BODY_BYTES_MAX;
 use sse::Peers;
 
@@ -157,7 +157,7 @@ impl Mcp {
     async fn check(&self, target: Target, parts: Parts) -> Result<Asked, RpcError> {
         let app = self.app.clone();
         let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
-        let request_id: Arc<str> = RequestId::of(&parts.extensions).as_str().into();
+        let request_id = trace::request_id();
         let caller = authenticate(&app, &parts.headers, peer).await;
         let caller = match target {
             Target::Native(name) => native::admit(&app, (name, &request_id), caller)?,

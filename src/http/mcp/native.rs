@@ -16,10 +16,11 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::auth::token::{Environment, TokenKind};
 use crate::error::{Error, Result};
-use crate::gateway::{Outcome, Target};
+use crate::gateway::{Outcome, Target, method_of};
 use crate::mcp::Message;
 use crate::mcp::error::RpcError;
 use crate::native::{self, FACES, Face, Progress, Refusal, ToolEntry};
+use crate::trace;
 
 /// What the tools of v1 are called without a version in front of them (docs/inside/threats.md#one-route).
 const UNVERSIONED: &str = "v1";
@@ -105,6 +106,10 @@ pub(super) async fn handle(
     asking: &Asking,
     message: Message,
 ) -> Handled {
+    trace::note(|trace| {
+        let server = trace::Server::Native(face.name);
+        trace.calls(method_of(&message), "", Some(server));
+    });
     let request = native::Request {
         guard: asking.guard.clone(),
         caller: asking.caller.clone(),

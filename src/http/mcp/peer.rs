@@ -2,6 +2,7 @@
 //! The same handler stands behind it as behind streamable HTTP; there are no headers to check.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, ParseError, RawObject, Version, message};
+use crate::trace::{self, Trace};
 use crate::upstream::{Client, Unsolicited};
 
 /// Messages that wait to be written; a client that does not read for longer is let go.
@@ -174,7 +176,10 @@ impl Peer {
             let closed = peer.closed.clone();
             let taking = async {
                 match is_request {
-                    true => peer.answer(message, opened).await,
+                    true => {
+                        let answering = pin!(peer.answer(message, opened));
+                        trace::within(peer.trace(), answering).await;
+                    }
                     false => {
                         opened.cancelled().await;
                         peer.hear(message).await;
@@ -329,11 +334,18 @@ impl Peer {
             version,
             client,
             session,
-            request_id: random_hex::<16>().into(),
+            request_id: trace::request_id(),
             cancelled: self.closed.child_token(),
             param_headers: None,
             chat: self.chat.clone(),
         }
+    }
+
+    /// What the log says of one of its requests.
+    fn trace(&self) -> Arc<Trace> {
+        let trace = Trace::call(random_hex::<16>().into());
+        trace.called_by(&self.caller.tenant.key);
+        trace
     }
 
     /// Where its background work runs.

@@ -1,7 +1,7 @@
 //! Streamable HTTP of every revision at one URL: stateless requests, and sessions with GET and DELETE.
 
 use std::collections::VecDeque;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use crate::guard::Guard;
 use crate::mcp::error::{INVALID_REQUEST, RpcError};
 use crate::mcp::message::Kind;
 use crate::mcp::{Message, ParseError, RawObject, Version, headers};
+use crate::trace::{self, Trace};
 use crate::upstream::{Client, Unsolicited};
 
 /// Answers one HTTP request that has passed the checks.
@@ -139,7 +140,14 @@ impl Asked {
                     return Ok(headed(answered, handled.headers));
                 }
                 let app = self.app.clone();
-                let handling = async move { app.gateway.handle(request, message).await };
+                let trace = trace::current();
+                let handling = async move {
+                    let handling = pin!(app.gateway.handle(request, message));
+                    match trace {
+                        Some(trace) => trace::within(trace, handling).await,
+                        None => handling.await,
+                    }
+                };
                 Ok(relayed(&self.app, &session, Box::pin(handling)).await)
             }
             Kind::Notification => {
@@ -208,11 +216,10 @@ impl Asked {
             Ok(message) => {
                 let request =
                     self.request(session.version, session.client(), Some(session.clone()));
-                Said::of(
-                    super::handle(&self.app, &self.base_url, request, message)
-                        .await
-                        .outcome,
-                )
+                let trace = Trace::call(self.request_id.clone());
+                trace.called_by(&self.caller.tenant.key);
+                let handling = super::handle(&self.app, &self.base_url, request, message);
+                Said::of(trace::within(trace, pin!(handling)).await.outcome)
             }
             Err(error) => Said::error(None, &error.into()),
         };

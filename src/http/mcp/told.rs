@@ -30,7 +30,7 @@ pub(super) async fn stream(
     request.progress = progress;
     let (done, reply) = oneshot::channel();
     let runs = app.clone();
-    app.tasks.spawn(async move {
+    app.tasks.spawn_of_request(async move {
         let replied = runs.native.call(&request, &tool, arguments).await;
         // A client that is gone is told nothing.
         let _ = done.send(replied);

@@ -24,6 +24,7 @@ use super::{ANSWER_BYTES_MAX, Upstream};
 use crate::egress::{EventStream, Limits};
 use crate::error::BrokenRule;
 use crate::mcp::{Message, Version, headers, heard, message};
+use crate::trace;
 use answer::{Came, is_event_stream, read};
 
 pub(super) use answer::failure_of;
@@ -252,6 +253,9 @@ fn post(
     map.extend(more);
     map.insert(CONTENT_TYPE, JSON);
     map.insert(ACCEPT, ACCEPT_BOTH);
+    if let Some(parent) = trace::parent() {
+        parent.write(map);
+    }
     request
 }
 
