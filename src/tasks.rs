@@ -55,8 +55,6 @@ pub struct Runs {
 pub enum Next {
     /// After its period.
     Later,
-    /// After this pause.
-    After(Duration),
     /// At once: there is more to do.
     AtOnce,
     /// Never: it is done for good.
@@ -135,7 +133,6 @@ impl Tasks {
                         Ok(Next::Never) => return,
                         Ok(Next::AtOnce) => Duration::ZERO,
                         Ok(Next::Later) => period,
-                        Ok(Next::After(pause)) => pause,
                         Err(error) => {
                             tracing::error!(job = name, error = %error.chain(), "a job failed");
                             period

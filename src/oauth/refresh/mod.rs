@@ -113,9 +113,7 @@ impl Refresher {
         let refresher = self.clone();
         self.parts
             .tasks
-            .every("grant_sweep", sweep::EVERY, move || {
-                sweep::run(refresher.clone())
-            });
+            .supervise("grant_sweep", move || sweep::run(refresher.clone()));
     }
 
     /// Refreshes a grant if it is due, together with everybody who asks the same meanwhile. Whoever stops waiting

@@ -10,10 +10,9 @@ use super::lease::{Times, due_before};
 use super::{Ask, Refresher};
 use crate::clock::{UnixMs, random_bytes};
 use crate::error::Result;
-use crate::tasks::Next;
 
 /// How often grants are looked for; up to half as long again at random, so that replicas do not march in step.
-pub(super) const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(15);
 /// Grants refreshed in one round, and at once.
 const ROUND_MAX: i64 = 200;
 const AT_ONCE: usize = 8;
@@ -21,10 +20,19 @@ const AT_ONCE: usize = 8;
 const IDLE_AFTER: Duration = Duration::from_secs(24 * 3600);
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// One round, and when the next one is.
-pub(super) async fn run(refresher: Refresher) -> Result<Next> {
-    sweep(&refresher).await?;
-    Ok(Next::After(EVERY.mul_f64(1.0 + random_fraction() / 2.0)))
+/// Sweeps until the gateway stops.
+pub(super) async fn run(refresher: Refresher) {
+    let stop = refresher.parts.tasks.stop.clone();
+    loop {
+        let pause = EVERY.mul_f64(1.0 + random_fraction() / 2.0);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        if let Err(error) = sweep(&refresher).await {
+            tracing::warn!(error = %error.chain(), "failed to read the grants that are due for a refresh");
+        }
+    }
 }
 
 pub(super) async fn sweep(refresher: &Refresher) -> Result<usize> {
