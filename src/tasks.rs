@@ -268,7 +268,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_job_ends_with_the_gateway() {
         let tasks = Tasks::default();
-        tasks.every("job", Duration::from_secs(10), async || Ok(Next::AtOnce));
+        tasks.every("job", Duration::from_secs(10), async || {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(Next::AtOnce)
+        });
         tokio::time::sleep(Duration::from_secs(1)).await;
         tasks.finish().await;
         assert!(tasks.runs()[0].1.ended > 0);
