@@ -42,8 +42,9 @@ async function takesToken(id) {
       "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {},
     } } }),
   });
+  // It is refused, or the person is asked to sign in anew because of that.
   const { error } = await answer.json();
-  return error?.data?.kind !== "unauthorized";
+  return error?.data?.kind !== "unauthorized" && !/connect your own account/.test(error?.message);
 }
 
 export async function open({ url, scenario, context }) {
