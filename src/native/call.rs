@@ -26,7 +26,7 @@ pub struct Call<'a> {
     pub now: UnixMs,
     /// Scheme and host for absolute links, without a slash at the end.
     pub base_url: &'a str,
-    /// What is wrong with the arguments; for a tool that [gathers](Tool::GATHERS), empty for every other.
+    /// What is wrong with the arguments; for a tool that [gathers](super::Tool::GATHERS), empty for every other.
     pub complaints: FieldErrors,
     /// Whether there is a mail server to send through; without one mail stays in the outbox.
     pub sends_mail: bool,
