@@ -68,7 +68,7 @@ impl Call<'_> {
     }
 
     fn entry(&self, gateway: &Gateway) -> Entry {
-        let action = method::known(self.method()).unwrap_or(method::OTHER);
+        let action = method::of(self.message);
         let mut entry = Entry::by(&self.request.caller, action, gateway.clock.now());
         entry.mentor = self
             .view

@@ -159,7 +159,7 @@ impl Gateway {
                 Target::Server(id) => ("", Some(trace::Server::Registered(*id))),
                 Target::Native(name) => ("", Some(trace::Server::Native(name))),
             };
-            trace.calls(method_of(&message), mentor, server);
+            trace.calls(method::of(&message), mentor, server);
         });
         let dispatched = tokio::select! {
             biased;
@@ -299,12 +299,6 @@ pub struct Parts {
     pub native: Arc<native::Server>,
     /// What is open because of a permission.
     pub guards: Guards,
-}
-
-/// The method of a request, of those that MCP has.
-pub fn method_of(message: &Message) -> &'static str {
-    let method = message.method.as_deref().unwrap_or_default();
-    method::known(method).unwrap_or(method::OTHER)
 }
 
 fn refusal(message: &Message, refusal: &Refusal, request: &Request) -> Outcome {

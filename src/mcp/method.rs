@@ -1,6 +1,8 @@
 //! The methods of requests that MCP has, in any revision: what logs and metrics may name.
 //! Refuses nothing; what a server makes of a method is its own.
 
+use super::Message;
+
 /// What every other method is called: its name is a caller's text, and has no end of values.
 pub const OTHER: &str = "other";
 
@@ -28,6 +30,12 @@ pub const METHODS: [&str; 21] = [
     "tools/list",
     OTHER,
 ];
+
+/// The method of a message, of those that MCP has.
+pub fn of(message: &Message) -> &'static str {
+    let method = message.method.as_deref().unwrap_or_default();
+    known(method).unwrap_or(OTHER)
+}
 
 /// The method as a word of the closed set; `None` for what is none of it.
 pub fn known(method: &str) -> Option<&'static str> {

@@ -16,9 +16,9 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::auth::token::{Environment, TokenKind};
 use crate::error::{Error, Result};
-use crate::gateway::{Outcome, Target, method_of};
-use crate::mcp::Message;
+use crate::gateway::{Outcome, Target};
 use crate::mcp::error::RpcError;
+use crate::mcp::{Message, method};
 use crate::native::{self, FACES, Face, Progress, Refusal, ToolEntry};
 use crate::trace;
 
@@ -108,7 +108,7 @@ pub(super) async fn handle(
 ) -> Handled {
     trace::note(|trace| {
         let server = trace::Server::Native(face.name);
-        trace.calls(method_of(&message), "", Some(server));
+        trace.calls(method::of(&message), "", Some(server));
     });
     let request = native::Request {
         guard: asking.guard.clone(),
