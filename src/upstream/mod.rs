@@ -241,7 +241,7 @@ impl Upstream {
             status = failure.status(),
             said,
             broken,
-            "a server refused a request"
+            "a server refused a request or broke the protocol"
         );
     }
 

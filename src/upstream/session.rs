@@ -204,7 +204,10 @@ impl Session {
     pub(super) fn ended(&self, caller: Caller, failure: Option<&CallFailure>) {
         match failure {
             _ if self.handshake.get().is_none() => {}
-            Some(failure) => self.upstream.health.failed(caller, failure, false),
+            Some(failure) => {
+                self.upstream.log_refusal(failure, &self.credential);
+                self.upstream.health.failed(caller, failure, false);
+            }
             None => {
                 self.works();
                 self.upstream.health.succeeded(caller);
@@ -269,10 +272,7 @@ impl Session {
         match &sent {
             Ok(Reply::Answer(_)) => self.ended(caller, None),
             Ok(Reply::Stream(_)) => {}
-            Err(failure) => {
-                self.upstream.log_refusal(failure, &self.credential);
-                self.ended(caller, Some(failure));
-            }
+            Err(failure) => self.ended(caller, Some(failure)),
         }
         sent
     }
