@@ -14,6 +14,7 @@ use mentor_gateway::clock::UnixMs;
 use mentor_gateway::config::Settings;
 use mentor_gateway::credentials::Outbound;
 use mentor_gateway::credentials::verdict::Place;
+use mentor_gateway::egress::Egress;
 use mentor_gateway::error::UpstreamFailureKind;
 use mentor_gateway::mcp::RawObject;
 use mentor_gateway::oauth::discover::{DISCOVERY_DEADLINE, DiscoverError, discover};
@@ -122,15 +123,20 @@ fn record(url: String) -> Server {
     }
 }
 
-/// Asks a server that goes on like this. Says its outcome, and after how long.
-async fn ask(event: Says) -> (Result<(), CallFailure>, Duration) {
+/// A way out to the servers of this test.
+fn to_loopback() -> Egress {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings {
         data_dir: Some(dir.path().into()),
         egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
         ..Settings::default()
     };
-    let egress = way_out(&settings.resolve().unwrap()).unwrap();
+    way_out(&settings.resolve().unwrap()).unwrap()
+}
+
+/// Asks a server that goes on like this. Says its outcome, and after how long.
+async fn ask(event: Says) -> (Result<(), CallFailure>, Duration) {
+    let egress = to_loopback();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let serving = tokio::spawn(async move {
@@ -206,13 +212,7 @@ async fn a_call_that_says_how_far_it_is_may_take_its_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_port_that_never_answers_is_no_sign_in_after_ten_seconds() {
-    let dir = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        data_dir: Some(dir.path().into()),
-        egress_allow: vec!["127.0.0.0/8".parse().unwrap()],
-        ..Settings::default()
-    };
-    let egress = way_out(&settings.resolve().unwrap()).unwrap();
+    let egress = to_loopback();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let taking = tokio::spawn(async move {

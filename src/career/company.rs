@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::record::Record;
+use super::record::{self, Record};
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
 use crate::error::{Error, FieldErrors, Result};
@@ -113,16 +113,8 @@ impl Record for Company {
             industry: written.industry.over(stored.industry),
             website: written.website.over(stored.website),
             logo_url: written.logo_url.over(stored.logo_url),
-            data: written
-                .data
-                .over(Some(stored.data.0))
-                .map(Json)
-                .unwrap_or_default(),
-            metadata: written
-                .metadata
-                .over(Some(stored.metadata.0))
-                .map(Json)
-                .unwrap_or_default(),
+            data: record::json(written.data, stored.data),
+            metadata: record::json(written.metadata, stored.metadata),
         })
     }
 

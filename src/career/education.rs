@@ -156,16 +156,8 @@ impl Record for Education {
                 .is_current
                 .over(Some(stored.is_current))
                 .unwrap_or_default(),
-            data: written
-                .data
-                .over(Some(stored.data.0))
-                .map(Json)
-                .unwrap_or_default(),
-            metadata: written
-                .metadata
-                .over(Some(stored.metadata.0))
-                .map(Json)
-                .unwrap_or_default(),
+            data: record::json(written.data, stored.data),
+            metadata: record::json(written.metadata, stored.metadata),
         };
         let end = values.end_date.as_deref();
         record::check_span((&values.start_date, end), values.is_current, errors);

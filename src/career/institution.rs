@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::FromRow;
 
-use super::record::Record;
+use super::record::{self, Record};
 use crate::academy::Json;
 use crate::clock::{Iso, UnixMs};
 use crate::error::{Error, FieldErrors, Result};
@@ -127,16 +127,8 @@ impl Record for Institution {
             website: written.website.over(stored.website),
             accreditation: written.accreditation.over(stored.accreditation),
             established_year: written.established_year.over(stored.established_year),
-            data: written
-                .data
-                .over(Some(stored.data.0))
-                .map(Json)
-                .unwrap_or_default(),
-            metadata: written
-                .metadata
-                .over(Some(stored.metadata.0))
-                .map(Json)
-                .unwrap_or_default(),
+            data: record::json(written.data, stored.data),
+            metadata: record::json(written.metadata, stored.metadata),
         })
     }
 

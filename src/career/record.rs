@@ -5,10 +5,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::academy::Json;
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result};
 use crate::fields::entry::RecordNumber;
-use crate::fields::{Fields, Reader, Request, Table, request, required};
+use crate::fields::{Fields, Given, Reader, Request, Table, request, required};
 use crate::learner::Learner;
 use crate::storage::{StorageError, Tx};
 
@@ -97,6 +98,11 @@ pub struct Change {
     pub fields: Map<String, Value>,
     /// What was wrong before the rules were asked.
     pub errors: FieldErrors,
+}
+
+/// JSON that a client keeps with a record, after a change.
+pub(super) fn json(written: Given<Value>, stored: Json<Value>) -> Json<Value> {
+    written.over(Some(stored.0)).map(Json).unwrap_or_default()
 }
 
 /// Every record of a kind.
