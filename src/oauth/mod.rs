@@ -10,6 +10,7 @@ pub mod discover;
 pub mod flow;
 pub mod found;
 pub mod integration;
+mod integration_value;
 mod lenient;
 mod parameters;
 mod post;
