@@ -48,6 +48,12 @@ impl UnixMs {
         jiff::Timestamp::from_millisecond(self.0)
             .map_or_else(|_| self.0.to_string(), |t| t.to_string())
     }
+
+    /// The same with all three digits of the milliseconds, so that texts sort as times do.
+    pub fn to_iso_ms(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0)
+            .map_or_else(|_| self.0.to_string(), |t| format!("{t:.3}"))
+    }
 }
 
 /// A point in time that is written as [`UnixMs::to_iso`] writes it.
@@ -182,4 +188,18 @@ pub fn random_hex<const N: usize>() -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::UnixMs;
+
+    #[test]
+    fn texts_of_the_log_sort_as_times_do() {
+        let times = [0, 100, 120, 999, 1_000, 1_796_000_000_920];
+        let texts = times.map(|ms| UnixMs(ms).to_iso_ms());
+        assert_eq!(texts[0], "1970-01-01T00:00:00.000Z");
+        assert_eq!(texts[1], "1970-01-01T00:00:00.100Z");
+        assert!(texts.is_sorted(), "{texts:?}");
+    }
 }

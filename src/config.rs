@@ -509,11 +509,11 @@ pub fn api_key() -> Option<Secret> {
     secret_of("ACADEMY_API_KEY")
 }
 
-/// The log filter: `GATEWAY_LOG`, default `info`.
+/// The log filter: `GATEWAY_LOG`, else what is usual for the command.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
 )]
-pub fn log_filter() -> String {
-    std::env::var("GATEWAY_LOG").unwrap_or_else(|_| "info".into())
+pub fn log_filter(usual: &str) -> String {
+    std::env::var("GATEWAY_LOG").unwrap_or_else(|_| usual.to_owned())
 }

@@ -17,12 +17,17 @@ use crate::clock::{Clock, UnixMs};
 use crate::config::{LogFormat, log_filter};
 use crate::trace::{self, Value};
 
-/// Begins the log of this process.
-pub(super) fn begin(format: LogFormat) {
+/// What is logged unless the operator says otherwise.
+pub(super) const USUAL: &str = "info";
+/// The same without a line for each request, for a command whose output is there to be read.
+pub(super) const WITHOUT_REQUESTS: &str = "info,mentor_gateway::request=warn";
+
+/// Begins the log of this process, with this filter unless the operator says otherwise.
+pub(super) fn begin(format: LogFormat, usual: &str) {
     let is_colored = format == LogFormat::Text && io::stderr().is_terminal();
     let look = Look { format, is_colored };
     tracing_subscriber::fmt()
-        .with_env_filter(filter())
+        .with_env_filter(filter(usual))
         .with_writer(io::stderr)
         .event_format(look)
         .fmt_fields(NoFields)
@@ -32,9 +37,9 @@ pub(super) fn begin(format: LogFormat) {
 
 /// The operator's filter, save that no WebSocket is ever logged frame by frame: chat clients send their key in each.
 /// PostgreSQL's notices, that what is there is there, are no news either.
-fn filter() -> EnvFilter {
+fn filter(usual: &str) -> EnvFilter {
     let quiet = Directive::from(LevelFilter::INFO);
-    let mut filter = EnvFilter::new(log_filter());
+    let mut filter = EnvFilter::new(log_filter(usual));
     for directive in ["tungstenite=info", "sqlx::postgres::notice=warn"] {
         filter = filter.add_directive(directive.parse().unwrap_or(quiet.clone()));
     }
@@ -94,7 +99,7 @@ impl Look {
         (at, (level, target)): (UnixMs, (&Level, &str)),
         (message, fields): (&str, &str),
     ) -> fmt::Result {
-        let at = at.to_iso();
+        let at = at.to_iso_ms();
         match self.format {
             LogFormat::Text => {
                 let (begin, end) = match self.is_colored {

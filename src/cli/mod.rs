@@ -98,7 +98,11 @@ impl Cli {
     /// Whatever kept the command from being done, with a hint where there is one.
     pub async fn run(self) -> Result<(), Failure> {
         let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
-        log::begin(config.log_format);
+        let usual = match self.command {
+            Command::Demo(_) => log::WITHOUT_REQUESTS,
+            _ => log::USUAL,
+        };
+        log::begin(config.log_format, usual);
         std::panic::set_hook(Box::new(|panic| {
             // Who caught it says what becomes of it.
             let place = panic.location().map(ToString::to_string);
