@@ -42,9 +42,10 @@ async function takesToken(id) {
       "io.modelcontextprotocol/protocolVersion": version, "io.modelcontextprotocol/clientCapabilities": {},
     } } }),
   });
-  // It is refused, or the person is asked to sign in anew because of that.
   const { error } = await answer.json();
-  return error?.data?.kind !== "unauthorized" && !/connect your own account/.test(error?.message);
+  // Refused, or the person is to sign in anew because of that; a token that lacks a scope was taken.
+  const asksAnew = error?.data?.kind === "sign_in_needed" && !error.message.includes(" lacks ");
+  return error?.data?.kind !== "unauthorized" && !asksAnew;
 }
 
 export async function open({ url, scenario, context }) {
