@@ -2,21 +2,23 @@
 //! The order is the defence: nobody learns anything about a path before their key was checked.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use http::header::{ALLOW, CACHE_CONTROL, HOST};
+use http::header::{ALLOW, CACHE_CONTROL};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::answer::{Answer, Fault};
+use super::base_url;
 use super::caller::{authenticate, peer_address};
 use super::drf;
-use super::endpoint::{Access, Answering, Call, Handler, Incoming, PathValues, Route};
+use super::endpoint::{
+    Access, Answering, BODY_TIMEOUT, Call, Handler, Incoming, PathValues, Route,
+};
 use super::path::{AskedPath, Words};
 use super::request_id::RequestId;
 use super::routes::ROUTES;
@@ -28,9 +30,6 @@ use crate::error::{Error, Result};
 use crate::fields::Fields;
 use crate::tenant::user;
 use crate::trace;
-
-/// Longest wait for the whole body of a request.
-pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Words of the paths whose changes decide who may use which server. A path that is missing here is felt a second later.
 const DECIDING: [&str; 5] = [
@@ -190,23 +189,10 @@ async fn incoming(app: Arc<App>, route: &Route, parts: &mut Parts) -> Incoming {
         words: words_of(&parts.extensions),
         request_id: RequestId::of(&parts.extensions),
         peer: peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy),
-        base_url: base_url(&app, &parts.headers),
+        base_url: base_url::of(&app, &parts.headers),
         asked_path: asked_path.map_or_else(|| parts.uri.path().to_owned(), |path| path.0),
         started: Stopwatch::start(),
         app,
-    }
-}
-
-/// The operator's public URL, else the host that the client named.
-pub(super) fn base_url(app: &App, headers: &HeaderMap) -> String {
-    if let Some(url) = &app.config.public_url {
-        return url.clone();
-    }
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.filter(|host| host.parse::<http::uri::Authority>().is_ok());
-    match host {
-        Some(host) => format!("http://{host}"),
-        None => format!("http://{}", app.config.addr),
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -19,6 +20,9 @@ use crate::auth::Caller;
 use crate::clock::{Stopwatch, UnixMs};
 use crate::error::{Error, FieldErrors, Result};
 use crate::fields::{Body, Fields};
+
+/// Longest wait for the whole body of a request.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Who may call a route. Whatever the level, `{org}` must be the caller's tenant, and a `{user_id}` or
 /// `{username}` the caller, or for an admin any user of the tenant; all else answers as not found.

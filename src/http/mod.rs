@@ -7,6 +7,7 @@ mod analytics;
 pub mod answer;
 mod audit;
 mod audit_export;
+mod base_url;
 pub mod caller;
 pub mod chat;
 pub mod connections;
@@ -28,8 +29,11 @@ pub mod rate_limit;
 mod registry;
 pub mod request_id;
 pub mod routes;
+mod schema;
+mod sign_in;
 mod surface;
 mod tenant;
+mod watch;
 mod webhooks;
 
 use std::sync::Arc;
@@ -44,7 +48,7 @@ use crate::app::App;
 /// Everything that the gateway answers over HTTP.
 pub fn router(app: Arc<App>) -> Router {
     // The path is brought to its canonical spelling before it is routed, so the table has one line per route.
-    let watch = (app.metrics.clone(), app.tasks.clone());
+    let watched = (app.metrics.clone(), app.tasks.clone());
     let door = host::Door::new(&app.config);
     let table = MapRequestLayer::new(path::canonicalize).layer(dispatch::router(&app));
     Router::new()
@@ -55,5 +59,5 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback_service(table)
         .layer(from_fn_with_state(app, cors::allow))
         .layer(from_fn_with_state(door, host::check))
-        .layer(from_fn_with_state(watch, request_id::assign))
+        .layer(from_fn_with_state(watched, watch::accompany))
 }

@@ -1,22 +1,11 @@
-//! `/api/schema/`: the OpenAPI 3.1 document, generated from the route table.
+//! The OpenAPI 3.1 document, generated from the route table.
 
-use std::sync::LazyLock;
-
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, JSON};
-use super::endpoint::{Access, Endpoint, QueryParameter, Route, Shape, query};
-use super::routes::ROUTES;
-
-pub(super) const READ: Endpoint =
-    Endpoint::open("Describes this interface as OpenAPI 3.1.", |_| {
-        Box::pin(async { Ok(Answer::bytes(JSON, DOCUMENT.as_bytes())) })
-    })
-    .answers(200, Shape::Media("application/json"));
-
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
+use super::endpoint::{Access, QueryParameter, Route, Shape, query};
+use super::schema::named;
 
 const PAGE_QUERY: [QueryParameter; 2] = [
     query("page", "integer", "the number of the page, from 1"),
@@ -27,14 +16,15 @@ const PAGE_QUERY: [QueryParameter; 2] = [
     ),
 ];
 
-fn document() -> Value {
+/// The document of these routes.
+pub(super) fn document(routes: &[Route]) -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in routes {
         let operation = operation(route, &mut generator);
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation;
@@ -193,12 +183,6 @@ fn operation_id(route: &Route) -> String {
         }
     }
     id
-}
-
-/// A schema under a name of its own, so that it stands in the document once.
-pub(super) fn named(generator: &mut SchemaGenerator, name: &str, schema: Value) -> Schema {
-    generator.definitions_mut().insert(name.to_owned(), schema);
-    Schema::new_ref(format!("#/components/schemas/{name}"))
 }
 
 /// The last literal segment that names a noun.

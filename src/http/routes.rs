@@ -1,12 +1,15 @@
 //! Every REST route, one line each. The router, the spelling twins, the OpenAPI document and the tests derive from it.
 //! A new endpoint is one small file with an [`Endpoint`] and one line here.
 
+use std::sync::LazyLock;
+
 use http::Method;
 
 use super::academy::{payment, withdrawal};
+use super::answer::{Answer, JSON};
 use super::career::{records, resume};
 use super::chat::{model, sessions, sse, stop};
-use super::endpoint::{Access, Endpoint, Handler, Route};
+use super::endpoint::{Access, Endpoint, Handler, Route, Shape};
 use super::mails::{outbox, templates};
 use super::oauth::{
     callback, client_document, connected_services, find, integration_credentials, services,
@@ -36,12 +39,20 @@ const DELETE: Method = Method::DELETE;
 
 use Access::{Admin, Member, Public};
 
+static TEXT: LazyLock<String> = LazyLock::new(|| openapi::document(ROUTES).to_string());
+
+/// The table itself, as OpenAPI.
+const DOCUMENT: Endpoint = Endpoint::open("Describes this interface as OpenAPI 3.1.", |_| {
+    Box::pin(async { Ok(Answer::bytes(JSON, TEXT.as_bytes())) })
+})
+.answers(200, Shape::Media("application/json"));
+
 /// The table. Literal segments win over `{name}` whatever the order.
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     route(GET, "/health/live", Public, health::LIVE),
     route(GET, "/health/ready", Public, health::READY),
-    route(GET, "/api/schema/", Public, openapi::READ),
+    route(GET, "/api/schema/", Public, DOCUMENT),
     route(GET, "/api/docs/", Public, docs::INDEX),
     route(GET, "/api/docs/{file}", Public, docs::FILE),
     route(GET, "/api/images/{name}", Public, images::READ),

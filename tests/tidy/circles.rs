@@ -12,8 +12,6 @@ const SMALL_FOLDER: usize = 4;
 const MAY_CIRCLE: &[(&str, &str, &str)] = &[
     ("academy", "person realm",
      "who acts is a person with rights, and which people may be looked at depends on who acts"),
-    ("http", "academy analytics audit audit_export career chat dispatch docs drf endpoint health mails mcp oauth openapi pages registry request_id routes surface tenant webhooks",
-     "to be undone with the table of fields: every request's reader and answer move below the routes"),
     ("registry", "audience connected_service connection server",
      "to be undone when grants get a home"),
     ("upstream", "duplex exchange http inbox lane session sse websocket",

@@ -1,7 +1,5 @@
 //! Reading a request's body under a limit and a deadline, and writing answers that are one message.
 
-use std::time::Duration;
-
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::response::Response;
 use bytes::Bytes;
@@ -9,6 +7,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::super::answer::Fault;
+use super::super::endpoint::BODY_TIMEOUT;
 use crate::error::Error;
 use crate::gateway::Target;
 use crate::mcp::error::RpcError;
@@ -17,8 +16,6 @@ use crate::native;
 
 /// Largest body of an MCP request, in bytes, beside the file that may come in it.
 pub(crate) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Longest wait for the whole body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 

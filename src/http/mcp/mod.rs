@@ -20,14 +20,14 @@ use axum::routing::any;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
+use super::base_url;
 use super::caller::{authenticate, peer_address};
-use super::dispatch::base_url;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::gateway::{Outcome, Request as Asking, Target};
 use crate::mcp::Message;
 use crate::mcp::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
-use crate::trace::{self};
+use crate::trace;
 pub(crate) use body::BODY_BYTES_MAX;
 use sse::Peers;
 
@@ -167,7 +167,7 @@ impl Mcp {
                 caller
             }
         };
-        let base_url = base_url(&app, &parts.headers).into();
+        let base_url = base_url::of(&app, &parts.headers).into();
         Ok(Asked {
             app,
             caller,

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::super::dispatch::base_url;
+use super::super::base_url;
 use super::era::{self, Opening};
 use super::events::{Messages as _, Said};
 use super::streamable::client_of;
@@ -80,7 +80,7 @@ impl Peer {
         let peer = Self {
             guard,
             id: random_hex::<32>(),
-            base_url: base_url(&app, headers).into(),
+            base_url: base_url::of(&app, headers).into(),
             app,
             caller,
             target,

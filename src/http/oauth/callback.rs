@@ -8,12 +8,11 @@ use super::super::answer::Answer;
 use super::super::caller::authenticate;
 use super::super::endpoint::{Endpoint, Incoming, Shape, query, schema_of};
 use super::super::pages::result;
+use super::super::sign_in::finish;
 use super::connected_service_answer::ConnectedServiceAnswer;
-use crate::error::{Error, Result, SignInFailure};
-use crate::fields::{Fields, Raw};
+use crate::error::Result;
 use crate::oauth::connected_service;
-use crate::oauth::flow::{self, Finished, Person};
-use crate::secret::Secret;
+use crate::oauth::flow::Person;
 
 pub(crate) const READ: Endpoint = Endpoint::open(
     "Takes the provider's answer of a sign-in from the person, or from who began it for them.",
@@ -61,48 +60,4 @@ async fn read(incoming: Incoming) -> Result<Answer> {
     Ok(answer
         .with_header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
         .with_header(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
-}
-
-/// Ends the sign-in that the query answers, and lets the calls that wait for it go on.
-///
-/// # Errors
-/// As [`flow::finish`].
-pub(crate) async fn finish(incoming: &Incoming, person: Option<&Person>) -> Result<Finished> {
-    let query = &incoming.query;
-    let answer = flow::Answer {
-        state: Secret::new(one(query, "state")?.unwrap_or_default()),
-        code: one(query, "code")?.map(Secret::new),
-        error: query
-            .has("error")
-            .then(|| all(query, "error").first().cloned().unwrap_or_default()),
-        issuers: all(query, "iss").to_vec(),
-        redirect_uri: one(query, "redirect_uri")?.map(str::to_owned),
-    };
-    let gateway = &incoming.app.gateway;
-    let finished = flow::finish(&incoming.app.flow, &answer, person).await;
-    let finished = finished.inspect_err(|_| {
-        // Whoever waits looks what became of it.
-        if let Some(person) = person {
-            gateway.sign_ins.wake(person.tenant, person.user);
-        }
-    })?;
-    gateway.signed_in(finished.tenant, finished.user, finished.server);
-    Ok(finished)
-}
-
-/// The one value of a parameter; a doubled one is a forgery.
-fn one<'a>(query: &'a Fields, name: &str) -> Result<Option<&'a str>> {
-    match all(query, name) {
-        [] => Ok(None),
-        [value] if value.is_empty() => Ok(None),
-        [value] => Ok(Some(value)),
-        _ => Err(Error::SignIn(SignInFailure::InvalidState)),
-    }
-}
-
-fn all<'a>(query: &'a Fields, name: &str) -> &'a [String] {
-    match query.get(name) {
-        Some(Raw::Texts(texts)) => texts,
-        Some(Raw::Json(_) | Raw::File(_)) | None => &[],
-    }
 }

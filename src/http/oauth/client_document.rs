@@ -5,7 +5,7 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Endpoint, Incoming, Shape};
-use super::super::openapi::named;
+use super::super::schema::named;
 use crate::error::{Error, Result};
 use crate::oauth::TokenAuthMethod;
 use crate::oauth::flow::CALLBACK_PATH;

@@ -5,7 +5,7 @@ use http::header::{ACCEPT, AUTHORIZATION};
 
 use super::super::answer::Answer;
 use super::super::endpoint::Incoming;
-use super::super::oauth::callback::finish;
+use super::super::sign_in::finish;
 use super::failure;
 use super::html::{Page, Referrer, Text};
 use super::visit::{Visit, person};

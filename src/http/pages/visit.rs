@@ -10,9 +10,10 @@ use http::HeaderMap;
 use http::header::ORIGIN;
 use http::request::Parts;
 
+use super::super::base_url;
 use super::super::caller::peer_address;
-use super::super::dispatch::{BODY_TIMEOUT, base_url};
 use super::super::drf;
+use super::super::endpoint::BODY_TIMEOUT;
 use super::super::request_id::RequestId;
 use super::cookie;
 use crate::app::App;
@@ -50,7 +51,7 @@ impl Visit {
     async fn new(app: Arc<App>, parts: &Parts) -> Result<Self> {
         let peer = peer_address(&parts.extensions, &parts.headers, &app.config.trust_proxy);
         let mut visit = Self {
-            base_url: base_url(&app, &parts.headers),
+            base_url: base_url::of(&app, &parts.headers),
             browser: None,
             peer,
             request_id: RequestId::of(&parts.extensions),

@@ -3,8 +3,8 @@
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::super::openapi::named;
 use super::super::registry::ServerAnswer;
+use super::super::schema::named;
 use super::tools::tool;
 use crate::credentials::Closed;
 use crate::registry::server::Server;
