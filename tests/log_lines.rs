@@ -187,13 +187,17 @@ async fn a_log_for_people_has_the_same_fields() {
 #[tokio::test]
 async fn the_output_of_the_demo_is_not_mixed_with_lines_about_requests() {
     let gateway = Gateway::start().await;
-    let mut demo = cli::command(&gateway, &["demo", "--once"]);
-    demo.env_remove("GATEWAY_LOG");
-    let running = tokio::task::spawn_blocking(move || demo.output().unwrap());
-    let output = running.await.unwrap();
-    let log = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success() && log.contains(" INFO "), "{log}");
-    assert!(!log.contains("mentor_gateway::request"), "{log}");
+    for (filter, has_requests) in [(None, false), (Some("info"), true)] {
+        let mut demo = cli::command(&gateway, &["demo", "--once"]);
+        demo.env_remove("GATEWAY_LOG");
+        demo.envs(filter.map(|filter| ("GATEWAY_LOG", filter)));
+        let running = tokio::task::spawn_blocking(move || demo.output().unwrap());
+        let output = running.await.unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{log}");
+        let found = log.contains(" INFO mentor_gateway::request");
+        assert_eq!(found, has_requests, "{filter:?}: {log}");
+    }
 }
 
 /// What an upstream heard of traces: in the header, and in `_meta`.
