@@ -153,10 +153,14 @@ pub async fn connect(admin: &Client, server: i64, mut fields: Value) -> i64 {
     created.expect(201)["id"].as_i64().unwrap()
 }
 
-/// An address on which nothing listens.
+/// An address on which nothing listens, and nothing will as long as the tests run: a port that is given back is soon
+/// another test's.
 pub async fn closed_address() -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    std::mem::forget(socket);
+    address
 }
 
 /// Looks again and again until there is something, and returns it.
