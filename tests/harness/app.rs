@@ -11,7 +11,7 @@ use mentor_gateway::config::Settings;
 use mentor_gateway::http::connections;
 use mentor_gateway::oauth::integration;
 use mentor_gateway::sql;
-use mentor_gateway::storage::Tx;
+use mentor_gateway::storage::{Db, Tx};
 use mentor_gateway::tenant::user::{self, NewUser, Role, User};
 use mentor_gateway::tenant::{self, Tenant, mentor};
 use serde_json::json;
@@ -65,6 +65,10 @@ impl Gateway {
             ..Settings::default()
         };
         adjust(&mut settings);
+        if settings.database_url.is_none() {
+            let file = dir.path().join("gateway.db");
+            std::fs::write(&file, new_database().await).unwrap();
+        }
         // Links that the gateway makes by itself lead to where it listens.
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -325,6 +329,18 @@ fn database_server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL")
         .ok()
         .filter(|url| !url.is_empty())
+}
+
+/// A SQLite database with the newest schema and nothing in it, made once for all gateways of this process.
+async fn new_database() -> &'static [u8] {
+    static FILE: tokio::sync::OnceCell<Vec<u8>> = tokio::sync::OnceCell::const_new();
+    FILE.get_or_init(async || {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Db::open(&Db::default_url(dir.path())).await.unwrap();
+        db.close().await;
+        std::fs::read(dir.path().join("gateway.db")).unwrap()
+    })
+    .await
 }
 
 /// The URL of a new schema on the server that the environment names, if it names one.
