@@ -26,6 +26,7 @@ mod connect;
 mod fetch;
 mod handshake;
 mod mend;
+mod offered;
 mod outcome;
 mod own;
 mod refusal;
@@ -65,7 +66,6 @@ use crate::upstream::Upstreams;
 use catalog::{Catalogs, FIRST_LOOK_PATIENCE};
 use chats::Chats;
 use client::ClientSession;
-use own::OwnServers;
 use parked::ParkedCalls;
 use sign_in::SignIns;
 use tokio::sync::Semaphore;
@@ -89,7 +89,7 @@ pub struct Gateway {
     pub chats: Chats,
     /// Who waits for a person to sign in.
     pub sign_ins: SignIns,
-    pub(crate) own: OwnServers,
+    native: Arc<native::Server>,
     /// What is open because of a permission.
     pub guards: Guards,
     base_url: String,
@@ -128,7 +128,7 @@ impl Gateway {
             refresher,
             chats: Chats::default(),
             sign_ins: SignIns::default(),
-            own: OwnServers::new(native),
+            native,
             guards,
             base_url,
             views,

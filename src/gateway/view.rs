@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::Gateway;
 use super::catalog::Cell;
 use super::names::Prefix;
+use super::offered::Own;
 use super::refusal::{Refusal, SignIn};
 use super::snapshot::Snapshot;
 use super::target::Target;
@@ -21,7 +22,6 @@ pub use crate::credentials::Closed;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result};
 use crate::guard::Guard;
-use crate::native::Face;
 use crate::registry::server::{self, Server, ServerId};
 use crate::storage::Tx;
 use crate::tenant::TenantId;
@@ -66,15 +66,6 @@ pub enum Access {
     Own(Own),
     /// Not at all.
     Closed(Closed),
-}
-
-/// A server of our own.
-#[derive(Debug)]
-pub struct Own {
-    /// Which.
-    pub face: &'static Face,
-    /// What it offers to this caller.
-    pub snapshot: Arc<Snapshot>,
 }
 
 /// A server that can be called.
@@ -345,7 +336,7 @@ async fn access(
         mentor: mentor.map(|m| m.id),
     };
     if !server.native.is_empty() {
-        let own = gateway.own.of(&server.native, caller);
+        let own = Own::named(&server.native, caller);
         let access = match (credentials::access::barred(server, subject), own) {
             (Some(why), _) => Access::Closed(why),
             (None, Some(own)) => Access::Own(own),

@@ -1,14 +1,18 @@
 //! The methods of MCP over a server of ours, in both eras.
 //! A failed tool is a result that a model can read; a failed resource is an error.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::face::Face;
+use super::faces::FACES;
 use super::failure::{Allowance, Failure, Refusal};
 use super::progress::Step;
 use super::resource::COMPLETIONS_MAX;
-use super::server::{Request, Server};
+use super::server::{Request, Server, input};
 use super::tool::{Access, ToolEntry};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, RpcError, resource_not_found};
 use crate::mcp::{LOG_LEVELS, Message, Version, message, meta};
@@ -72,7 +76,7 @@ impl Server {
             ("ping", false) => Ok(json!({})),
             ("logging/setLevel", false) => set_level(&params),
             ("tools/list", _) => only_page(&params)
-                .map(|()| cacheable(request, json!({ "tools": self.tools(request.face) }))),
+                .map(|()| cacheable(request, json!({ "tools": tools(request.face) }))),
             ("tools/call", _) => self.call_tool(request, &params, allowance).await,
             ("resources/list", _) => only_page(&params).map(|()| {
                 cacheable(
@@ -90,15 +94,6 @@ impl Server {
             ("completion/complete", _) => self.completion(request, &params, allowance).await,
             _ => Err(RpcError::method_not_found(method)),
         }
-    }
-
-    /// The tools of a server of ours, as they are listed.
-    pub fn tools(&self, face: &'static Face) -> Vec<Value> {
-        let listed = face
-            .tools
-            .iter()
-            .map(|tool| listed(tool, self.input(face, tool)));
-        listed.collect()
     }
 
     async fn call_tool(
@@ -246,13 +241,24 @@ pub(super) fn progress_notification(token: &Value, step: &Step) -> Bytes {
     message::notification("notifications/progress", params.to_string().as_bytes()).into()
 }
 
-fn listed(tool: &ToolEntry, input: Value) -> Value {
+/// The tools of every server of ours, as they are listed, by the server's name.
+static TOOLS: LazyLock<HashMap<&str, Vec<Value>>> = LazyLock::new(|| {
+    let listed = |face: &&Face| face.tools.iter().map(|tool| listed(face, tool)).collect();
+    FACES.iter().map(|face| (face.name, listed(face))).collect()
+});
+
+/// The tools of a server of ours, as they are listed.
+pub fn tools(face: &Face) -> &'static [Value] {
+    TOOLS.get(face.name).map_or(&[], Vec::as_slice)
+}
+
+fn listed(face: &Face, tool: &ToolEntry) -> Value {
     let is_read = tool.access == Access::Read;
     json!({
         "name": tool.name,
         "title": tool.title,
         "description": tool.description,
-        "inputSchema": input,
+        "inputSchema": input(face, tool),
         "outputSchema": (tool.output)(),
         "annotations": {
             "title": tool.title,

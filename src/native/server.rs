@@ -2,9 +2,9 @@
 //! The same steps for every tool, resource and face, and whatever the wire.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::audited::AuditedCall;
 use super::call::{Ground, Origin};
@@ -35,8 +35,20 @@ pub struct Server {
     ground: Ground,
     audit: AuditLog,
     limits: Limiter,
-    /// The schema of each tool's arguments, by face and tool.
-    inputs: HashMap<(&'static str, &'static str), Value>,
+}
+
+/// The schema of each tool's arguments, by face and tool.
+static INPUTS: LazyLock<HashMap<(&str, &str), Value>> = LazyLock::new(|| {
+    let tools = FACES
+        .iter()
+        .flat_map(|face| face.tools.iter().map(|tool| (face.name, tool)));
+    let inputs = tools.map(|(face, tool)| ((face, tool.name), (tool.input)()));
+    inputs.collect()
+});
+
+/// The schema of a tool's arguments.
+pub fn input(face: &Face, tool: &ToolEntry) -> Option<&'static Value> {
+    INPUTS.get(&(face.name, tool.name))
 }
 
 /// One request of a client, with everything that is known about who sent it.
@@ -103,10 +115,6 @@ pub struct Parts {
 impl Server {
     /// The servers over these parts.
     pub fn new(parts: Parts) -> Self {
-        let tools = FACES
-            .iter()
-            .flat_map(|face| face.tools.iter().map(|tool| (face.name, tool)));
-        let inputs = tools.map(|(face, tool)| ((face, tool.name), (tool.input)()));
         Self {
             ground: Ground {
                 db: parts.db,
@@ -118,14 +126,7 @@ impl Server {
             },
             audit: parts.audit,
             limits: parts.limits,
-            inputs: inputs.collect(),
         }
-    }
-
-    /// The schema of a tool's arguments.
-    pub(super) fn input(&self, face: &Face, tool: &ToolEntry) -> Value {
-        let known = self.inputs.get(&(face.name, tool.name));
-        known.cloned().unwrap_or_else(|| json!({}))
     }
 
     /// Calls a tool.
@@ -184,7 +185,7 @@ impl Server {
         audited: &AuditedCall,
     ) -> Result<Value, Refusal> {
         admit(request, tool.scopes)?;
-        let (arguments, complaints) = self.examine(request.face, tool, arguments)?;
+        let (arguments, complaints) = Self::examine(request.face, tool, arguments)?;
         match (tool.run, tool.access) {
             (Run::Whole(run), Access::Read) => {
                 let mut tx = self.ground.db.read().await?;
@@ -214,13 +215,12 @@ impl Server {
 
     /// The arguments that fit, and what is wrong with the others; these are left to a tool that gathers.
     fn examine(
-        &self,
         face: &Face,
         tool: &ToolEntry,
         mut arguments: Value,
     ) -> Result<(Value, FieldErrors), Refusal> {
         check::settle(&mut arguments);
-        let schema = self.inputs.get(&(face.name, tool.name));
+        let schema = input(face, tool);
         let complaints = schema.map(|schema| check::complaints(schema, &arguments));
         let complaints = complaints.unwrap_or_default();
         match arguments.as_object_mut().filter(|_| tool.gathers) {

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use super::call::Call;
 use super::catalog::FIRST_LOOK_PATIENCE;
 use super::item::{Item, List};
-use super::lists;
 use super::outcome::Outcome;
 use super::refusal::{Refusal, SignIn};
 use super::request::Request;
@@ -20,6 +19,7 @@ use super::target::Target;
 use super::tasks::{self, Owner};
 use super::view::{Access, Member, View};
 use super::{Gateway, handshake, renew};
+use super::{lists, own};
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::mcp::error::{INVALID_PARAMS, RpcError};
@@ -300,7 +300,7 @@ impl<'a> Origin<'a> {
             let namer = member.prefix.namer().asked(own_uri, name);
             let asked = (view, message, params);
             let own = (member.server.id, own);
-            let outcome = Box::pin(gateway.own.call(gateway, own, request, asked)).await?;
+            let outcome = Box::pin(own::call(gateway, own, request, asked)).await?;
             return Ok(if view.mentor.is_some() {
                 outcome.named(&namer)
             } else {
