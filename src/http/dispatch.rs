@@ -1,6 +1,7 @@
 //! From an HTTP request to a handler: authenticate, then look at the path, then read the body.
 //! The order is the defence: nobody learns anything about a path before their key was checked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -45,14 +46,13 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The router of the table: canonical paths only, see [`super::path::canonicalize`].
 pub(super) fn router(app: &Arc<App>) -> Router {
-    let mut router = Router::new();
-    let mut done: Vec<String> = Vec::new();
+    let mut paths: BTreeMap<String, Vec<&'static Route>> = BTreeMap::new();
     for route in ROUTES {
-        let path = placed(route.path);
-        if !done.contains(&path) {
-            router = router.route(&path, of_path(app, &path));
-            done.push(path);
-        }
+        paths.entry(placed(route.path)).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in paths {
+        router = router.route(&path, of_path(app, &routes));
     }
     router.fallback(|request: Request| async move {
         drf::error::answer(&Error::NotFound("path"), words_of(request.extensions()))
@@ -83,10 +83,10 @@ fn words_of(extensions: &http::Extensions) -> Words {
     extensions.get().copied().unwrap_or_default()
 }
 
-fn of_path(app: &Arc<App>, path: &str) -> MethodRouter {
+fn of_path(app: &Arc<App>, routes: &[&'static Route]) -> MethodRouter {
     let mut methods = MethodRouter::new();
     let mut allow = Vec::new();
-    for route in ROUTES.iter().filter(|route| placed(route.path) == path) {
+    for &route in routes {
         let filter = MethodFilter::try_from(route.method.clone())
             .expect("the table has only methods that axum knows");
         allow.push(route.method.as_str());
