@@ -19,6 +19,7 @@
 //! * [`secret`]: a text that cannot be printed, masks, and encryption at rest.
 //! * [`storage`]: SQLite or PostgreSQL behind one SQL text; the only module that knows there are two.
 //! * [`fields`]: what a request may hold, said once: its reader, its published schema, its example, its complaints.
+//! * [`queue`]: rows that are tried until they end: claimed, attempted, settled, set aside, deleted.
 //! * [`files`]: what people bring, in a folder or in a bucket.
 //! * [`config`]: every setting, read once; the only module that reads the environment.
 //! * [`mcp`]: what MCP itself says: revisions, messages as raw JSON, error codes.
@@ -156,6 +157,7 @@ pub mod metrics;
 pub mod secret;
 pub mod storage;
 pub mod fields;
+pub mod queue;
 pub mod files;
 pub mod config;
 pub mod mcp;

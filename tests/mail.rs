@@ -454,7 +454,7 @@ async fn a_mail_is_claimed_by_one_process_and_again_when_that_one_died() {
         .await
         .unwrap();
     let much_later = later.plus(Duration::from_secs(999));
-    assert!(!mail::any_due(&mut tx, much_later).await.unwrap());
+    assert!(!mail::OUTBOX.any_due(&mut tx, much_later).await.unwrap());
 }
 
 #[tokio::test]

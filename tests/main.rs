@@ -81,6 +81,7 @@ mod metrics;
 mod page_safety;
 mod own_servers;
 mod pages;
+mod queue;
 mod rate_limits;
 mod registry_connections;
 mod revocation;

@@ -50,8 +50,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
 async fn stored(app: &App) -> Result<Vec<Held>> {
     let mut tx = app.db.read().await?;
     let found = [
-        ("mails", mail::by_state(&mut tx).await?),
-        ("deliveries", webhook::by_state(&mut tx).await?),
+        ("mails", mail::OUTBOX.by_state(&mut tx).await?),
+        ("deliveries", webhook::DELIVERIES.by_state(&mut tx).await?),
         ("grants", connected_service::by_state(&mut tx).await?),
     ];
     let named = |(what, counts): (&'static str, Vec<(String, i64)>)| {

@@ -15,8 +15,8 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) async fn run(parts: Parts) -> Result<Next> {
     let mut tx = parts.db.write().await?;
     let now = parts.clock.now();
-    webhook::expire(&mut tx, now).await?;
-    mail::expire(&mut tx, now).await?;
+    webhook::DELIVERIES.expire(&mut tx, now).await?;
+    mail::OUTBOX.expire(&mut tx, now).await?;
     prompt::sweep(&mut tx, now).await?;
     tx.commit().await?;
     Ok(Next::Later)

@@ -24,10 +24,7 @@ pub(super) async fn run(parts: Parts, sender: Sender) -> Result<Next> {
 
 async fn claim(parts: &Parts) -> Result<Vec<Due>> {
     let now = parts.clock.now();
-    let mut tx = parts.db.read().await?;
-    let is_idle = !mail::any_due(&mut tx, now).await?;
-    drop(tx);
-    if is_idle {
+    if mail::OUTBOX.is_idle(&parts.db, now).await? {
         return Ok(Vec::new());
     }
     let mut tx = parts.db.write().await?;

@@ -38,10 +38,7 @@ pub(super) fn places() -> Arc<Semaphore> {
 
 async fn claim(parts: &Parts, places: usize) -> Result<Vec<Due>> {
     let now = parts.clock.now();
-    let mut tx = parts.db.read().await?;
-    let is_idle = places == 0 || !webhook::any_due(&mut tx, now).await?;
-    drop(tx);
-    if is_idle {
+    if places == 0 || webhook::DELIVERIES.is_idle(&parts.db, now).await? {
         return Ok(Vec::new());
     }
     let mut tx = parts.db.write().await?;
@@ -64,7 +61,7 @@ async fn send(parts: &Parts, due: Due) {
     };
     let settled = async {
         let mut tx = parts.db.write().await?;
-        webhook::settle(&mut tx, (due.id, due.attempts), result, parts.clock.now()).await?;
+        webhook::settle(&mut tx, due.attempt, result, parts.clock.now()).await?;
         Ok::<_, crate::error::Error>(tx.commit().await?)
     };
     if let Err(error) = settled.await {

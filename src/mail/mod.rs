@@ -10,8 +10,8 @@ mod template;
 
 pub use markdown::to_html;
 pub use outbox::{
-    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, Outcome, Standing, State, any_due, by_state,
-    cancel_scheduled, claim, clear_sandbox, enqueue, expire, list, settle, standing,
+    ATTEMPTS_MAX, Campaign, Due, Letter, Mail, MailId, OUTBOX, Outcome, Standing, State,
+    cancel_scheduled, claim, clear_sandbox, enqueue, list, settle, standing,
 };
 pub use priority::Priority;
 pub use render::{Filled, Missing};

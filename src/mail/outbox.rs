@@ -10,6 +10,7 @@ use super::Priority;
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::Result;
+use crate::queue::{Attempt, Ending, Queue, queue_in};
 use crate::sql;
 use crate::storage::{Conditions, Page, PageRequest, Tx, words};
 use crate::tenant::TenantId;
@@ -32,6 +33,16 @@ const UNREACHABLE_MAX: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const LEASE: Duration = Duration::from_secs(5 * 60);
 /// How long sent and failed mails can be looked at.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+/// Mails that wait, and how they are tried.
+pub static OUTBOX: Queue = queue_in!(
+    "mails",
+    pauses: &PAUSES,
+    lease: LEASE,
+    kept: KEPT,
+    done: State::Sent.as_str(),
+    set_aside: State::Failed.as_str(),
+);
 
 /// The number of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -221,20 +232,6 @@ pub async fn cancel_scheduled(
     Ok(())
 }
 
-/// Whether any mail may be due; cheaper than to claim, and takes no lock.
-///
-/// # Errors
-/// If the database fails.
-pub async fn any_due(tx: &mut Tx, now: UnixMs) -> Result<bool> {
-    let found = sql!(
-        tx,
-        scalar_optional as MailId,
-        "SELECT id FROM mails WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 LIMIT 1",
-        now
-    )?;
-    Ok(found.is_some())
-}
-
 /// Claims mails that are due, at most so many, those that matter most first. Nobody else sends them until they are
 /// settled or the lease is over.
 ///
@@ -251,15 +248,7 @@ pub async fn claim(tx: &mut Tx, at_most: i64, now: UnixMs) -> Result<Vec<Due>> {
     )?;
     let mut claimed = Vec::with_capacity(candidates.len());
     for due in candidates {
-        let taken = sql!(
-            tx,
-            execute,
-            "UPDATE mails SET lease_until = $3 WHERE id = $1 AND state = 'waiting' AND lease_until = $2",
-            due.id,
-            due.lease_until,
-            now.plus(LEASE)
-        )?;
-        if taken == 1 {
+        if OUTBOX.take(tx, (due.id.0, due.lease_until), now).await? {
             claimed.push(due);
         }
     }
@@ -271,36 +260,21 @@ pub async fn claim(tx: &mut Tx, at_most: i64, now: UnixMs) -> Result<Vec<Due>> {
 /// # Errors
 /// If the database fails; then it is sent again when the lease is over, under the same message id.
 pub async fn settle(tx: &mut Tx, due: &Due, outcome: &Outcome, now: UnixMs) -> Result<()> {
-    let pause = usize::try_from(due.attempts)
-        .ok()
-        .and_then(|made| PAUSES.get(made));
     let is_patient = u128::from(now.since_ms(due.created_at)) < UNREACHABLE_MAX.as_millis();
-    let (state, next_at, counted, result) = match outcome {
-        Outcome::Sent => (State::Sent, now, 1_i64, ""),
-        Outcome::Refused(reply) => (State::Failed, now, 1, reply.as_str()),
-        Outcome::PutOff(reply) => match pause {
-            Some(pause) => (State::Waiting, now.plus(*pause), 1, reply.as_str()),
-            None => (State::Failed, now, 1, reply.as_str()),
-        },
+    let ended = match outcome {
+        Outcome::Sent => (Ending::Done, ""),
+        Outcome::Refused(reply) => (Ending::Refused, reply.as_str()),
+        Outcome::PutOff(reply) => (Ending::Failed, reply.as_str()),
         Outcome::Unreachable(why) if is_patient => {
-            (State::Waiting, now.plus(UNREACHABLE_PAUSE), 0, why.as_str())
+            (Ending::PutOff(UNREACHABLE_PAUSE), why.as_str())
         }
-        Outcome::Unreachable(why) => (State::Failed, now, 0, why.as_str()),
+        Outcome::Unreachable(why) => (Ending::GivenUp, why.as_str()),
     };
-    sql!(
-        tx,
-        execute,
-        "UPDATE mails SET state = $3, attempts = attempts + $4, next_at = $5, lease_until = 0, result = $6, ended_at = $7
-         WHERE id = $1 AND state = 'waiting' AND attempts = $2",
-        due.id,
-        due.attempts,
-        state.as_str(),
-        counted,
-        next_at,
-        result,
-        (state != State::Waiting).then_some(now)
-    )?;
-    Ok(())
+    let attempt = Attempt {
+        row: due.id.0,
+        made: due.attempts,
+    };
+    OUTBOX.settle(tx, attempt, ended, now).await
 }
 
 /// A page of the tenant's mails, newest first.
@@ -360,20 +334,6 @@ pub async fn standing(tx: &mut Tx, tenant: TenantId, campaign: &str) -> Result<V
     )?)
 }
 
-/// Deletes what ended long ago and returns how many there were.
-///
-/// # Errors
-/// If the database fails.
-pub async fn expire(tx: &mut Tx, now: UnixMs) -> Result<u64> {
-    let kept_ms = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    Ok(sql!(
-        tx,
-        execute,
-        "DELETE FROM mails WHERE ended_at < $1",
-        UnixMs(now.0.saturating_sub(kept_ms))
-    )?)
-}
-
 /// Deletes the mails and the templates of the tenant's sandbox.
 ///
 /// # Errors
@@ -386,16 +346,4 @@ pub async fn clear_sandbox(tx: &mut Tx, tenant: TenantId) -> Result<()> {
         sql!(tx, execute, statement, tenant)?;
     }
     Ok(())
-}
-
-/// How many mails of all tenants wait or have failed, by state.
-///
-/// # Errors
-/// If the database fails.
-pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
-    Ok(sql!(
-        tx,
-        fetch_all as (String, i64),
-        "SELECT state, COUNT(*) FROM mails WHERE state IN ('waiting', 'failed') GROUP BY state ORDER BY state"
-    )?)
 }

@@ -20,7 +20,7 @@ macro_rules! words {
             pub const WORDS: &[&str] = &[$($word),+];
 
             /// The word that is stored and answered.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
         }

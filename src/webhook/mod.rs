@@ -10,8 +10,8 @@ use sqlx::FromRow;
 
 pub use deliver::{Attempt, deliver};
 pub use queue::{
-    ATTEMPTS_MAX, Delivery, DeliveryId, Due, NewEvent, State, any_due, by_state, claim, deliveries,
-    enqueue, expire, get_delivery, retry, settle,
+    ATTEMPTS_MAX, DELIVERIES, Delivery, DeliveryId, Due, NewEvent, State, claim, deliveries,
+    enqueue, get_delivery, retry, settle,
 };
 pub use sign::{SIGNATURE_HEADER, signature};
 pub use store::{Changes, Draft, change, create, delete, get, list, rotate};

@@ -9,6 +9,7 @@ use super::{Event, Webhook, WebhookId, record};
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
+use crate::queue::{Attempt, Ending, Queue, queue_in};
 use crate::registry::sealed::WEBHOOK_SECRET;
 use crate::secret::{Secret, Vault};
 use crate::sql;
@@ -37,6 +38,16 @@ const PER_WEBHOOK_MAX: i64 = 8;
 const WAITING_MAX: i64 = 10_000;
 /// How long ended deliveries can be looked at.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Deliveries that wait, and how they are tried.
+pub static DELIVERIES: Queue = queue_in!(
+    "webhook_deliveries",
+    pauses: &PAUSES,
+    lease: LEASE,
+    kept: KEPT,
+    done: "delivered",
+    set_aside: "dead",
+);
 
 /// The number of a delivery; it stays the same over all attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -129,8 +140,8 @@ pub struct Delivery {
 pub struct Due {
     /// Its number.
     pub id: DeliveryId,
-    /// Attempts before this one.
-    pub attempts: i64,
+    /// The attempt for which it was claimed.
+    pub attempt: Attempt,
     /// Where to.
     pub url: String,
     /// The event's word.
@@ -205,20 +216,6 @@ async fn add(
     Ok(())
 }
 
-/// Whether any delivery may be due; cheaper than to claim, and takes no lock.
-///
-/// # Errors
-/// If the database fails.
-pub async fn any_due(tx: &mut Tx, now: UnixMs) -> Result<bool> {
-    let found = sql!(
-        tx,
-        scalar_optional as DeliveryId,
-        "SELECT id FROM webhook_deliveries WHERE state = 'waiting' AND next_at <= $1 AND lease_until <= $1 LIMIT 1",
-        now
-    )?;
-    Ok(found.is_some())
-}
-
 #[derive(Debug, FromRow)]
 struct Candidate {
     id: DeliveryId,
@@ -227,6 +224,15 @@ struct Candidate {
     event: String,
     body: String,
     lease_until: UnixMs,
+}
+
+impl Candidate {
+    fn attempt(&self) -> Attempt {
+        Attempt {
+            row: self.id.0,
+            made: self.attempts,
+        }
+    }
 }
 
 /// Claims deliveries that are due, at most so many. Nobody else sends them until they are settled or the lease is over.
@@ -255,35 +261,15 @@ pub async fn claim(tx: &mut Tx, vault: &Vault, at_most: i64, now: UnixMs) -> Res
             .iter()
             .filter(|(hook, _)| *hook == candidate.webhook_id);
         let has_room = (of_hook.count() as i64) < PER_WEBHOOK_MAX;
-        if has_room && take(tx, &candidate, now).await? {
+        let seen = (candidate.id.0, candidate.lease_until);
+        if has_room && DELIVERIES.take(tx, seen, now).await? {
             match due(tx, vault, &candidate, now).await? {
                 Some(due) => claimed.push((candidate.webhook_id, due)),
-                None => {
-                    settle(
-                        tx,
-                        (candidate.id, candidate.attempts),
-                        Err("no secret"),
-                        now,
-                    )
-                    .await?
-                }
+                None => settle(tx, candidate.attempt(), Err("no secret"), now).await?,
             }
         }
     }
     Ok(claimed.into_iter().map(|(_, due)| due).collect())
-}
-
-/// Whether the lease is ours: another process may have been faster.
-async fn take(tx: &mut Tx, candidate: &Candidate, now: UnixMs) -> Result<bool> {
-    let taken = sql!(
-        tx,
-        execute,
-        "UPDATE webhook_deliveries SET lease_until = $3 WHERE id = $1 AND state = 'waiting' AND lease_until = $2",
-        candidate.id,
-        candidate.lease_until,
-        now.plus(LEASE)
-    )?;
-    Ok(taken == 1)
 }
 
 /// What it takes to send a delivery; nothing if the webhook's secret does not open.
@@ -317,7 +303,7 @@ async fn due(
     };
     Ok(Some(Due {
         id: candidate.id,
-        attempts: candidate.attempts,
+        attempt: candidate.attempt(),
         url: hook.url,
         event: candidate.event.clone(),
         body: candidate.body.clone(),
@@ -331,32 +317,15 @@ async fn due(
 /// If the database fails; then it is sent again when the lease is over.
 pub async fn settle(
     tx: &mut Tx,
-    due: (DeliveryId, i64),
+    attempt: Attempt,
     result: Result<&str, &str>,
     now: UnixMs,
 ) -> Result<()> {
-    let (id, attempts) = due;
-    let pause = usize::try_from(attempts)
-        .ok()
-        .and_then(|made| PAUSES.get(made));
-    let (state, next_at) = match (result, pause) {
-        (Ok(_), _) => (State::Delivered, now),
-        (Err(_), Some(pause)) => (State::Waiting, now.plus(*pause)),
-        (Err(_), None) => (State::Dead, now),
+    let ended = match result {
+        Ok(answer) => (Ending::Done, answer),
+        Err(failure) => (Ending::Failed, failure),
     };
-    sql!(
-        tx,
-        execute,
-        "UPDATE webhook_deliveries SET state = $3, attempts = $2 + 1, next_at = $4, lease_until = 0, result = $5, ended_at = $6
-         WHERE id = $1 AND state = 'waiting' AND attempts = $2",
-        id,
-        attempts,
-        state.as_str(),
-        next_at,
-        result.unwrap_or_else(|failure| failure),
-        (state != State::Waiting).then_some(now)
-    )?;
-    Ok(())
+    DELIVERIES.settle(tx, attempt, ended, now).await
 }
 
 /// Retries a delivery that ended, from the beginning.
@@ -411,30 +380,4 @@ pub async fn deliveries(
     let select = "SELECT * FROM webhook_deliveries WHERE {all} ORDER BY id DESC {page}";
     let rows = all.page(tx, select, page).await?;
     Ok(Page { total, rows })
-}
-
-/// Deletes what ended long ago and returns how many there were.
-///
-/// # Errors
-/// If the database fails.
-pub async fn expire(tx: &mut Tx, now: UnixMs) -> Result<u64> {
-    let kept_ms = i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX);
-    Ok(sql!(
-        tx,
-        execute,
-        "DELETE FROM webhook_deliveries WHERE ended_at < $1",
-        UnixMs(now.0.saturating_sub(kept_ms))
-    )?)
-}
-
-/// How many deliveries of all tenants wait or are dead, by state.
-///
-/// # Errors
-/// If the database fails.
-pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
-    Ok(sql!(
-        tx,
-        fetch_all as (String, i64),
-        "SELECT state, COUNT(*) FROM webhook_deliveries WHERE state IN ('waiting', 'dead') GROUP BY state ORDER BY state"
-    )?)
 }

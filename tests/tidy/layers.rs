@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("secret", "clock"),
     ("storage", "clock error"),
     ("fields", "clock error storage"),
+    ("queue", "clock error storage"),
     ("files", "egress error secret"),
     ("config", "files secret storage"),
     ("mcp", "error"),
@@ -27,9 +28,9 @@ const MAY_USE: &[(&str, &str)] = &[
     ("audit", "auth cache clock error mcp metrics storage tasks tenant"),
     ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error fields secret storage tenant"),
-    ("webhook", "auth clock egress error registry secret storage tenant"),
-    ("mail", "auth clock egress error secret storage tenant"),
-    ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
+    ("webhook", "auth clock egress error queue registry secret storage tenant"),
+    ("mail", "auth clock egress error queue secret storage tenant"),
+    ("oauth", "audit auth clock egress error queue registry secret storage tasks tenant"),
     ("credentials", "clock error oauth registry secret storage tenant"),
     ("guard", "auth clock error metrics registry storage tenant"),
     ("model", "credentials egress error registry secret storage tenant"),
@@ -74,14 +75,12 @@ fn used(text: &str) -> BTreeSet<String> {
             let end = |c: char| !c.is_ascii_alphanumeric() && c != '_';
             let name = name.trim().split(end).next().unwrap_or_default();
             // Macros are exported at the root.
-            found.insert(
-                if name.starts_with("sql") {
-                    "storage"
-                } else {
-                    name
-                }
-                .to_owned(),
-            );
+            let module = match name {
+                "queue_in" => "queue",
+                sql if sql.starts_with("sql") => "storage",
+                module => module,
+            };
+            found.insert(module.to_owned());
         }
     }
     found

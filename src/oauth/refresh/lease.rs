@@ -1,6 +1,7 @@
 //! The row of a grant while it is refreshed: taken by one process, written by compare-and-set
 //! (docs/inside/decisions.md#keeping-grants-fresh).
-//! Each function is one short transaction; none waits for the network.
+//! Each function is one short transaction; none waits for the network. No [`crate::queue`]: a grant is never done, its
+//! lease is extended while the attempt lasts, and newer tokens win over any outcome.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::oauth::reauth::ReauthReason;
 use crate::oauth::service::{self, ServiceId};
 use crate::oauth::tokens::Tokens;
 use crate::oauth::verdict::Word;
+use crate::queue::doubled;
 use crate::registry::connected_service::ConnectedService;
 use crate::registry::sealed::{ACCESS_TOKEN, Change, REFRESH_TOKEN, Record};
 use crate::secret::{Secret, Vault, VaultError};
@@ -244,8 +246,7 @@ pub(super) async fn fail(
     (word, asked): (&str, Option<Duration>),
     now: UnixMs,
 ) -> Result<()> {
-    let doublings = u32::try_from(grant.refresh_failures.clamp(0, 16)).unwrap_or(0);
-    let pause = RETRY.saturating_mul(1 << doublings).min(RETRY_MAX);
+    let pause = doubled((RETRY, RETRY_MAX), grant.refresh_failures);
     let pause = pause.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX));
     let mut tx = db.write().await?;
     sql!(
