@@ -237,6 +237,7 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.server.abort();
+        assert_unharmed(&self.app);
         // A test that starts one gateway after another must not hold the database's connections of them all.
         let app = self.app.clone();
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
@@ -255,7 +256,17 @@ pub struct Replica {
 impl Drop for Replica {
     fn drop(&mut self) {
         self.server.abort();
+        assert_unharmed(&self.app);
     }
+}
+
+/// Fails the test of a gateway in which a task or a request panicked, unless it has failed already.
+fn assert_unharmed(app: &App) {
+    let panics = app.tasks.panics();
+    assert!(
+        std::thread::panicking() || panics.is_empty(),
+        "something panicked in the gateway: {panics:?}"
+    );
 }
 
 fn serve(app: Arc<App>, listener: tokio::net::TcpListener) -> tokio::task::JoinHandle<()> {
