@@ -21,15 +21,34 @@ use crate::model::Models;
 use crate::native;
 use crate::oauth::Refresher;
 use crate::oauth::catalog::{Catalog, CatalogError};
+use crate::oauth::client::Registered;
 use crate::oauth::flow::Flow;
+use crate::oauth::integration::Credential;
 use crate::rate_limit::{self, Limiter};
+use crate::registry::chat_model::ChatModel;
+use crate::registry::connected_service::ConnectedService;
+use crate::registry::connection::Connection;
 use crate::registry::keys::{self, KeysError};
+use crate::registry::sealed::SealedTable;
+use crate::registry::server::Server;
 use crate::registry::server::built_in::{self, BuiltIn};
 use crate::secret::Vault;
 use crate::storage::{Db, Probe, StorageError};
 use crate::tasks::Tasks;
 use crate::trace;
 use crate::upstream::Upstreams;
+use crate::webhook::Webhook;
+
+/// Every table with secrets, as its noun declares it: what a new key seals anew. A test over the schema finds what is missing.
+pub const SEALED: &[SealedTable] = &[
+    Server::SEALED,
+    Connection::SEALED,
+    ChatModel::SEALED,
+    ConnectedService::SEALED,
+    Credential::SEALED,
+    Registered::SEALED,
+    Webhook::SEALED,
+];
 
 /// The parts of a running gateway.
 pub struct App {
@@ -356,7 +375,7 @@ pub async fn open_vault(config: &Config, db: &Db) -> Result<Vault, StartError> {
         tracing::warn!(path = %path.display(), "made new master keys; keep a copy, every stored secret needs them");
     }
     let vault = config.vault()?;
-    keys::check(&mut tx, &vault).await?;
+    keys::check(&mut tx, &vault, SEALED).await?;
     tx.commit().await?;
     Ok(vault)
 }

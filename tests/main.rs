@@ -87,6 +87,7 @@ mod registry_connections;
 mod revocation;
 mod registry_servers;
 mod resource_origin;
+mod sealed_columns;
 mod secrets_in_sight;
 mod server_manners;
 mod session_tokens;

@@ -5,10 +5,9 @@ use std::process::{Command, Stdio};
 
 use mentor_gateway::app::{App, StartError};
 use mentor_gateway::clock::Clock;
+use mentor_gateway::oauth::client::{CLIENT_SECRET, Registered};
 use mentor_gateway::registry::connection::{Connection, ConnectionId};
-use mentor_gateway::registry::sealed::{
-    CLIENT_SECRET, CREDENTIALS, Change, Record, oauth_client_record,
-};
+use mentor_gateway::registry::sealed::{CREDENTIALS, Change, Record};
 use mentor_gateway::secret::{Secret, Vault};
 use mentor_gateway::sql;
 use serde_json::json;
@@ -375,7 +374,7 @@ async fn what_signs_people_in_rotates_too() {
     let mut tx = gateway.app.db.write().await.unwrap();
     let record = Record {
         tenant: mentor_gateway::tenant::TenantId(1),
-        name: &oauth_client_record(1),
+        name: &Registered::record_name(1),
         origin: "",
     };
     let secret = Change::Set(Secret::new("of-the-client"));

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::app::{StartError, open_vault};
+use crate::app::{SEALED, StartError, open_vault};
 use crate::config::Config;
 use crate::registry::keys::{self, KeysError};
 use crate::secret::{KeyFileLock, Vault};
@@ -38,7 +38,7 @@ async fn status(config: &Config, db: &Db) -> Result<(), Failure> {
     let configured = vault.key_ids();
     let mut tx = db.read().await?;
     let mut are_missing = false;
-    for (id, secrets) in keys::counts(&mut tx, &vault).await? {
+    for (id, secrets) in keys::counts(&mut tx, &vault, SEALED).await? {
         let state = match (configured.iter().position(|known| *known == id), secrets) {
             (Some(0), _) => "seals and opens",
             (Some(_), 0) => "opens; nothing needs it, its line may be removed",
@@ -78,7 +78,7 @@ async fn rotate(config: &Config, db: &Db) -> Result<(), Failure> {
         },
     };
     let vault = open_vault(config, db).await?;
-    keys::verify(db, &vault).await.map_err(|unopened| {
+    keys::verify(db, &vault, SEALED).await.map_err(|unopened| {
         Failure::new(unopened).with_hint(
             "nothing was written; put the right master keys back, or enter these secrets again",
         )
@@ -94,7 +94,7 @@ async fn rotate(config: &Config, db: &Db) -> Result<(), Failure> {
         }
     };
     let active = vault.key_ids().swap_remove(0);
-    let sealed = keys::seal_anew(db, &vault, |progress| {
+    let sealed = keys::seal_anew(db, &vault, SEALED, |progress| {
         tracing::info!(records = progress.records, key = active, "sealed anew");
     });
     let progress = sealed.await.map_err(Failure::new)?;
@@ -114,7 +114,7 @@ async fn rotate(config: &Config, db: &Db) -> Result<(), Failure> {
 /// Secrets that another key than the first sealed.
 async fn left_over(db: &Db, vault: &Vault) -> Result<i64, Failure> {
     let mut tx = db.read().await?;
-    let counts = keys::counts(&mut tx, vault).await?;
+    let counts = keys::counts(&mut tx, vault, SEALED).await?;
     Ok(counts.iter().skip(1).map(|(_, secrets)| secrets).sum())
 }
 

@@ -5,7 +5,7 @@ use sqlx::FromRow;
 
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::registry::sealed::{CLIENT_SECRET, Change, Record};
+use crate::registry::sealed::{Change, Record, SealedTable};
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::{Tx, words};
@@ -23,6 +23,9 @@ words! {
         None = "none",
     }
 }
+
+/// The field of the secret of a client that registered itself, and its name in a stored credential.
+pub const CLIENT_SECRET: &str = "client_secret";
 
 /// A client of an authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +68,17 @@ pub struct Registered {
 }
 
 impl Registered {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "oauth_clients",
+        kind: "oauth_client",
+        has_origin: false,
+        columns: &[("client_secret_sealed", CLIENT_SECRET)],
+    };
+
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: i64) -> String {
-        format!("oauth_client:{id}")
+        Self::SEALED.record_name(id)
     }
 
     /// The client, its secret opened.

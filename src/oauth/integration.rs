@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use sqlx::FromRow;
 
-use super::client;
+use super::client::{self, CLIENT_SECRET};
 use super::integration_value::{
-    AUTH_PARAMETERS, CLIENT_ID, PREFIX, REDIRECT_URI, checked, is_open, masked,
+    AUTH_PARAMETERS, CLIENT_ID, PREFIX, REDIRECT_URI, VALUE, checked, is_open, masked,
 };
 pub use super::integration_value::{NO_OBJECT, VALUE_BYTES_MAX, schema};
 use super::provider::{self, Provider};
@@ -17,9 +17,7 @@ use super::reauth::ReauthReason;
 use super::{Client, TokenAuthMethod, lenient, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result, SignInFailure};
-use crate::registry::sealed::{
-    CLIENT_SECRET, Change, Record, VALUE, integration_credential_record,
-};
+use crate::registry::sealed::{Change, Record, SealedTable};
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::Tx;
@@ -48,9 +46,17 @@ pub struct Credential {
 }
 
 impl Credential {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "integration_credentials",
+        kind: "integration_credential",
+        has_origin: false,
+        columns: &[("value_sealed", VALUE)],
+    };
+
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: i64) -> String {
-        integration_credential_record(id)
+        Self::SEALED.record_name(id)
     }
 
     /// The value with everything masked that may be a secret.

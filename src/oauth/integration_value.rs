@@ -5,17 +5,21 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use super::client::CLIENT_SECRET;
 use super::parameters::is_ours;
 use super::provider::Provider;
 use super::template;
 use crate::error::{Error, FieldErrors, Result};
-use crate::registry::sealed::{CLIENT_SECRET, VALUE, mask_complaint};
+use crate::registry::sealed::mask_complaint;
 use crate::secret::{looks_masked, mask};
 
 /// What is said of a value that is no object.
 pub const NO_OBJECT: &str = "Value must be a valid JSON object.";
 /// Largest value, in bytes of JSON.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// The field of what is stored.
+pub(super) const VALUE: &str = "value";
 
 /// What the name of a credential for a provider begins with.
 pub(super) const PREFIX: &str = "auth_";

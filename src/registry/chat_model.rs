@@ -3,7 +3,7 @@
 
 use sqlx::FromRow;
 
-use super::sealed::{CREDENTIALS, Change, Record};
+use super::sealed::{CREDENTIALS, Change, Record, SealedTable};
 use crate::clock::UnixMs;
 use crate::egress::Policy;
 use crate::error::{FieldErrors, Result};
@@ -43,9 +43,17 @@ pub struct ChatModel {
 }
 
 impl ChatModel {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "chat_models",
+        kind: "chat_model",
+        has_origin: true,
+        columns: &[("api_key_sealed", CREDENTIALS)],
+    };
+
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: i64) -> String {
-        format!("chat_model:{id}")
+        Self::SEALED.record_name(id)
     }
 
     /// Where a turn's requests go.

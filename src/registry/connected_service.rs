@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use super::audience::Audience;
+use super::sealed::{ACCESS_TOKEN, REFRESH_TOKEN, SealedTable};
 use crate::error::Result;
 use crate::sql;
 use crate::storage::Tx;
@@ -28,10 +29,21 @@ pub struct ConnectedService {
 }
 
 impl ConnectedService {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "connected_services",
+        kind: "connected_service",
+        has_origin: false,
+        columns: &[
+            ("access_token_sealed", ACCESS_TOKEN),
+            ("refresh_token_sealed", REFRESH_TOKEN),
+        ],
+    };
+
     /// The record's name for [`crate::secret::Binding`]. Its tokens go wherever its connections do, so they are bound
     /// to no origin.
     pub fn record_name(id: i64) -> String {
-        format!("connected_service:{id}")
+        Self::SEALED.record_name(id)
     }
 
     /// What it was asked for.

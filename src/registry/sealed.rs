@@ -18,27 +18,25 @@ pub const ACCESS_TOKEN: &str = "access_token";
 /// The column of a grant's refresh token.
 pub const REFRESH_TOKEN: &str = "refresh_token";
 
-/// The column of an integration credential.
-pub const VALUE: &str = "value";
-/// The column of the secret of a client that registered itself.
-pub const CLIENT_SECRET: &str = "client_secret";
-
-/// The record of an integration credential; its noun is above the registry, its key is rotated here.
-pub fn integration_credential_record(id: i64) -> String {
-    format!("integration_credential:{id}")
+/// A table with sealed columns, as its noun declares it. Rotation walks over those that `app::SEALED` collects; a test over
+/// the schema finds a column that is in none.
+#[derive(Debug, Clone, Copy)]
+pub struct SealedTable {
+    /// Its name.
+    pub table: &'static str,
+    /// The kind of its records: `server` for `server:7`.
+    pub kind: &'static str,
+    /// Whether its secrets are for the origin in its column `origin`; else they are for none.
+    pub has_origin: bool,
+    /// The names of its sealed columns, each with the field that its secrets are sealed for.
+    pub columns: &'static [(&'static str, &'static str)],
 }
 
-/// The record of a client that registered itself; the same holds for it.
-pub fn oauth_client_record(id: i64) -> String {
-    format!("oauth_client:{id}")
-}
-
-/// The columns of a webhook's secrets: the one that signs and the one before it, which moves from column to column.
-pub const WEBHOOK_SECRET: &str = "secret";
-
-/// The name of a webhook's record.
-pub fn webhook_record(id: i64) -> String {
-    format!("webhook:{id}")
+impl SealedTable {
+    /// The name of a record, for [`Binding`] and the audit.
+    pub fn record_name(&self, id: i64) -> String {
+        format!("{}:{id}", self.kind)
+    }
 }
 
 /// What a request says about a stored secret.

@@ -6,7 +6,7 @@ mod fault;
 mod migrate;
 mod page;
 mod probe;
-mod query;
+pub mod query;
 mod words;
 
 use std::path::Path;
@@ -16,7 +16,7 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 pub use connect::{POSTGRES_CONNECTIONS_MAX, SQLITE_READERS_MAX};
 pub use page::{Page, PageRequest, like};
 pub use probe::Probe;
-pub use query::{Conditions, Readable, Value};
+pub use query::Conditions;
 pub use words::Word;
 pub(crate) use words::words;
 

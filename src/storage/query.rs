@@ -1,4 +1,4 @@
-//! Statements of lists, put together from what is asked for, so that an index serves each: `($1 IS NULL OR column = $1)`
+//! Statements that are put together from what is asked for, so that an index serves each list: `($1 IS NULL OR column = $1)`
 //! is served by none. Every piece of text stands in the source; what comes from outside is bound, never written.
 
 use sqlx::postgres::PgRow;
@@ -124,8 +124,8 @@ impl<R> Readable for R where
 
 /// Binds values to a statement of either database, in their order.
 macro_rules! bound {
-    ($text:expr, $values:expr) => {{
-        let mut query = sqlx::query_as::<_, R>(AssertSqlSafe($text));
+    ($query:expr, $values:expr) => {{
+        let mut query = $query;
         for value in $values {
             query = match value {
                 Value::Number(number) => query.bind(*number),
@@ -137,14 +137,45 @@ macro_rules! bound {
     }};
 }
 
-async fn fetch_all<R: Readable>(
+/// The rows of a statement, `$1` and so on standing for the values.
+///
+/// # Errors
+/// If the database fails.
+pub async fn fetch_all<R: Readable>(
     tx: &mut Tx,
     text: String,
     values: &[Value],
 ) -> Result<Vec<R>, StorageError> {
+    let text = AssertSqlSafe(text);
     Ok(match tx {
-        Tx::Sqlite(tx) => bound!(text, values).fetch_all(&mut **tx).await?,
-        Tx::Postgres(tx) => bound!(text, values).fetch_all(&mut **tx).await?,
+        Tx::Sqlite(tx) => {
+            bound!(sqlx::query_as(text), values)
+                .fetch_all(&mut **tx)
+                .await?
+        }
+        Tx::Postgres(tx) => {
+            bound!(sqlx::query_as(text), values)
+                .fetch_all(&mut **tx)
+                .await?
+        }
+    })
+}
+
+/// Runs a statement and returns how many rows it changed.
+///
+/// # Errors
+/// If the database fails.
+pub async fn execute(tx: &mut Tx, text: String, values: &[Value]) -> Result<u64, StorageError> {
+    let text = AssertSqlSafe(text);
+    Ok(match tx {
+        Tx::Sqlite(tx) => bound!(sqlx::query(text), values)
+            .execute(&mut **tx)
+            .await?
+            .rows_affected(),
+        Tx::Postgres(tx) => bound!(sqlx::query(text), values)
+            .execute(&mut **tx)
+            .await?
+            .rows_affected(),
     })
 }
 

@@ -19,7 +19,7 @@ pub use store::{Changes, Draft, change, create, delete, get, list, rotate};
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::registry::sealed::{Record, webhook_record};
+use crate::registry::sealed::{Record, SealedTable};
 use crate::storage::words;
 use crate::tenant::TenantId;
 
@@ -38,6 +38,9 @@ words! {
         PaymentReceived = "payment.received",
     }
 }
+
+/// The field of both secrets: the one that signs moves to the column of the one before it.
+pub(super) const SECRET: &str = "secret";
 
 /// The number of a webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
@@ -73,9 +76,20 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "webhooks",
+        kind: "webhook",
+        has_origin: false,
+        columns: &[
+            ("secret_sealed", SECRET),
+            ("previous_secret_sealed", SECRET),
+        ],
+    };
+
     /// The record's name for [`Record`] and the audit.
     pub fn record_name(id: WebhookId) -> String {
-        webhook_record(id.0)
+        Self::SEALED.record_name(id.0)
     }
 
     /// The events it is told.

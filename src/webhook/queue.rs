@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use sqlx::FromRow;
 
-use super::{Event, Webhook, WebhookId, record};
+use super::{Event, SECRET, Webhook, WebhookId, record};
 use crate::auth::token::Environment;
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
 use crate::queue::{Attempt, Ending, Queue, queue_in};
-use crate::registry::sealed::WEBHOOK_SECRET;
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::{Conditions, Page, PageRequest, Tx};
@@ -293,7 +292,7 @@ async fn due(
     }
     let opened = sealed
         .into_iter()
-        .map(|sealed| record.open(vault, WEBHOOK_SECRET, sealed));
+        .map(|sealed| record.open(vault, SECRET, sealed));
     let secrets = match opened.collect::<Result<Vec<Secret>, _>>() {
         Ok(secrets) => secrets,
         Err(error) => {

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::{Webhook, WebhookId, record};
+use super::{SECRET, Webhook, WebhookId, record};
 use crate::auth::token::Environment;
 use crate::clock::{UnixMs, random_hex};
 use crate::error::{Error, Result};
-use crate::registry::sealed::{Change, WEBHOOK_SECRET};
+use crate::registry::sealed::Change;
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::{Page, PageRequest, Tx};
@@ -179,7 +179,7 @@ fn new_secret(vault: &Vault, tenant: TenantId, id: WebhookId) -> (Secret, String
     let secret = Secret::new(format!("whsec_{}", random_hex::<32>()));
     let name = Webhook::record_name(id);
     let set = Change::Set(secret.clone());
-    let sealed = record(tenant, &name).seal(vault, WEBHOOK_SECRET, &set, "");
+    let sealed = record(tenant, &name).seal(vault, SECRET, &set, "");
     (secret, sealed)
 }
 

@@ -10,6 +10,7 @@ use upstream_fixtures::issuer::{CLIENT_SECRET, Fault};
 use upstream_fixtures::{Model, Reply};
 
 use crate::harness::{CALLBACK, Chat, connected_services, eventually, register, text_of};
+use crate::sealed_columns;
 use day::{CONNECTION_KEY, Day, HEADER_KEY, MODEL_KEY, PROMPT, SERVER_KEY, random_part};
 
 impl Day {
@@ -321,6 +322,7 @@ async fn no_secret_is_in_a_log_the_database_the_audit_the_metrics_or_an_answer()
         }
     }
     day.service.kill().await.unwrap();
+    sealed_columns::assert_declared(&day.sign_in.gateway().app).await;
 
     let sinks = day.written().await;
     let log = String::from_utf8_lossy(&sinks[0].1);

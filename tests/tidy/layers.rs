@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("gateway", "audit auth cache clock credentials error guard mcp native oauth registry secret storage tasks tenant trace upstream"),
     ("chat", "auth clock error gateway guard learner mcp model storage tasks tenant trace upstream"),
     ("jobs", "academy career clock egress error files mail oauth secret storage tasks webhook"),
-    ("app", "audit auth chat clock config egress error files gateway guard jobs mail metrics model native oauth rate_limit registry secret storage tasks trace upstream"),
+    ("app", "audit auth chat clock config egress error files gateway guard jobs mail metrics model native oauth rate_limit registry secret storage tasks trace upstream webhook"),
     ("http", "academy app audit auth career chat clock config credentials descriptors egress error fields gateway guard learner mail mcp metrics native oauth rate_limit registry secret storage tasks tenant trace upstream webhook"),
     ("cli", "academy app audit auth career clock config credentials egress error files http learner mcp native oauth registry secret storage tasks tenant trace upstream"),
 ];

@@ -13,6 +13,7 @@ pub use request::{Plan, Written, plan};
 pub use rules::MENTOR_REQUIRED;
 pub use write::{bind_grant, create, delete, shadowed, update};
 
+use super::sealed::{CREDENTIALS, EXTRA_HEADERS, SealedTable};
 use super::server::ServerId;
 use super::{AuthType, Scope};
 use crate::clock::UnixMs;
@@ -80,9 +81,20 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "connections",
+        kind: "connection",
+        has_origin: true,
+        columns: &[
+            ("credentials_sealed", CREDENTIALS),
+            ("extra_headers_sealed", EXTRA_HEADERS),
+        ],
+    };
+
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: ConnectionId) -> String {
-        format!("connection:{}", id.0)
+        Self::SEALED.record_name(id.0)
     }
 
     /// By what it was switched off, if it is and that is known.

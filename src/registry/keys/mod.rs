@@ -7,8 +7,10 @@ use sqlx::FromRow;
 
 pub use rotate::{Progress, Unopened, seal_anew, verify};
 
+use crate::registry::sealed::SealedTable;
 use crate::secret::{Binding, Secret, Vault};
 use crate::sql;
+use crate::storage::query::{self, Value};
 use crate::storage::{StorageError, Tx};
 
 /// What the proofs of keys and pepper hold.
@@ -58,7 +60,7 @@ pub async fn are_known(tx: &mut Tx) -> Result<bool, StorageError> {
 ///
 /// # Errors
 /// `Pepper`, `Wrong`, or `Missing`; then nothing was written.
-pub async fn check(tx: &mut Tx, vault: &Vault) -> Result<(), KeysError> {
+pub async fn check(tx: &mut Tx, vault: &Vault, tables: &[SealedTable]) -> Result<(), KeysError> {
     let configured = vault.key_ids();
     let proofs = proofs(tx).await?;
     for Proof { key_id, proof } in &proofs {
@@ -72,7 +74,7 @@ pub async fn check(tx: &mut Tx, vault: &Vault) -> Result<(), KeysError> {
                 return Err(KeysError::Wrong(key_id.clone()));
             }
         } else {
-            let secrets = count(tx, key_id).await?;
+            let secrets = count(tx, tables, key_id).await?;
             if secrets > 0 {
                 let id = key_id.clone();
                 return Err(KeysError::Missing { id, secrets });
@@ -94,7 +96,11 @@ pub async fn check(tx: &mut Tx, vault: &Vault) -> Result<(), KeysError> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn counts(tx: &mut Tx, vault: &Vault) -> Result<Vec<(String, i64)>, StorageError> {
+pub async fn counts(
+    tx: &mut Tx,
+    vault: &Vault,
+    tables: &[SealedTable],
+) -> Result<Vec<(String, i64)>, StorageError> {
     let mut ids = vault.key_ids();
     for proof in proofs(tx).await? {
         if proof.key_id != PEPPER && !ids.contains(&proof.key_id) {
@@ -103,32 +109,27 @@ pub async fn counts(tx: &mut Tx, vault: &Vault) -> Result<Vec<(String, i64)>, St
     }
     let mut counts = Vec::new();
     for id in ids {
-        let secrets = count(tx, &id).await?;
+        let secrets = count(tx, tables, &id).await?;
         counts.push((id, secrets));
     }
     Ok(counts)
 }
 
 /// How many secrets a key sealed.
-async fn count(tx: &mut Tx, id: &str) -> Result<i64, StorageError> {
+async fn count(tx: &mut Tx, tables: &[SealedTable], id: &str) -> Result<i64, StorageError> {
     let prefix = prefix(id);
-    sql!(
-        tx,
-        scalar as i64,
-        "SELECT (SELECT COUNT(*) FROM servers WHERE substr(credentials_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM servers WHERE substr(extra_headers_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM connections WHERE substr(credentials_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM connections WHERE substr(extra_headers_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM connected_services WHERE substr(access_token_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM connected_services WHERE substr(refresh_token_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM chat_models WHERE substr(api_key_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM integration_credentials WHERE substr(value_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM oauth_clients WHERE substr(client_secret_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM webhooks WHERE substr(secret_sealed, 1, $2) = $1)
-              + (SELECT COUNT(*) FROM webhooks WHERE substr(previous_secret_sealed, 1, $2) = $1)",
-        &prefix,
-        length(&prefix)
-    )
+    let mut secrets = 0;
+    for SealedTable { table, columns, .. } in tables {
+        for (column, _) in *columns {
+            let text = format!(
+                "SELECT COUNT(*) FROM {table} WHERE substr({column}, 1, CAST($2 AS INTEGER)) = $1"
+            );
+            let values = [Value::from(prefix.as_str()), length(&prefix)];
+            let counted: Vec<(i64,)> = query::fetch_all(tx, text, &values).await?;
+            secrets += counted.iter().map(|(count,)| count).sum::<i64>();
+        }
+    }
+    Ok(secrets)
 }
 
 /// What every text begins with that a key sealed.
@@ -137,8 +138,8 @@ fn prefix(id: &str) -> String {
 }
 
 /// The length as the databases count it in `substr`; a prefix is ASCII.
-fn length(prefix: &str) -> i32 {
-    i32::try_from(prefix.len()).unwrap_or(i32::MAX)
+fn length(prefix: &str) -> Value {
+    Value::Number(i64::try_from(prefix.len()).unwrap_or(i64::MAX))
 }
 
 async fn proofs(tx: &mut Tx) -> Result<Vec<Proof>, StorageError> {

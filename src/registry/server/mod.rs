@@ -12,6 +12,7 @@ pub use list::{Filter, Listed, get_listed, list};
 pub use rules::{NAME_CHARACTERS_MAX, TOOL_PREFIX_CHARACTERS_MAX, URL_CHARACTERS_MAX, check_url};
 pub use write::{Draft, LeftBehind, create, delete, update};
 
+use super::sealed::{CREDENTIALS, EXTRA_HEADERS, SealedTable};
 use super::{AuthType, Scope, Transport};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
@@ -78,9 +79,20 @@ pub struct Server {
 }
 
 impl Server {
+    /// What it keeps sealed.
+    pub const SEALED: SealedTable = SealedTable {
+        table: "servers",
+        kind: "server",
+        has_origin: true,
+        columns: &[
+            ("credentials_sealed", CREDENTIALS),
+            ("extra_headers_sealed", EXTRA_HEADERS),
+        ],
+    };
+
     /// The record's name for [`crate::secret::Binding`].
     pub fn record_name(id: ServerId) -> String {
-        format!("server:{}", id.0)
+        Self::SEALED.record_name(id.0)
     }
 
     /// Whether a tenant may use it: its own, or another's that is featured.
