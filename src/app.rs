@@ -26,8 +26,8 @@ use crate::oauth::flow::Flow;
 use crate::oauth::integration::Credential;
 use crate::rate_limit::{self, Limiter};
 use crate::registry::chat_model::ChatModel;
-use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::Connection;
+use crate::registry::grant::Grant;
 use crate::registry::keys::{self, KeysError};
 use crate::registry::sealed::SealedTable;
 use crate::registry::server::Server;
@@ -44,7 +44,7 @@ pub const SEALED: &[SealedTable] = &[
     Server::SEALED,
     Connection::SEALED,
     ChatModel::SEALED,
-    ConnectedService::SEALED,
+    Grant::SEALED,
     Credential::SEALED,
     Registered::SEALED,
     Webhook::SEALED,

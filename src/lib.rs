@@ -30,10 +30,10 @@
 //! * [`auth`]: from a key to the [caller](auth::Caller).
 //! * [`audit`]: one row for each change and each call.
 //! * [`rate_limit`]: how many requests a key, a person and a tenant may make.
-//! * [`registry`]: MCP servers, the connections to them, and which mentor has which server.
+//! * [`registry`]: MCP servers, the connections to them, the grants these travel with, and which mentor has which server.
 //! * [`webhook`]: who is told of a tenant's events, and what is on its way.
 //! * [`mail`]: templates, the one outbox, and the way to the mail server.
-//! * [`oauth`]: grants of access at other services: how one is asked for, refreshed and revoked.
+//! * [`oauth`]: how a grant of access at another service is asked for, refreshed and revoked.
 //! * [`credentials`]: [whose credential](credentials::resolve()) a call travels with, and the headers it becomes.
 //! * [`guard`]: [what is open](guard::Guard) because of a permission, and its end when the permission ends, wherever that is.
 //! * [`model`]: the language models of tenants, and how one is asked.
@@ -71,6 +71,7 @@
 //! 4. A sealed secret opens only for the tenant, record, field and origin that it was sealed for.
 //!    Test: `a_sealed_secret_opens_only_where_it_belongs`. With other master keys nothing starts.
 //!    Test: `foreign_keys_are_refused_and_nothing_is_written`.
+//!    A new key seals every one of them anew. Test: `a_sealed_text_is_in_every_column_that_a_noun_declares_and_in_no_other`.
 //! 5. The credential of a call is chosen by one pure function, which the explain endpoint shows.
 //!    Test: `resolution_agrees_with_a_plain_oracle`.
 //! 6. What the relay does not have to change passes byte for byte. Test: `values_stay_byte_for_byte`.
@@ -96,6 +97,8 @@
 //!     caller's own and the names that are the gateway's. Test: `a_secret_that_is_not_the_callers_never_comes_back`.
 //! 19. What could not be opened any more ends: calls, sockets, streams, sessions, whichever process took the permission back.
 //!     Every long-lived thing holds a [`guard::Guard`]. Test: `a_revoked_key_ends_everything_that_it_opened`.
+//! 20. A table is written by one module, and read outside of it by few, named files.
+//!     Test: `a_table_is_named_by_its_owner_and_by_who_is_known_to_read_it`.
 //!
 //! # Four walks
 //!

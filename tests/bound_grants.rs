@@ -2,7 +2,7 @@
 //! What was asked for a resource goes to that resource alone, what was asked of a catalog service to the servers that
 //! name it, and what is one person's own is nobody else's.
 
-use mentor_gateway::registry::connected_service::ConnectedService;
+use mentor_gateway::registry::grant::{Grant, GrantId};
 use mentor_gateway::registry::sealed::{ACCESS_TOKEN, Change, Record};
 use mentor_gateway::secret::Secret;
 use mentor_gateway::{sql, tenant};
@@ -25,7 +25,7 @@ async fn grant(stage: &Stage, username: &str, resource: &str, service: Option<i6
     let app = &stage.gateway.app;
     let mut tx = app.db.write().await.unwrap();
     let acme = tenant::get(&mut tx, "acme").await.unwrap();
-    let name = ConnectedService::record_name(grant);
+    let name = Grant::record_name(GrantId(grant));
     let record = Record {
         tenant: acme.id,
         name: &name,

@@ -1,6 +1,6 @@
 //! Secrets as administrators enter them: what is refused, what a mask means, and that a new one is sent at once.
 
-use mentor_gateway::registry::connected_service::ConnectedService;
+use mentor_gateway::registry::grant::{Grant, GrantId};
 use mentor_gateway::registry::sealed::{ACCESS_TOKEN, Change, Record};
 use mentor_gateway::secret::Secret;
 use mentor_gateway::{sql, tenant};
@@ -121,7 +121,7 @@ async fn with_token(stage: &Stage, grant: i64, token: &str) {
     let app = &stage.gateway.app;
     let mut tx = app.db.write().await.unwrap();
     let acme = tenant::get(&mut tx, "acme").await.unwrap();
-    let name = ConnectedService::record_name(grant);
+    let name = Grant::record_name(GrantId(grant));
     let record = Record {
         tenant: acme.id,
         name: &name,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use mentor_gateway::oauth::{Ask, Refreshed};
+use mentor_gateway::registry::grant::GrantId;
 use mentor_gateway::sql;
 use serde_json::{Value, json};
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, Switches};
@@ -132,7 +133,7 @@ async fn a_client_that_was_forgotten_for_a_refresh_is_registered_anew_and_the_pe
     gateway.advance(Duration::from_secs(3601));
     let refresher = &gateway.app.gateway.refresher;
     assert_eq!(
-        refresher.refresh(grant, Ask::Call).await,
+        refresher.refresh(GrantId(grant), Ask::Call).await,
         Refreshed::NeedsReauth
     );
     let stored = gateway.stored_grant(grant).await.unwrap();
@@ -144,7 +145,10 @@ async fn a_client_that_was_forgotten_for_a_refresh_is_registered_anew_and_the_pe
         (&row["id"], &json!(null))
     );
     gateway.advance(Duration::from_secs(3601));
-    assert_eq!(refresher.refresh(grant, Ask::Call).await, Refreshed::Fresh);
+    assert_eq!(
+        refresher.refresh(GrantId(grant), Ask::Call).await,
+        Refreshed::Fresh
+    );
 }
 
 #[tokio::test]
@@ -157,7 +161,10 @@ async fn what_was_granted_to_an_earlier_client_is_refreshed_as_that_one() {
     let gateway = &world.stage.gateway;
     gateway.advance(Duration::from_secs(3601));
     let refresher = &gateway.app.gateway.refresher;
-    assert_eq!(refresher.refresh(grant, Ask::Call).await, Refreshed::Fresh);
+    assert_eq!(
+        refresher.refresh(GrantId(grant), Ask::Call).await,
+        Refreshed::Fresh
+    );
 }
 
 #[tokio::test]
@@ -178,7 +185,10 @@ async fn a_discovered_issuer_that_the_catalog_knows_takes_its_parameters_and_cre
     gateway.advance(Duration::from_secs(3601));
     let grant = row["id"].as_i64().unwrap();
     let refresher = &gateway.app.gateway.refresher;
-    assert_eq!(refresher.refresh(grant, Ask::Call).await, Refreshed::Fresh);
+    assert_eq!(
+        refresher.refresh(GrantId(grant), Ask::Call).await,
+        Refreshed::Fresh
+    );
     // Its own credential comes first.
     let name = format!("auth_{}", service["oauth_provider"].as_str().unwrap());
     let value = json!({ "client_id": "its-own", "auth_parameters": { "audience": "x", "access_type": "y" } });
@@ -407,7 +417,10 @@ async fn a_grant_is_refreshed_where_its_provider_is_now() {
     set("UPDATE connected_services SET token_url = 'http://127.0.0.1:1/token' WHERE id = $1").await;
     gateway.advance(Duration::from_secs(3601));
     let refresher = &gateway.app.gateway.refresher;
-    assert_eq!(refresher.refresh(grant, Ask::Call).await, Refreshed::Fresh);
+    assert_eq!(
+        refresher.refresh(GrantId(grant), Ask::Call).await,
+        Refreshed::Fresh
+    );
     let mut tx = gateway.app.db.read().await.unwrap();
     let stored = sql!(
         &mut tx,
@@ -422,7 +435,7 @@ async fn a_grant_is_refreshed_where_its_provider_is_now() {
     gateway.advance(Duration::from_secs(3601));
     let asked = sign_in.issuer.asked().len();
     assert_eq!(
-        refresher.refresh(grant, Ask::Call).await,
+        refresher.refresh(GrantId(grant), Ask::Call).await,
         Refreshed::NeedsReauth
     );
     assert_eq!(sign_in.issuer.asked().len(), asked);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mentor_gateway::gateway::chats::{ChatEvent, ChatKey};
 use mentor_gateway::oauth::{Ask, ReauthReason, Refreshed};
+use mentor_gateway::registry::grant::GrantId;
 use mentor_gateway::secret::Secret;
 use mentor_gateway::sql;
 use serde_json::{Value, json};
@@ -221,7 +222,7 @@ impl Ended<'_> {
 
     async fn refresh(&self) -> Refreshed {
         let refresher = &self.gateway.app.gateway.refresher;
-        refresher.refresh(self.grant, Ask::Call).await
+        refresher.refresh(GrantId(self.grant), Ask::Call).await
     }
 
     /// Says the same wherever one looks.

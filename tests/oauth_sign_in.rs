@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mentor_gateway::oauth::{Ask, Refreshed};
+use mentor_gateway::registry::grant::GrantId;
 use mentor_gateway::{sql, tenant};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -350,7 +351,7 @@ async fn tokens_that_come_when_their_grant_is_gone_are_given_back() {
         tx.commit().await.unwrap();
         sign_in.issuer.switch(|switches| switches.holds = false);
     };
-    let refreshing = app.gateway.refresher.refresh(grant, Ask::Call);
+    let refreshing = app.gateway.refresher.refresh(GrantId(grant), Ask::Call);
     let (refreshed, ()) = tokio::join!(refreshing, deleting);
     assert_eq!(refreshed, Refreshed::Impossible);
     let asked = sign_in.issuer.asked();

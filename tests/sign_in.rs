@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use mentor_gateway::auth::Caller;
 use mentor_gateway::gateway::chats::{ChatEvent, ChatKey, ChatStream};
 use mentor_gateway::oauth::prompt::PROMPT_LIFE;
-use mentor_gateway::registry::connected_service::ConnectedService;
+use mentor_gateway::registry::grant::{Grant, GrantId};
 use mentor_gateway::registry::server::ServerId;
 use mentor_gateway::secret::{Binding, Secret};
 use mentor_gateway::{sql, tenant};
@@ -60,7 +60,7 @@ impl Drive {
             .unwrap();
         let binding = Binding {
             tenant: tenant.id.0,
-            record: &ConnectedService::record_name(grant),
+            record: &Grant::record_name(GrantId(grant)),
             field: "access_token",
             origin: "",
         };

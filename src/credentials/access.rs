@@ -8,6 +8,7 @@ use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::oauth::ReauthReason;
 use crate::registry::connection::OffBy;
+use crate::registry::grant::GrantId;
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
 use crate::secret::Vault;
@@ -159,7 +160,7 @@ impl Decision {
     }
 
     /// The grant to refresh before the call.
-    pub fn to_refresh(&self) -> Option<i64> {
+    pub fn to_refresh(&self) -> Option<GrantId> {
         self.resolution.as_ref().and_then(|found| found.to_refresh)
     }
 }

@@ -9,14 +9,14 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::echo::{Echoes, HIDDEN_BYTES_MIN};
-use super::resolve::{Grant, Resolution, Source, Step};
-use super::verdict::Place;
+use super::resolve::{Resolution, Source, Step};
 use crate::error::{Error, Result};
-use crate::registry::connected_service::ConnectedService;
 use crate::registry::connection::{Connection, ConnectionId};
+use crate::registry::grant::{Grant, GrantId};
 use crate::registry::sealed::begins_with_scheme;
-use crate::registry::sealed::{ACCESS_TOKEN, CREDENTIALS, EXTRA_HEADERS, Record};
+use crate::registry::sealed::{CREDENTIALS, EXTRA_HEADERS, Record};
 use crate::registry::server::Server;
+use crate::registry::verdict::Place;
 use crate::secret::{Secret, Vault, looks_masked, mask, mask_header_value};
 
 /// What the names of headers that carry a secret have in them, lower case.
@@ -74,7 +74,7 @@ impl Outbound {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GrantVersion {
     /// Its number.
-    pub id: i64,
+    pub id: GrantId,
     /// Its version.
     pub version: i64,
 }
@@ -197,13 +197,7 @@ fn open(vault: &Vault, connection: &Connection, field: &str, sealed: &str) -> Re
 }
 
 fn open_grant(vault: &Vault, grant: &Grant) -> Result<Secret> {
-    let record = Record {
-        tenant: grant.tenant_id,
-        name: &ConnectedService::record_name(grant.id),
-        origin: "",
-    };
-    let opened = record.open(vault, ACCESS_TOKEN, &grant.access_token_sealed);
-    opened.map_err(Error::internal)
+    grant.access_token(vault).map_err(Error::internal)
 }
 
 fn add_extra(headers: &mut HeaderMap, json: &Secret) -> Result<()> {
@@ -288,7 +282,7 @@ fn sensitive(text: &str) -> Result<HeaderValue> {
 /// A digest of headers, in which a grant stands for its token.
 fn fingerprint(headers: &HeaderMap, grant: Option<GrantVersion>) -> [u8; 16] {
     let line = |(name, value): (&HeaderName, &HeaderValue)| match grant {
-        Some(grant) if name == AUTHORIZATION => format!("grant {}", grant.id),
+        Some(grant) if name == AUTHORIZATION => format!("grant {}", grant.id.0),
         _ => format!("{name}:{}", String::from_utf8_lossy(value.as_bytes())),
     };
     let mut lines: Vec<String> = headers.iter().map(line).collect();

@@ -6,7 +6,6 @@ pub mod echo;
 pub mod headers;
 pub mod obstacle;
 pub mod resolve;
-pub mod verdict;
 
 pub use access::{Closed, Decision, decide};
 pub use echo::Echoes;

@@ -2,20 +2,19 @@
 //! (docs/inside/contract.md#resolution, docs/inside/decisions.md#auth_scope-user). Within a step the newest connection
 //! comes first. The explain endpoint and the call use the same function.
 
-use sqlx::FromRow;
-
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::oauth::{ReauthReason, refresh};
-use crate::registry::audience::{self, Audience, Misfit};
+use crate::registry::audience::{self, Misfit};
 use crate::registry::connection::{Connection, ConnectionId, OffBy};
+use crate::registry::grant::{self, Grant, GrantId};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
-use crate::storage::{AMONG_MAX, Tx};
+use crate::sql;
+use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::MentorId;
-use crate::tenant::user::{Role, UserId};
-use crate::{sql, sql_among};
+use crate::tenant::user::UserId;
 
 /// For whom a credential is sought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,7 +166,7 @@ pub struct StepReport {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A connection, with the grant it points at if it is an OAuth one.
-    Connection(Box<Connection>, Option<Grant>),
+    Connection(Box<Connection>, Option<Box<Grant>>),
     /// The server record's own credentials.
     ServerRecord,
     /// Nothing is sent; the server wants nothing.
@@ -183,7 +182,7 @@ pub struct Resolution {
     pub used: Option<(Option<Step>, Source)>,
     /// The grant to refresh before the call: the one that is used and near its end, or one that would be used if its
     /// token had not ended.
-    pub to_refresh: Option<i64>,
+    pub to_refresh: Option<GrantId>,
 }
 
 impl Resolution {
@@ -233,36 +232,6 @@ impl Resolution {
     }
 }
 
-/// An OAuth grant as resolution needs it.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct Grant {
-    /// Its number.
-    pub id: i64,
-    /// The tenant it belongs to.
-    pub tenant_id: TenantId,
-    /// Whose grant it is.
-    pub user_id: UserId,
-    /// That person's role.
-    #[sqlx(try_from = "String")]
-    pub role: Role,
-    /// The resource that it was asked for (RFC 8707); empty for a service of the catalog.
-    pub resource: String,
-    /// Its service, if that is still known.
-    pub service_id: Option<i64>,
-    /// The token, sealed.
-    pub access_token_sealed: String,
-    /// When the token ends.
-    pub expires_at: Option<UnixMs>,
-    /// When the token was stored.
-    pub updated_at: UnixMs,
-    /// Counts the tokens that were stored.
-    pub version: i64,
-    /// Whether there is a way to a new token without the person.
-    pub is_refreshable: bool,
-    /// Why the person must sign in again, if they must.
-    pub needs_reauth: Option<String>,
-}
-
 /// A connection that a step might use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -293,7 +262,11 @@ pub async fn resolve(
     now: UnixMs,
 ) -> Result<Resolution> {
     let connections = rows(tx, server, subject).await?;
-    let grants = grants(tx, &connections).await?;
+    let ids: Vec<GrantId> = connections
+        .iter()
+        .filter_map(|row| row.connected_service_id)
+        .collect();
+    let grants = grant::among(tx, &ids).await?;
     let with_grant = |connection: Connection| Candidate {
         grant: connection
             .connected_service_id
@@ -341,27 +314,6 @@ async fn rows(tx: &mut Tx, server: &Server, subject: Subject) -> Result<Vec<Conn
     )?)
 }
 
-/// The grants that rows point at.
-async fn grants(tx: &mut Tx, connections: &[Connection]) -> Result<Vec<Grant>> {
-    let ids = connections
-        .iter()
-        .filter_map(|row| row.connected_service_id);
-    let mut grants = Vec::new();
-    for ids in ids.collect::<Vec<_>>().chunks(AMONG_MAX) {
-        let found = sql_among!(
-            tx,
-            Grant,
-            "SELECT c.id, c.tenant_id, c.user_id, u.role, c.resource, c.service_id, c.access_token_sealed,
-                    c.expires_at, c.updated_at, c.version, c.needs_reauth,
-                    (c.refresh_token_sealed <> '' AND c.token_url <> '') AS is_refreshable
-             FROM connected_services c JOIN users u ON u.id = c.user_id WHERE c.id IN ",
-            ids
-        )?;
-        grants.extend(found);
-    }
-    Ok(grants)
-}
-
 /// Chooses among what there is. Pure, so that it can be compared with an oracle.
 pub fn choose(server: &Server, subject: Subject, world: &World) -> Resolution {
     let mut used = None;
@@ -405,7 +357,7 @@ struct Found {
     connection: Option<ConnectionId>,
     candidates: Vec<Looked>,
     source: Option<Source>,
-    to_refresh: Option<i64>,
+    to_refresh: Option<GrantId>,
 }
 
 fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Found {
@@ -432,8 +384,9 @@ fn try_step(step: Step, server: &Server, subject: Subject, world: &World) -> Fou
                 found.to_refresh = found.to_refresh.or_else(ending);
             }
             if outcome == Outcome::Matched {
-                let (connection, grant) = (candidate.connection.clone(), candidate.grant.clone());
-                found.source = Some(Source::Connection(Box::new(connection), grant));
+                let connection = Box::new(candidate.connection.clone());
+                let grant = candidate.grant.clone().map(Box::new);
+                found.source = Some(Source::Connection(connection, grant));
             }
         }
         found.candidates.push(Looked {
@@ -541,22 +494,19 @@ fn judge_grant(server: &Server, connection: &Connection, grant: &Grant, now: Uni
 
 /// What speaks against sending a grant to a server at all.
 fn misfit(server: &Server, grant: &Grant) -> Option<Outcome> {
-    let audience = Audience {
-        resource: &grant.resource,
-        service: grant.service_id,
-    };
-    audience.misfit(server).map(|misfit| match misfit {
+    let misfit = grant.audience().misfit(server);
+    misfit.map(|misfit| match misfit {
         Misfit::Resource => Outcome::OtherResource,
         Misfit::Service => Outcome::OtherService,
     })
 }
 
 /// The grant of a row, if its token ends soon or has ended, and a new one can be had.
-fn ending(candidate: &Candidate, now: UnixMs) -> Option<i64> {
+fn ending(candidate: &Candidate, now: UnixMs) -> Option<GrantId> {
     let is_oauth = candidate.connection.auth_type == AuthType::Oauth2;
     let grant = candidate.grant.as_ref().filter(|_| is_oauth)?;
     let ends = refresh::is_ending(grant.updated_at, grant.expires_at, now);
-    (ends && grant.is_refreshable).then_some(grant.id)
+    (ends && grant.is_refreshable()).then_some(grant.id)
 }
 
 fn why_none(step: Step, subject: Subject, world: &World) -> Outcome {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::Transport;
 use crate::registry::server::ServerId;
+use crate::tenant::user::Role;
 
 const HERE: TenantId = TenantId(42);
 const OWNER: TenantId = TenantId(43);
@@ -61,17 +62,31 @@ fn any_grant() -> impl Strategy<Value = Option<Grant>> {
         )
             .prop_map(
                 |(user, expired, reauth, tenant_id, role, resource, service_id)| Some(Grant {
-                    id: 7,
+                    id: GrantId(7),
                     tenant_id,
                     user_id: UserId(user),
                     role,
-                    resource: resource.into(),
+                    provider: "provider".into(),
+                    service: "service".into(),
                     service_id,
+                    token_type: "bearer".into(),
                     access_token_sealed: "sealed".into(),
+                    refresh_token_sealed: "sealed".into(),
+                    scope: String::new(),
+                    refused_scope: String::new(),
                     expires_at: expired.then_some(UnixMs(NOW.0 - 1)),
-                    updated_at: UnixMs(0),
                     version: 1,
-                    is_refreshable: true,
+                    issuer: String::new(),
+                    token_url: "https://provider.example/token".into(),
+                    client_id: "client".into(),
+                    resource: resource.into(),
+                    lease_holder: String::new(),
+                    retry_at: UnixMs(0),
+                    refresh_failures: 0,
+                    refresh_failure: String::new(),
+                    last_used_at: None,
+                    created_at: UnixMs(0),
+                    updated_at: UnixMs(0),
                     needs_reauth: reauth.then(|| "revoked".into()),
                 })
             )

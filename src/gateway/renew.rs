@@ -12,6 +12,7 @@ use super::request::Request;
 use super::view::{self, Access, Closed, Member, Open, View};
 use crate::error::Result;
 use crate::oauth::{Ask, Refreshed};
+use crate::registry::grant::GrantId;
 
 /// The server of a call with a token that does not end before it arrives; `None` if it has one already.
 ///
@@ -83,7 +84,7 @@ pub(super) async fn refused(
             None => Renewed::No,
         },
         Err(error) => {
-            tracing::warn!(grant.id = grant.id, error = %error.chain(), "failed to replace a refused token");
+            tracing::warn!(grant.id = grant.id.0, error = %error.chain(), "failed to replace a refused token");
             Renewed::No
         }
     }
@@ -101,7 +102,7 @@ pub(super) async fn view(
 ) -> Result<Option<Arc<View>>> {
     let has_ended = |member: &&Member| matches!(member.access, Access::Closed(Closed::TokenEnded));
     let ended = view.members.iter().filter(has_ended);
-    let grants: Vec<i64> = ended.filter_map(|member| member.to_refresh).collect();
+    let grants: Vec<GrantId> = ended.filter_map(|member| member.to_refresh).collect();
     if grants.is_empty() {
         return Ok(None);
     }

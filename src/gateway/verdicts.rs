@@ -8,8 +8,8 @@ use moka::sync::Cache;
 
 use super::Gateway;
 use crate::clock::UnixMs;
-use crate::credentials::verdict::{self, Place};
 use crate::error::Error;
+use crate::registry::verdict::{self, Place};
 use crate::upstream::CallFailure;
 
 /// Credentials whose last verdict is remembered.

@@ -22,6 +22,7 @@ pub use crate::credentials::Closed;
 use crate::credentials::{self, Outbound, Subject};
 use crate::error::{Error, Result};
 use crate::guard::Guard;
+use crate::registry::grant::GrantId;
 use crate::registry::server::{self, Server, ServerId};
 use crate::storage::Tx;
 use crate::tenant::TenantId;
@@ -54,7 +55,7 @@ pub struct Member {
     /// How it is called, or why it cannot be.
     pub access: Access,
     /// The OAuth grant to refresh before the next call.
-    pub to_refresh: Option<i64>,
+    pub to_refresh: Option<GrantId>,
 }
 
 /// How a server is called.
@@ -329,7 +330,7 @@ async fn access(
     tx: &mut Tx,
     caller: &Caller,
     (server, mentor): (&Server, Option<&Mentor>),
-) -> Result<(Access, Option<i64>)> {
+) -> Result<(Access, Option<GrantId>)> {
     let subject = Subject {
         tenant: caller.tenant.id,
         user: caller.user.id,

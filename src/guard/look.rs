@@ -13,6 +13,7 @@ use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::registry::Scope;
+use crate::registry::grant::GrantId;
 use crate::sql_among;
 use crate::storage::{AMONG_MAX, Db, Tx};
 use crate::tenant::mentor;
@@ -92,7 +93,7 @@ pub(super) struct Connection {
     pub(super) user_id: Option<i64>,
     pub(super) mentor_id: Option<i64>,
     #[sqlx(rename = "connected_service_id")]
-    pub(super) grant: Option<i64>,
+    pub(super) grant: Option<GrantId>,
     pub(super) origin: String,
     pub(super) is_active: bool,
     pub(super) is_shared: bool,
@@ -140,7 +141,7 @@ impl Asked {
             asked
                 .connections
                 .extend(connection.map(|connection| connection.0));
-            asked.grants.extend(grant);
+            asked.grants.extend(grant.map(|grant| grant.0));
         }
         asked
     }

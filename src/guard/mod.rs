@@ -20,6 +20,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::error::{Ended, Error};
 use crate::metrics::Metrics;
 use crate::registry::connection::ConnectionId;
+use crate::registry::grant::GrantId;
 use crate::registry::server::ServerId;
 use crate::storage::Db;
 use crate::tenant::mentor::MentorId;
@@ -57,7 +58,7 @@ pub struct Through {
     /// The connection whose credential travels.
     pub connection: Option<ConnectionId>,
     /// The OAuth grant whose token travels.
-    pub grant: Option<i64>,
+    pub grant: Option<GrantId>,
 }
 
 /// One open thing and what it is allowed by. It is guarded as long as any clone is kept.

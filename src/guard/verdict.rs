@@ -113,6 +113,6 @@ fn is_for(connection: &Connection, caller: &Caller, through: &Through) -> bool {
 
 fn of_grant(through: &Through, rows: &Rows) -> Option<Ended> {
     let grant = through.grant?;
-    let works = rows.grants.get(&grant).is_some_and(|works| *works);
+    let works = rows.grants.get(&grant.0).is_some_and(|works| *works);
     (!works).then_some(Ended::GrantEnded)
 }

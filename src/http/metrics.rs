@@ -14,7 +14,7 @@ use http::header::CONTENT_TYPE;
 use crate::app::App;
 use crate::error::Result;
 use crate::metrics::{Held, MEDIA_TYPE, Now};
-use crate::registry::connected_service;
+use crate::registry::grant;
 use crate::{mail, webhook};
 
 /// Longest wait for the database; a scrape after it goes without what is held there.
@@ -52,7 +52,7 @@ async fn stored(app: &App) -> Result<Vec<Held>> {
     let found = [
         ("mails", mail::OUTBOX.by_state(&mut tx).await?),
         ("deliveries", webhook::DELIVERIES.by_state(&mut tx).await?),
-        ("grants", connected_service::by_state(&mut tx).await?),
+        ("grants", grant::by_state(&mut tx).await?),
     ];
     let named = |(what, counts): (&'static str, Vec<(String, i64)>)| {
         let counts = counts.into_iter();

@@ -8,6 +8,7 @@ use super::provider::{self, Provider, ProviderId};
 use super::service::{self, Offer};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
+use crate::registry::server;
 use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
@@ -79,16 +80,18 @@ async fn supersede(
     tenant: TenantId,
     (service, server_url): (service::ServiceId, &str),
 ) -> Result<()> {
-    sql!(
+    let old = sql!(
         tx,
-        execute,
-        "UPDATE servers SET oauth_service_id = $3, version = version + 1 WHERE tenant_id = $1 AND oauth_service_id IN (
-             SELECT o.id FROM oauth_services o JOIN oauth_providers p ON p.id = o.provider_id
-             WHERE p.tenant_id = $1 AND o.server_url = $2 AND o.id <> $3)",
+        fetch_all as (i64,),
+        "SELECT o.id FROM oauth_services o JOIN oauth_providers p ON p.id = o.provider_id
+         WHERE p.tenant_id = $1 AND o.server_url = $2 AND o.id <> $3",
         tenant,
         server_url,
         service
     )?;
+    for (old,) in old {
+        server::replace_service(tx, tenant, (old, service.0)).await?;
+    }
     sql!(
         tx,
         execute,

@@ -17,11 +17,12 @@ use super::reauth::ReauthReason;
 use super::{Client, TokenAuthMethod, lenient, template};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result, SignInFailure};
+use crate::registry::grant;
 use crate::registry::sealed::{Change, Record, SealedTable};
 use crate::secret::{Secret, Vault};
 use crate::sql;
 use crate::storage::Tx;
-use crate::tenant::TenantId;
+use crate::tenant::{self, TenantId};
 
 /// The tenant whose credentials serve every tenant that has none of its own
 /// (docs/inside/contract.md#connected-services).
@@ -240,19 +241,10 @@ async fn try_again(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<()> {
     let Some(provider) = name.strip_prefix(PREFIX) else {
         return Ok(());
     };
-    sql!(
-        tx,
-        execute,
-        "UPDATE connected_services SET needs_reauth = NULL, retry_at = 0, refresh_failures = 0, refresh_failure = ''
-         WHERE needs_reauth = $4 AND (provider = $2 OR issuer IN (
-                 SELECT issuer FROM oauth_providers WHERE name = $2 AND tenant_id IS NULL AND issuer <> ''))
-           AND (tenant_id = $1 OR EXISTS (SELECT 1 FROM tenants WHERE id = $1 AND key = $3))",
-        tenant,
-        provider,
-        MAIN_TENANT,
-        ReauthReason::ClientRefused.as_str()
-    )?;
-    Ok(())
+    let is_main = tenant::get_by_id(tx, tenant).await?.key == MAIN_TENANT;
+    let whose = (!is_main).then_some(tenant);
+    let reason = ReauthReason::ClientRefused.as_str();
+    grant::retry_refused(tx, whose, provider, reason).await
 }
 
 /// Deletes a credential. Grants that were made with it stay, and are refreshed no more.

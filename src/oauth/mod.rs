@@ -5,7 +5,6 @@ mod answer;
 pub mod catalog;
 pub mod client;
 pub mod connect;
-pub mod connected_service;
 pub mod discover;
 pub mod flow;
 pub mod found;

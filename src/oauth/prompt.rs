@@ -10,6 +10,7 @@ use super::scope::union;
 use super::service::ServiceId;
 use crate::clock::{UnixMs, random_hex};
 use crate::error::{Result, SignInFailure};
+use crate::registry::grant::GrantId;
 use crate::registry::server::ServerId;
 use crate::sql;
 use crate::storage::Tx;
@@ -224,6 +225,31 @@ pub async fn failure_of(
         known
     )?;
     Ok(word.as_deref().and_then(SignInFailure::of_word))
+}
+
+/// The grant that a person made elsewhere while they were asked to sign in to a server, at the service of that server.
+///
+/// # Errors
+/// If the database fails.
+pub async fn granted_elsewhere(
+    tx: &mut Tx,
+    (tenant, user): (TenantId, UserId),
+    server: ServerId,
+    now: UnixMs,
+) -> Result<Option<GrantId>> {
+    Ok(sql!(
+        tx,
+        scalar_optional as GrantId,
+        "SELECT g.id FROM sign_in_prompts p JOIN servers s ON s.id = p.server_id
+         JOIN connected_services g ON g.tenant_id = p.tenant_id AND g.user_id = p.user_id
+           AND g.service_id = s.oauth_service_id
+         WHERE p.tenant_id = $1 AND p.user_id = $2 AND p.server_id = $3 AND p.expires_at > $4
+           AND g.created_at >= p.created_at AND g.needs_reauth IS NULL",
+        tenant,
+        user,
+        server,
+        now
+    )?)
 }
 
 /// Takes back the question to a person to sign in to a server, because it was answered.

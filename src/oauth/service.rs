@@ -1,5 +1,5 @@
 //! OAuth services: what a provider gives access to, and with which scopes it is asked for.
-//! Never holds a grant; that is `connected_service`.
+//! Never holds a grant; that is `registry::grant`.
 
 use std::collections::BTreeSet;
 
@@ -76,6 +76,11 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The provider's name and the service's.
+    pub fn names(&self) -> (&str, &str) {
+        (&self.provider.name, &self.service.name)
+    }
+
     /// Whether both may be used.
     pub fn is_enabled(&self) -> bool {
         self.provider.is_enabled && self.service.is_enabled

@@ -8,6 +8,7 @@ use sqlx::FromRow;
 use super::service::ServiceId;
 use crate::clock::UnixMs;
 use crate::error::{Result, SignInFailure};
+use crate::registry::grant::GrantId;
 use crate::registry::server::ServerId;
 use crate::secret::{Secret, Vault};
 use crate::sql;
@@ -55,7 +56,7 @@ pub struct State {
     /// Its outcome: empty while there is none, `ok`, or the word of a failure.
     pub outcome: String,
     /// The grant that it led to.
-    pub connected_service_id: Option<i64>,
+    pub connected_service_id: Option<GrantId>,
     /// Who began it: the person, or an admin for them.
     pub started_by: UserId,
     /// The browser that began it; empty if a key did.
@@ -165,8 +166,8 @@ pub async fn claim(tx: &mut Tx, digest: &str, now: UnixMs) -> Result<bool> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn succeed(tx: &mut Tx, digest: &str, connected_service: i64) -> Result<()> {
-    settle(tx, digest, (OK, Some(connected_service))).await
+pub async fn succeed(tx: &mut Tx, digest: &str, grant: GrantId) -> Result<()> {
+    settle(tx, digest, (OK, Some(grant))).await
 }
 
 /// Records why it failed.
@@ -180,7 +181,7 @@ pub async fn fail(tx: &mut Tx, digest: &str, failure: SignInFailure) -> Result<(
 async fn settle(
     tx: &mut Tx,
     digest: &str,
-    (outcome, connected_service): (&str, Option<i64>),
+    (outcome, grant): (&str, Option<GrantId>),
 ) -> Result<()> {
     sql!(
         tx,
@@ -188,7 +189,7 @@ async fn settle(
         "UPDATE oauth_states SET outcome = $2, connected_service_id = $3 WHERE state_digest = $1",
         digest,
         outcome,
-        connected_service
+        grant
     )?;
     Ok(())
 }

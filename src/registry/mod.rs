@@ -4,12 +4,13 @@
 pub mod attachment;
 pub mod audience;
 pub mod chat_model;
-pub mod connected_service;
 pub mod connection;
+pub mod grant;
 pub mod header;
 pub mod keys;
 pub mod sealed;
 pub mod server;
+pub mod verdict;
 
 use crate::storage::words;
 

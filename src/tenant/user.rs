@@ -186,6 +186,19 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, username: &str) -> Result<User> 
         .ok_or(Error::NotFound("user"))
 }
 
+/// A person's name, whether they are active or not.
+///
+/// # Errors
+/// If there is no such person.
+pub async fn name_of(tx: &mut Tx, id: UserId) -> Result<String> {
+    Ok(sql!(
+        tx,
+        scalar as String,
+        "SELECT username FROM users WHERE id = $1",
+        id
+    )?)
+}
+
 /// Switches a person of a tenant on or off, and with them every key and session token of theirs. What they have open
 /// ends. `false` if they were so already, and there is nothing to write down.
 ///

@@ -1,6 +1,7 @@
 //! A grant at the fake authorization server, in use for a server of the mentor.
 
 use mentor_gateway::oauth::{Ask, Refreshed};
+use mentor_gateway::registry::grant::GrantId;
 use serde_json::{Value, json};
 use upstream_fixtures::issuer::{AuthorizationServer, CLIENT_ID, Pair, Switches};
 use upstream_fixtures::{Behaviour, Upstream};
@@ -61,7 +62,7 @@ impl Granted {
 
     pub async fn refresh(&self, ask: Ask) -> Refreshed {
         let refresher = &self.stage.gateway.app.gateway.refresher;
-        refresher.refresh(self.grant, ask).await
+        refresher.refresh(GrantId(self.grant), ask).await
     }
 
     pub async fn stored(&self) -> Stored {
@@ -91,7 +92,8 @@ impl Granted {
         let refresher = self.stage.gateway.app.gateway.refresher.clone();
         let grant = self.grant;
         #[expect(clippy::disallowed_methods, reason = "it is awaited by the test")]
-        let refreshing = tokio::spawn(async move { refresher.refresh(grant, Ask::Call).await });
+        let refreshing =
+            tokio::spawn(async move { refresher.refresh(GrantId(grant), Ask::Call).await });
         self.asked(1).await;
         refreshing
     }

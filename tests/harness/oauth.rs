@@ -6,7 +6,7 @@ use std::time::Duration;
 use mentor_gateway::clock::UnixMs;
 use mentor_gateway::oauth::client::{self, NewRegistered};
 use mentor_gateway::oauth::{Client as OauthClient, TokenAuthMethod};
-use mentor_gateway::registry::connected_service::ConnectedService;
+use mentor_gateway::registry::grant::{Grant, GrantId};
 use mentor_gateway::registry::sealed::{ACCESS_TOKEN, Change, REFRESH_TOKEN, Record};
 use mentor_gateway::secret::Secret;
 use mentor_gateway::sql;
@@ -81,7 +81,7 @@ impl Gateway {
             expires_at
         )
         .unwrap();
-        let name = ConnectedService::record_name(id);
+        let name = Grant::record_name(GrantId(id));
         let record = Record {
             tenant: acme.id,
             name: &name,
@@ -113,7 +113,7 @@ impl Gateway {
             id
         );
         let row = row.unwrap()?;
-        let name = ConnectedService::record_name(id);
+        let name = Grant::record_name(GrantId(id));
         let record = Record {
             tenant: row.tenant_id,
             name: &name,

@@ -12,8 +12,8 @@ const SMALL_FOLDER: usize = 4;
 const MAY_CIRCLE: &[(&str, &str, &str)] = &[
     ("academy", "person realm",
      "who acts is a person with rights, and which people may be looked at depends on who acts"),
-    ("registry", "audience connected_service connection server",
-     "to be undone when grants get a home"),
+    ("registry", "audience connection grant server",
+     "a connection travels with a grant to a server, and a server that moves or a grant that ends switches connections off"),
     ("upstream", "duplex exchange http inbox lane session sse websocket",
      "a session owns its wire, and what a wire brings belongs to its session; an exchange keeps its session alive"),
 ];

@@ -8,6 +8,7 @@ mod english;
 mod labels;
 mod layers;
 mod lines;
+mod tables;
 mod walks;
 
 use std::path::{Path, PathBuf};

@@ -25,7 +25,7 @@ use super::view::View;
 use crate::credentials::obstacle::Obstacle;
 use crate::error::{Error, Result};
 use crate::mcp::{Message, Version};
-use crate::oauth::connected_service;
+use crate::registry::grant;
 use answer::Question;
 use obstacle::obstacle;
 
@@ -224,7 +224,8 @@ impl Prompt<'_> {
             return Ok(false);
         };
         let mut tx = self.gateway.db.read().await?;
-        let refused = connected_service::refused_scope_of(&mut tx, grant.id).await?;
+        let grant = grant::read(&mut tx, grant.id).await?;
+        let refused = grant.map_or_else(String::new, |grant| grant.refused_scope);
         let mut lacking = needed.scope.split_whitespace();
         Ok(lacking.all(|word| refused.split(' ').any(|refused| refused == word)))
     }

@@ -11,8 +11,8 @@ use super::super::pages::result;
 use super::super::sign_in::finish;
 use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::error::Result;
-use crate::oauth::connected_service;
 use crate::oauth::flow::Person;
+use crate::registry::grant;
 
 pub(crate) const READ: Endpoint = Endpoint::open(
     "Takes the provider's answer of a sign-in from the person, or from who began it for them.",
@@ -48,13 +48,7 @@ async fn read(incoming: Incoming) -> Result<Answer> {
     };
     let finished = finish(&incoming, person.as_ref()).await?;
     let mut tx = incoming.app.db.read().await?;
-    let row = connected_service::get(
-        &mut tx,
-        finished.tenant,
-        finished.user,
-        finished.connected_service,
-    )
-    .await?;
+    let row = grant::get(&mut tx, finished.tenant, finished.user, finished.grant).await?;
     let answer = Answer::ok(&ConnectedServiceAnswer::new(row))?;
     // The address of this answer holds a code.
     Ok(answer

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::oauth::connected_service::ConnectedService;
 use crate::oauth::scope;
+use crate::registry::grant::Listed;
 
 /// A person's grant at a provider.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -46,28 +46,29 @@ pub(super) struct ServiceInfo {
 
 impl ConnectedServiceAnswer {
     /// What the person and their admin see.
-    pub(crate) fn new(row: ConnectedService) -> Self {
-        let scopes: Vec<String> = scope::words(&row.scope).map(str::to_owned).collect();
+    pub(crate) fn new(row: Listed) -> Self {
+        let grant = row.grant;
+        let scopes: Vec<String> = scope::words(&grant.scope).map(str::to_owned).collect();
         Self {
-            id: row.id,
+            id: grant.id.0,
             service_info: ServiceInfo {
-                id: row.service_id.unwrap_or(0),
-                name: row.service.clone(),
-                display_name: row.display_name.unwrap_or_else(|| row.service.clone()),
+                id: grant.service_id.unwrap_or(0),
+                name: grant.service.clone(),
+                display_name: row.display_name.unwrap_or_else(|| grant.service.clone()),
                 logo: row.image,
             },
-            provider: row.provider,
-            service: row.service,
-            expires_at: row.expires_at.map(|at| at.to_iso()),
-            scope: row.scope,
+            provider: grant.provider,
+            service: grant.service,
+            expires_at: grant.expires_at.map(|at| at.to_iso()),
+            scope: grant.scope,
             scope_names: scopes.clone(),
             scopes,
-            token_type: row.token_type,
+            token_type: grant.token_type,
             username: vec![row.username],
-            needs_reauth: row.needs_reauth,
-            last_used_at: row.last_used_at.map(|at| at.to_iso()),
-            created_at: row.created_at.to_iso(),
-            updated_at: row.updated_at.to_iso(),
+            needs_reauth: grant.needs_reauth,
+            last_used_at: grant.last_used_at.map(|at| at.to_iso()),
+            created_at: grant.created_at.to_iso(),
+            updated_at: grant.updated_at.to_iso(),
         }
     }
 }

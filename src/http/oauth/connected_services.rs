@@ -15,12 +15,11 @@ use super::connected_service_answer::ConnectedServiceAnswer;
 use crate::audit;
 use crate::error::{Error, Result, SignInFailure};
 use crate::fields::Reader;
-use crate::oauth::connected_service::{self, ConnectedService, Filter};
 use crate::oauth::flow::{self, Person, Start};
 use crate::oauth::prompt::{self, About};
 use crate::oauth::provider::{self, ProviderId};
 use crate::oauth::service::{self, Offer, ServiceId};
-use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::grant::{self, Filter, Grant, GrantId};
 use crate::registry::server::{self, ServerId};
 use crate::storage::Tx;
 use crate::tenant;
@@ -93,17 +92,16 @@ async fn list(call: Call) -> Result<Answer> {
     reader.finish()?;
     let mut tx = call.app.db.read().await?;
     let person = person(&mut tx, &call).await?;
-    let mut rows =
-        connected_service::list(&mut tx, call.caller.tenant.id, person.id, &filter).await?;
+    let mut rows = grant::list(&mut tx, call.caller.tenant.id, person.id, &filter).await?;
     if let Some(ordering) = ordering {
-        rows.sort_by(|a, b| compare(&ordering, a, b));
+        rows.sort_by(|a, b| compare(&ordering, &a.grant, &b.grant));
     }
     let rows: Vec<_> = rows.into_iter().map(ConnectedServiceAnswer::new).collect();
     Answer::ok(&rows)
 }
 
 /// By a field of the answer; a name that is none of them orders nothing, as the framework does.
-fn compare(ordering: &str, a: &ConnectedService, b: &ConnectedService) -> Ordering {
+fn compare(ordering: &str, a: &Grant, b: &Grant) -> Ordering {
     let (field, is_reversed) = match ordering.strip_prefix('-') {
         Some(field) => (field, true),
         None => (ordering, false),
@@ -127,7 +125,7 @@ async fn read(call: Call) -> Result<Answer> {
     let id = call.path.id()?;
     let mut tx = call.app.db.read().await?;
     let person = person(&mut tx, &call).await?;
-    let row = connected_service::get(&mut tx, call.caller.tenant.id, person.id, id).await?;
+    let row = grant::get(&mut tx, call.caller.tenant.id, person.id, GrantId(id)).await?;
     Answer::ok(&ConnectedServiceAnswer::new(row))
 }
 
@@ -231,8 +229,8 @@ async fn delete(call: Call) -> Result<Answer> {
     let mut tx = call.app.db.write().await?;
     tenant::hold(&mut tx, tenant).await?;
     let person = person(&mut tx, &call).await?;
-    let deleted = connected_service::delete(&mut tx, tenant, person.id, id).await?;
-    let entry = call.entry("connected_service.delete", Reference::record_name(id));
+    let deleted = grant::delete(&mut tx, tenant, person.id, GrantId(id)).await?;
+    let entry = call.entry("connected_service.delete", Grant::record_name(deleted.id));
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
     // The provider may be slow or gone; the person is disconnected all the same.

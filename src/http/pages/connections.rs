@@ -11,12 +11,11 @@ use super::{leave, sign_in};
 use crate::audit::{self, Entry};
 use crate::clock::UnixMs;
 use crate::error::{Error, Result};
-use crate::oauth::connected_service::{self, ConnectedService, Filter, Use};
 use crate::oauth::flow::{self, Start};
 use crate::oauth::prompt::{self, Prompt};
 use crate::oauth::service::{self, Offer, ServiceId};
 use crate::oauth::{ReauthReason, scope};
-use crate::registry::connected_service::ConnectedService as Reference;
+use crate::registry::grant::{self, Filter, Grant, GrantId, Listed, Use};
 use crate::tenant;
 
 const NO_FILTER: Filter = Filter {
@@ -33,8 +32,8 @@ pub(super) async fn show(visit: &Visit) -> Result<Answer> {
     let (tenant, user) = (browser.caller.tenant.id, browser.caller.user.id);
     let now = visit.app.clock.now();
     let mut tx = visit.app.db.read().await?;
-    let services = connected_service::list(&mut tx, tenant, user, &NO_FILTER).await?;
-    let uses = connected_service::uses(&mut tx, tenant, user).await?;
+    let services = grant::list(&mut tx, tenant, user, &NO_FILTER).await?;
+    let uses = grant::uses(&mut tx, tenant, user).await?;
     let prompts = prompt::list(&mut tx, user, now).await?;
     drop(tx);
     let mut body = String::from("<h1>Your connected accounts</h1>\n");
@@ -64,13 +63,14 @@ fn waiting(prompt: &Prompt) -> String {
     )
 }
 
-fn card(service: &ConnectedService, uses: &[Use]) -> String {
-    let name = service.display_name.as_deref().unwrap_or(&service.service);
-    let (mood, state) = state(service);
-    let used = service
+fn card(listed: &Listed, uses: &[Use]) -> String {
+    let grant = &listed.grant;
+    let name = listed.display_name.as_deref().unwrap_or(&grant.service);
+    let (mood, state) = state(grant);
+    let used = grant
         .last_used_at
         .map_or_else(|| "not yet".to_owned(), |at| day(at).to_owned());
-    let scopes: Vec<&str> = scope::words(&service.scope).collect();
+    let scopes: Vec<&str> = scope::words(&grant.scope).collect();
     let scopes = match scopes.as_slice() {
         [] => "what the service gives by default".to_owned(),
         scopes => scopes.join(", "),
@@ -84,17 +84,17 @@ fn card(service: &ConnectedService, uses: &[Use]) -> String {
          <form method=\"post\" action=\"/connections/{id}/disconnect/\"><button class=\"danger\">Disconnect</button></form>\
          </div></section>\n",
         Text(name),
-        Text(&service.provider),
+        Text(&grant.provider),
         Text(&scopes),
-        day(service.created_at),
-        Text(&users(service.id, uses)),
-        id = service.id,
+        day(grant.created_at),
+        Text(&users(grant.id, uses)),
+        id = grant.id.0,
     )
 }
 
 /// A class and a sentence. An access token that is over is renewed by itself and is nobody's worry.
-fn state(service: &ConnectedService) -> (&'static str, &'static str) {
-    match &service.needs_reauth {
+fn state(grant: &Grant) -> (&'static str, &'static str) {
+    match &grant.needs_reauth {
         Some(word) => (
             "bad",
             ReauthReason::sentence_of(word)
@@ -105,9 +105,9 @@ fn state(service: &ConnectedService) -> (&'static str, &'static str) {
 }
 
 /// The servers that are called with a grant, each with the mentors that have it.
-fn users(id: i64, uses: &[Use]) -> String {
+fn users(id: GrantId, uses: &[Use]) -> String {
     let mut servers: Vec<(&str, Vec<&str>)> = Vec::new();
-    for used in uses.iter().filter(|used| used.connected_service_id == id) {
+    for used in uses.iter().filter(|used| used.grant == id) {
         if servers
             .last()
             .is_none_or(|(name, _)| *name != used.server_name)
@@ -164,7 +164,7 @@ async fn offer_of(visit: &Visit, id: i64) -> Result<Offer> {
     let caller = &visit.signed_in()?.caller;
     let (tenant, user) = (caller.tenant.id, caller.user.id);
     let mut tx = visit.app.db.read().await?;
-    let grant = connected_service::get(&mut tx, tenant, user, id).await?;
+    let grant = grant::get(&mut tx, tenant, user, GrantId(id)).await?.grant;
     let gone = || Error::NotFound("service");
     let service = grant.service_id.map(ServiceId).ok_or_else(gone)?;
     let offer = service::find_visible(&mut tx, tenant, service).await?;
@@ -178,9 +178,9 @@ pub(super) async fn disconnect(visit: &Visit, id: i64, body: Body) -> Result<Ans
     let tenant = caller.tenant.id;
     let mut tx = visit.app.db.write().await?;
     tenant::hold(&mut tx, tenant).await?;
-    let deleted = connected_service::delete(&mut tx, tenant, caller.user.id, id).await?;
+    let deleted = grant::delete(&mut tx, tenant, caller.user.id, GrantId(id)).await?;
     let mut entry = Entry::by(caller, "connected_service.delete", visit.app.clock.now())
-        .on(Reference::record_name(id));
+        .on(Grant::record_name(deleted.id));
     entry.request_id = visit.request_id.as_str().to_owned();
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;

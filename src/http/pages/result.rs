@@ -56,7 +56,7 @@ fn page(visit: &Visit, finished: &Finished) -> Page {
         Text(&origins.join(" ")),
         Text(&offer.provider.name),
         Text(&offer.service.name),
-        finished.connected_service,
+        finished.grant.0,
         server,
         Text(service),
         Text(service),

@@ -106,7 +106,7 @@ impl ConnectionAnswer {
         );
         let summary = match (row.connected_service_id, grant) {
             (Some(id), (Some(provider), Some(service), Some(user))) => Some(Summary {
-                id,
+                id: id.0,
                 provider,
                 service,
                 user,
@@ -130,7 +130,7 @@ impl ConnectionAnswer {
             user: listed.username,
             mentor,
             agent,
-            connected_service: row.connected_service_id,
+            connected_service: row.connected_service_id.map(|id| id.0),
             connected_service_summary: summary,
             credentials: record.masked(vault, &row.credentials_sealed),
             authorization_scheme: row.authorization_scheme,

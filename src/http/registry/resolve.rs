@@ -10,12 +10,12 @@ use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use crate::clock::UnixMs;
 use crate::credentials::resolve::{Looked, Outcome, Source, Step, StepReport};
-use crate::credentials::verdict::{self, Verdict};
 use crate::credentials::{self, Closed, Decision, Outbound, Subject};
 use crate::error::{Error, Result, UpstreamFailure, UpstreamFailureKind};
 use crate::oauth::ReauthReason;
 use crate::registry::connection::OffBy;
 use crate::registry::server::{self, Server, ServerId};
+use crate::registry::verdict::{self, Verdict};
 use crate::secret::mask;
 use crate::tenant::{mentor, user};
 

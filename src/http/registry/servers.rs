@@ -10,11 +10,10 @@ use crate::audit::{self, Entry};
 use crate::credentials::obstacle;
 use crate::error::{Error, FieldErrors, Result};
 use crate::fields::{Body, Fields, Reader, Request};
-use crate::oauth::connected_service::{self, Deleted};
 use crate::oauth::{flow, service};
 use crate::registry::attachment;
-use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::connection::Connection;
+use crate::registry::grant::{self, Grant};
 use crate::registry::server::{self, Filter, LeftBehind, Server, ServerId};
 use crate::storage::{Page, Tx};
 use crate::tenant;
@@ -181,7 +180,7 @@ async fn delete(call: Call) -> Result<Answer> {
     let mut tx = begin(&call).await?;
     let stored = own(&mut tx, &call).await?;
     let mentors = attachment::mentors_of(&mut tx, stored.id).await?;
-    let grants = connected_service::delete_of_server(&mut tx, stored.id).await?;
+    let grants = grant::delete_of_server(&mut tx, stored.id).await?;
     server::delete(&mut tx, stored.id).await?;
     let mut entry = call.entry("server.delete", Server::record_name(stored.id));
     entry.server_id = Some(stored.id.0);
@@ -199,7 +198,7 @@ async fn delete(call: Call) -> Result<Answer> {
             detail: "its server was deleted".to_owned(),
             ..Entry::default()
         };
-        entry.object = Reference::record_name(grant.id);
+        entry.object = Grant::record_name(grant.id);
         audit::record(&mut tx, &entry).await?;
     }
     tx.commit().await?;
@@ -208,7 +207,7 @@ async fn delete(call: Call) -> Result<Answer> {
 }
 
 /// The providers may be slow or gone; the grants are gone all the same.
-fn revoke_grants(call: &Call, grants: Vec<Deleted>) {
+fn revoke_grants(call: &Call, grants: Vec<Grant>) {
     let flow = call.app.flow.clone();
     call.app.tasks.spawn(async move {
         for grant in grants {

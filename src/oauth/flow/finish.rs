@@ -3,9 +3,10 @@
 
 use super::super::answer::is_code;
 use super::super::client;
-use super::super::connected_service::{self, NewGrant};
+use super::super::discover::OFFLINE_ACCESS;
 use super::super::integration::Identity;
 use super::super::prompt::{self, About};
+use super::super::scope::words;
 use super::super::service::{self, Offer};
 use super::super::state::{self, STATE_BYTES_MAX, State};
 use super::super::token::{CodeGrant, TokenEndpoint};
@@ -14,14 +15,13 @@ use super::super::verdict::{self, Word};
 use super::{Flow, Person, identity, redirect};
 use crate::audit::{self, Entry};
 use crate::error::{Error, Result, SignInFailure};
-use crate::registry::connected_service::ConnectedService as Reference;
 use crate::registry::connection;
+use crate::registry::grant::{self, Grant, GrantId, NewGrant};
 use crate::registry::server::{self, ServerId};
 use crate::secret::Secret;
-use crate::sql;
 use crate::storage::Tx;
 use crate::tenant::TenantId;
-use crate::tenant::user::UserId;
+use crate::tenant::user::{self, UserId};
 
 /// What a provider sent the person's browser back with.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct Finished {
     /// Whose grant it is.
     pub user: UserId,
     /// The grant.
-    pub connected_service: i64,
+    pub grant: GrantId,
     /// For what.
     pub offer: Offer,
     /// The server that got a connection of the person's own.
@@ -236,6 +236,9 @@ async fn fail(
     }
 }
 
+/// What every access token is sent as, whatever its provider calls it (RFC 6750).
+const TOKEN_TYPE: &str = "bearer";
+
 /// Grant, connection, prompt, state and audit row are written together or not at all.
 async fn store(
     flow: &Flow,
@@ -245,21 +248,30 @@ async fn store(
     person: Option<&Person>,
 ) -> Result<Finished> {
     let now = flow.clock.now();
+    let (provider, service) = (&offer.provider, &offer.service);
     let new = NewGrant {
         tenant: state.tenant_id,
         user: state.user_id,
-        offer: &offer,
+        provider: &provider.name,
+        issuer: &provider.issuer,
+        service: &service.name,
+        service_id: service.id.0,
+        resource: &service.resource,
         client_id: &identity.client.id,
         token_url: &identity.token_url,
-        asked_scope: &state.scope,
-        tokens,
+        token_type: TOKEN_TYPE,
+        scope: tokens.scope.as_deref().unwrap_or(&state.scope),
+        refused_scope: refused_scope(&state.scope, tokens.scope.as_deref()),
+        access_token: &tokens.access_token,
+        refresh_token: tokens.refresh_token.as_ref(),
+        expires_at: tokens.expires_in.map(|life| now.plus(life)),
     };
     let mut tx = flow.db.write().await?;
-    let id = connected_service::store(&mut tx, &flow.vault, &new, now).await?;
+    let id = grant::store(&mut tx, &flow.vault, &new, now).await?;
     let server = connect(flow, &mut tx, state, id).await?;
     state::succeed(&mut tx, &state.state_digest, id).await?;
     let entry = Entry {
-        object: Reference::record_name(id),
+        object: Grant::record_name(id),
         server_id: server.map(|id| id.0),
         ..entry(&mut tx, state, person, now.0).await?
     };
@@ -268,11 +280,23 @@ async fn store(
     Ok(Finished {
         tenant: state.tenant_id,
         user: state.user_id,
-        connected_service: id,
+        grant: id,
         offer,
         server,
         prompt_id: Some(state.prompt_id.clone()).filter(|id| !id.is_empty()),
     })
+}
+
+/// What was asked for and is not among what was granted; nothing where the provider does not say what it granted.
+fn refused_scope(asked: &str, granted: Option<&str>) -> String {
+    let Some(granted) = granted else {
+        return String::new();
+    };
+    let is_granted = |word: &&str| words(granted).any(|given| given == *word);
+    // It is never granted by name.
+    let asked = words(asked).filter(|word| *word != OFFLINE_ACCESS);
+    let refused = asked.filter(|word| !is_granted(word));
+    refused.collect::<Vec<_>>().join(" ")
 }
 
 /// Gives the server of the sign-in a connection of the person's own, and takes back the question to sign in to it.
@@ -280,7 +304,7 @@ async fn connect(
     flow: &Flow,
     tx: &mut Tx,
     state: &State,
-    connected_service: i64,
+    grant: GrantId,
 ) -> Result<Option<ServerId>> {
     let server = match state.server_id {
         Some(id) => server::find_visible(tx, state.tenant_id, id).await?,
@@ -291,30 +315,18 @@ async fn connect(
     };
     let person = (state.tenant_id, state.user_id);
     let now = flow.clock.now();
-    let bound = connection::bind_grant(tx, person, &server, connected_service, now).await?;
+    let bound = connection::bind_grant(tx, person, &server, grant, now).await?;
     if bound.is_none() {
         return Ok(None);
     }
-    sql!(
-        tx,
-        execute,
-        "DELETE FROM sign_in_prompts WHERE tenant_id = $1 AND user_id = $2 AND server_id = $3",
-        state.tenant_id,
-        state.user_id,
-        server.id
-    )?;
+    prompt::close(tx, person, server.id).await?;
     Ok(Some(server.id))
 }
 
 /// The audit row of a sign-in that came to its end, well unless it is said otherwise.
 async fn entry(tx: &mut Tx, state: &State, person: Option<&Person>, at: i64) -> Result<Entry> {
     let person = person.ok_or(Error::SignIn(SignInFailure::OtherPerson))?;
-    let owner = sql!(
-        tx,
-        scalar as String,
-        "SELECT username FROM users WHERE id = $1",
-        state.user_id
-    )?;
+    let owner = user::name_of(tx, state.user_id).await?;
     let actor = match person.username == owner {
         true => String::new(),
         false => person.username.clone(),

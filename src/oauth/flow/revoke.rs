@@ -1,19 +1,17 @@
 //! Revoking a deleted grant, or tokens that came too late for it, at the provider (RFC 7009), where it offers that.
 //! Tries once; what the person asked for was done when the row was deleted.
 
-use super::super::connected_service::Deleted;
 use super::super::integration::Identity;
 use super::super::revoke::{Revocable, revoke};
 use super::super::service::{self, ServiceId};
 use super::super::tokens::Tokens;
 use super::{Flow, identity};
 use crate::error::{Error, Result};
-use crate::registry::connected_service::ConnectedService as Reference;
-use crate::registry::sealed::{ACCESS_TOKEN, REFRESH_TOKEN, Record};
+use crate::registry::grant::{Grant, GrantId};
 use crate::tenant::TenantId;
 
 /// Revokes a deleted grant at its provider.
-pub async fn revoke_grant(flow: &Flow, deleted: &Deleted) {
+pub async fn revoke_grant(flow: &Flow, deleted: &Grant) {
     let grant = Gone {
         id: deleted.id,
         tenant: deleted.tenant_id,
@@ -30,7 +28,7 @@ pub async fn revoke_grant(flow: &Flow, deleted: &Deleted) {
 #[derive(Debug)]
 pub(in crate::oauth) struct Gone<'a> {
     /// The number that it had.
-    pub(in crate::oauth) id: i64,
+    pub(in crate::oauth) id: GrantId,
     /// The tenant.
     pub(in crate::oauth) tenant: TenantId,
     /// For what it was, if that is still known.
@@ -51,13 +49,13 @@ pub(in crate::oauth) async fn revoke_late_tokens(flow: &Flow, grant: &Gone<'_>, 
 fn told(grant: &Gone<'_>, outcome: Result<bool>) {
     match outcome {
         Ok(true) => tracing::info!(
-            connected_service.id = grant.id,
+            connected_service.id = grant.id.0,
             "a grant was revoked at its provider"
         ),
         Ok(false) => {}
         Err(error) => {
             let error = error.chain();
-            tracing::warn!(connected_service.id = grant.id, %error, "a grant was not revoked at its provider");
+            tracing::warn!(connected_service.id = grant.id.0, %error, "a grant was not revoked at its provider");
         }
     }
 }
@@ -75,22 +73,12 @@ async fn try_it(
     revoked.map(|()| true).map_err(Error::internal)
 }
 
-fn stored_token(flow: &Flow, deleted: &Deleted) -> Result<Revocable> {
-    let name = Reference::record_name(deleted.id);
-    let record = Record {
-        tenant: deleted.tenant_id,
-        name: &name,
-        origin: "",
-    };
-    let open = |field, sealed| {
-        record
-            .open(&flow.vault, field, sealed)
-            .map_err(Error::internal)
-    };
-    let refresh_token = open(REFRESH_TOKEN, &deleted.refresh_token_sealed)?;
+fn stored_token(flow: &Flow, deleted: &Grant) -> Result<Revocable> {
+    let vault = &flow.vault;
+    let refresh_token = deleted.refresh_token(vault).map_err(Error::internal)?;
     // Its access tokens end with it.
     Ok(match refresh_token.is_empty() {
-        true => Revocable::Access(open(ACCESS_TOKEN, &deleted.access_token_sealed)?),
+        true => Revocable::Access(deleted.access_token(vault).map_err(Error::internal)?),
         false => Revocable::Refresh(refresh_token),
     })
 }

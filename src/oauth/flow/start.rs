@@ -1,6 +1,5 @@
 //! Beginning a sign-in: a state is kept, and the person gets the URL to go to.
 
-use super::super::connected_service;
 use super::super::discover::OFFLINE_ACCESS;
 use super::super::integration;
 use super::super::provider;
@@ -11,6 +10,7 @@ use super::request::{Parameters, Request};
 use super::{Flow, Person, identity, redirect};
 use crate::clock::{UnixMs, random_uuid};
 use crate::error::{Error, Result, SignInFailure};
+use crate::registry::grant;
 use crate::registry::server::ServerId;
 use crate::secret::Secret;
 use crate::tenant::user::{User, UserId};
@@ -131,7 +131,7 @@ pub async fn scope_of(
     (offer, lacking): (&Offer, &str),
 ) -> Result<String> {
     let mut tx = flow.db.read().await?;
-    let granted = connected_service::scope_of(&mut tx, (tenant, user), offer).await?;
+    let granted = grant::scope_of(&mut tx, (tenant, user), offer.names()).await?;
     Ok(union(&[&offer.service.scope, &granted, lacking]))
 }
 
@@ -155,7 +155,7 @@ async fn further(
     let asks_offline = scope::words(scope).any(|word| word == OFFLINE_ACCESS);
     if asks_offline
         && !further.contains_key(PROMPT)
-        && connected_service::is_without_refresh(&mut tx, (tenant, user), offer).await?
+        && grant::is_without_refresh(&mut tx, (tenant, user), offer.names()).await?
     {
         further.insert(PROMPT.to_owned(), "consent".to_owned());
     }

@@ -19,6 +19,7 @@ pub use due::{Ask, is_ending};
 
 use crate::oauth::flow::Flow;
 use crate::oauth::reauth::ReauthReason;
+use crate::registry::grant::GrantId;
 use crate::tasks::Tasks;
 
 /// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
@@ -67,15 +68,15 @@ pub struct Refresher {
     parts: Arc<Parts>,
     flights: Arc<Mutex<Flights>>,
     /// Grants whose use was noted lately.
-    used: Cache<i64, ()>,
+    used: Cache<GrantId, ()>,
     /// Grants whose token was refused although it was refreshed for that, at the version that was.
-    in_vain: Cache<i64, i64>,
+    in_vain: Cache<GrantId, i64>,
     /// Changes when tokens may have.
     renewed: watch::Sender<()>,
 }
 
 /// What is under way in this process, and where its end is announced.
-type Flights = HashMap<(i64, Ask), watch::Receiver<Option<Refreshed>>>;
+type Flights = HashMap<(GrantId, Ask), watch::Receiver<Option<Refreshed>>>;
 
 impl std::fmt::Debug for Refresher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,12 +100,12 @@ impl Refresher {
     }
 
     /// Notes that a server refused a token of a grant although it was refreshed because the one before was refused.
-    pub fn note_in_vain(&self, grant: i64, version: i64) {
+    pub fn note_in_vain(&self, grant: GrantId, version: i64) {
         self.in_vain.insert(grant, version);
     }
 
     /// Whether a refresh would not help against the refusal of a token of this version, as far as this process knows.
-    pub fn was_in_vain(&self, grant: i64, version: i64) -> bool {
+    pub fn was_in_vain(&self, grant: GrantId, version: i64) -> bool {
         self.in_vain.get(&grant) == Some(version)
     }
 
@@ -118,7 +119,7 @@ impl Refresher {
 
     /// Refreshes a grant if it is due, together with everybody who asks the same meanwhile. Whoever stops waiting
     /// stops nothing.
-    pub async fn refresh(&self, grant: i64, ask: Ask) -> Refreshed {
+    pub async fn refresh(&self, grant: GrantId, ask: Ask) -> Refreshed {
         let mut end = self.join(grant, ask);
         let ended = tokio::time::timeout(CALLER_PATIENCE, end.wait_for(Option::is_some)).await;
         match ended {
@@ -134,7 +135,7 @@ impl Refresher {
     }
 
     /// Notes that a call travels with a grant. Written now and then, and by nobody waited for.
-    pub fn used(&self, grant: i64) {
+    pub fn used(&self, grant: GrantId) {
         if self.used.contains_key(&grant) {
             return;
         }
@@ -142,7 +143,7 @@ impl Refresher {
         let parts = self.parts.clone();
         self.parts.tasks.spawn(async move {
             if let Err(error) = lease::touch(&parts.flow.db, grant, parts.flow.clock.now()).await {
-                tracing::warn!(grant.id = grant, error = %error.chain(), "failed to record the use of a grant");
+                tracing::warn!(grant.id = grant.0, error = %error.chain(), "failed to record the use of a grant");
             }
         });
     }
@@ -155,7 +156,7 @@ impl Refresher {
         sweep::sweep(self).await
     }
 
-    fn join(&self, grant: i64, ask: Ask) -> watch::Receiver<Option<Refreshed>> {
+    fn join(&self, grant: GrantId, ask: Ask) -> watch::Receiver<Option<Refreshed>> {
         let key = (grant, ask);
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = match flights.entry(key) {
@@ -183,7 +184,7 @@ impl Refresher {
 /// Takes a flight off the list when its task ends, however it ends.
 struct Landing {
     flights: Arc<Mutex<Flights>>,
-    key: (i64, Ask),
+    key: (GrantId, Ask),
 }
 
 impl Drop for Landing {

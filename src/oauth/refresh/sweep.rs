@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use super::due::AHEAD;
-use super::lease::{Times, due_before};
-use super::{Ask, Refresher};
+use super::{Ask, Refresher, lease};
 use crate::clock::{UnixMs, random_bytes};
 use crate::error::Result;
+use crate::registry::grant::Due;
 
 /// How often grants are looked for; up to half as long again at random, so that replicas do not march in step.
 const EVERY: Duration = Duration::from_secs(15);
@@ -37,13 +37,14 @@ pub(super) async fn run(refresher: Refresher) {
 
 pub(super) async fn sweep(refresher: &Refresher) -> Result<usize> {
     let now = refresher.parts.flow.clock.now();
-    let times = Times {
+    let due = Due {
         now,
+        horizon: now.plus(AHEAD),
         used_after: before(now, IDLE_AFTER),
         ended_before: before(now, KEEP_ALIVE_EVERY),
         rows_max: ROUND_MAX,
     };
-    let due = due_before(&refresher.parts.flow.db, now.plus(AHEAD), &times).await?;
+    let due = lease::due(&refresher.parts.flow.db, &due).await?;
     let count = due.len();
     let refreshing = futures_util::stream::iter(due).for_each_concurrent(AT_ONCE, async |grant| {
         refresher.refresh(grant, Ask::Ahead).await;

@@ -13,6 +13,7 @@ pub use request::{Plan, Written, plan};
 pub use rules::MENTOR_REQUIRED;
 pub use write::{bind_grant, create, delete, shadowed, update};
 
+use super::grant::GrantId;
 use super::sealed::{CREDENTIALS, EXTRA_HEADERS, SealedTable};
 use super::server::ServerId;
 use super::{AuthType, Scope};
@@ -59,7 +60,7 @@ pub struct Connection {
     /// The mentor of a mentor scope.
     pub mentor_id: Option<MentorId>,
     /// The OAuth grant it points at.
-    pub connected_service_id: Option<i64>,
+    pub connected_service_id: Option<GrantId>,
     /// The origin that the credential was entered for.
     pub origin: String,
     /// The token, sealed; empty if none.

@@ -10,13 +10,14 @@ use crate::auth::Caller;
 use crate::error::{FieldErrors, Result};
 use crate::fields::kind::{Bool, Choice, Id, Json, Spelled, Uuid};
 use crate::fields::{Given, Text, no_such, optional, request, required};
+use crate::registry::grant::{self, GrantId};
 use crate::registry::header::{
     CREDENTIAL_BYTES_MAX, NO_HEADERS, SCHEME_CHARACTERS_MAX, check_credentials, check_extra,
     check_scheme,
 };
 use crate::registry::sealed::{Change, Record};
 use crate::registry::server::{self, ServerId};
-use crate::registry::{AuthType, Scope, connected_service};
+use crate::registry::{AuthType, Scope};
 use crate::secret::Vault;
 use crate::storage::Tx;
 use crate::tenant::user::USERNAME_CHARACTERS_MAX;
@@ -105,7 +106,7 @@ async fn base(tx: &mut Tx, caller: &Caller, stored: Option<&Connection>) -> Resu
         None => None,
     };
     let grant = match stored.and_then(|row| row.connected_service_id) {
-        Some(id) => connected_service::find(tx, tenant, id).await?,
+        Some(id) => grant::find(tx, tenant, id).await?,
         None => None,
     };
     let scheme = stored.map(|row| row.authorization_scheme.clone());
@@ -226,7 +227,7 @@ async fn look_up_people(
         Given::Absent => {}
         Given::Null => draft.grant = None,
         Given::Value(id) => {
-            draft.grant = connected_service::find(tx, tenant, id).await?;
+            draft.grant = grant::find(tx, tenant, GrantId(id)).await?;
             draft.names_grant = draft.grant.is_some();
             if draft.grant.is_none() {
                 errors.add("connected_service", no_such(id));

@@ -4,7 +4,7 @@
 use super::Connection;
 use crate::error::FieldErrors;
 use crate::registry::audience;
-use crate::registry::connected_service::ConnectedService;
+use crate::registry::grant::Grant;
 use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS};
 use crate::registry::server::Server;
 use crate::registry::{AuthType, Scope};
@@ -32,7 +32,7 @@ pub(super) struct Draft {
     /// The mentor it names.
     pub(super) mentor: Option<MentorId>,
     /// The grant it names.
-    pub(super) grant: Option<ConnectedService>,
+    pub(super) grant: Option<Grant>,
     /// Whether the request itself names the grant.
     pub(super) names_grant: bool,
     /// The token.

@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::clock::UnixMs;
 use crate::error::{Error, FieldErrors, Result};
 use crate::registry::AuthType;
-use crate::registry::connected_service::{self, ConnectedService};
+use crate::registry::grant::{self, Grant, GrantId};
 use crate::registry::sealed::{CREDENTIALS, Change, EXTRA_HEADERS, Record};
 use crate::registry::server::{Server, ServerId};
 use crate::secret::Vault;
@@ -305,13 +305,11 @@ pub async fn bind_grant(
     tx: &mut Tx,
     (tenant, user): (TenantId, UserId),
     server: &Server,
-    connected_service: i64,
+    id: GrantId,
     now: UnixMs,
 ) -> Result<Option<ConnectionId>> {
-    let grant = connected_service::find(tx, tenant, connected_service).await?;
-    let is_for = |grant: &ConnectedService| {
-        grant.user_id == user && grant.audience().misfit(server).is_none()
-    };
+    let grant = grant::find(tx, tenant, id).await?;
+    let is_for = |grant: &Grant| grant.user_id == user && grant.audience().misfit(server).is_none();
     if !grant.as_ref().is_some_and(is_for) {
         return Ok(None);
     }
@@ -329,7 +327,7 @@ pub async fn bind_grant(
         tenant,
         user,
         server.id,
-        connected_service,
+        id,
         &server.origin,
         now,
         is_off,
@@ -350,7 +348,7 @@ pub async fn bind_grant(
         tenant,
         server.id,
         user,
-        connected_service,
+        id,
         &server.origin,
         now,
         !is_off,

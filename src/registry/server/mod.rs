@@ -10,7 +10,7 @@ use sqlx::FromRow;
 
 pub use list::{Filter, Listed, get_listed, list};
 pub use rules::{NAME_CHARACTERS_MAX, TOOL_PREFIX_CHARACTERS_MAX, URL_CHARACTERS_MAX, check_url};
-pub use write::{Draft, LeftBehind, create, delete, update};
+pub use write::{Draft, LeftBehind, create, delete, replace_service, update};
 
 use super::sealed::{CREDENTIALS, EXTRA_HEADERS, SealedTable};
 use super::{AuthType, Scope, Transport};

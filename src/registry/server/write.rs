@@ -140,6 +140,22 @@ pub async fn update(
     leave_behind(tx, id, &draft, now).await
 }
 
+/// Has the servers of a tenant that sign in at one service sign in at another.
+///
+/// # Errors
+/// If the database fails.
+pub async fn replace_service(tx: &mut Tx, tenant: TenantId, (old, new): (i64, i64)) -> Result<()> {
+    sql!(
+        tx,
+        execute,
+        "UPDATE servers SET oauth_service_id = $3, version = version + 1 WHERE tenant_id = $1 AND oauth_service_id = $2",
+        tenant,
+        old,
+        new
+    )?;
+    Ok(())
+}
+
 /// A connection in use and what its grant was asked for, if it holds one.
 #[derive(FromRow)]
 struct InUse {

@@ -3,10 +3,10 @@
 
 use sqlx::FromRow;
 
+use super::connection::ConnectionId;
+use super::server::ServerId;
 use crate::clock::UnixMs;
 use crate::error::Result;
-use crate::registry::connection::ConnectionId;
-use crate::registry::server::ServerId;
 use crate::sql;
 use crate::storage::Tx;
 
