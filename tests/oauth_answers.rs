@@ -146,7 +146,7 @@ async fn bob(gateway: &Gateway) -> Person {
         tenant: acme.id,
         user: bob.id,
         username: bob.username,
-        token: mentor_gateway::auth::token::TokenId(1),
+        token: Some(mentor_gateway::auth::token::TokenId(1)),
         browser_digest: String::new(),
     }
 }

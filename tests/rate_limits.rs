@@ -37,7 +37,7 @@ fn caller(tenant: i64, user: i64, key: i64) -> Caller {
         }),
         actor: user.clone(),
         user,
-        token: TokenId(key),
+        token: Some(TokenId(key)),
         kind: TokenKind::Mcp,
         environment: Environment::Live,
         scopes: Arc::new([]),

@@ -16,7 +16,7 @@ pub struct Download {
     /// Who may have it.
     pub user: UserId,
     /// With which key they asked for it.
-    pub key: TokenId,
+    pub key: Option<TokenId>,
     /// When the link ends.
     pub expires_at: UnixMs,
 }

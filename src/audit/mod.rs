@@ -15,6 +15,7 @@ pub use log::{AuditLog, Writer};
 pub use stepwise::{BEGUN, RowId, begin, end};
 
 use crate::auth::Caller;
+use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::storage::{Conditions, Page, PageRequest, Tx};
@@ -74,7 +75,7 @@ impl Entry {
             tenant_id: caller.tenant.id.0,
             username: caller.user.username.clone(),
             actor,
-            token_id: caller.token.0,
+            token_id: TokenId::or_zero(caller.token),
             peer: caller
                 .peer
                 .map_or_else(String::new, |peer| peer.to_string()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::session::Sessions;
-use super::token::{self, Token, TokenId, TokenKind};
+use super::token::{self, Token, TokenKind};
 use super::{ACT_AS_SCOPE, Caller, scope};
 use crate::cache::Cached;
 use crate::clock::{Clock, UnixMs};
@@ -135,7 +135,7 @@ impl Authenticator {
             caller: Arc::new(Caller {
                 tenant,
                 actor: user.clone(),
-                token: TokenId::SESSION,
+                token: None,
                 kind: TokenKind::Mcp,
                 environment: session.environment,
                 scopes: session.scopes_within(user.role).into(),
@@ -174,7 +174,7 @@ impl Authenticator {
             tenant,
             user,
             actor,
-            token: token.id,
+            token: Some(token.id),
             kind: token.kind,
             environment: token.environment,
             scopes: scopes.into(),

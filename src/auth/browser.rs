@@ -103,7 +103,7 @@ impl Authenticator {
             tenant: Arc::new(tenant::get_by_id(&mut tx, row.tenant_id).await?),
             actor: user.clone(),
             user,
-            token: row.token_id,
+            token: Some(row.token_id),
             kind: row.kind,
             environment: row.environment,
             scopes: scopes.into(),

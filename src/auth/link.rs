@@ -17,8 +17,8 @@ const LINK_MS: i64 = 10 * 60 * 1000;
 pub struct Asker {
     /// The person.
     pub user: UserId,
-    /// The key that was shown.
-    pub key: TokenId,
+    /// The key that was shown; none of who showed a session token.
+    pub key: Option<TokenId>,
     /// When the session token that was shown ends, if it was one.
     pub ends_at: Option<UnixMs>,
 }
@@ -40,8 +40,8 @@ pub struct Link {
     pub place: i64,
     /// Who may use it.
     pub user: UserId,
-    /// With which key they asked for it.
-    pub key: TokenId,
+    /// With which key they asked for it; none of who showed a session token.
+    pub key: Option<TokenId>,
     /// When it ends.
     pub expires_at: UnixMs,
 }
@@ -60,17 +60,17 @@ impl Link {
 
     /// Whoever asked for it, who may ask for more.
     pub fn asker(&self) -> Asker {
-        let is_session = self.key == TokenId::SESSION;
         Asker {
             user: self.user,
             key: self.key,
-            ends_at: is_session.then_some(self.expires_at),
+            ends_at: self.key.is_none().then_some(self.expires_at),
         }
     }
 
     /// The token that goes with a link to `file`.
     pub fn token(&self, vault: &Vault, file: &str) -> String {
-        let (place, user, key, end) = (self.place, self.user.0, self.key.0, self.expires_at.0);
+        let key = TokenId::or_zero(self.key);
+        let (place, user, end) = (self.place, self.user.0, self.expires_at.0);
         format!("{place}.{user}.{key}.{end}.{}", self.proof(vault, file))
     }
 
@@ -81,7 +81,7 @@ impl Link {
         let link = Self {
             place: number()?,
             user: UserId(number()?),
-            key: TokenId(number()?),
+            key: Some(TokenId(number()?)).filter(|key| key.0 != 0),
             expires_at: UnixMs(number()?),
         };
         let proof = parts.next().filter(|_| parts.next().is_none())?;
@@ -91,7 +91,8 @@ impl Link {
     }
 
     fn proof(&self, vault: &Vault, file: &str) -> String {
-        let (place, user, key, end) = (self.place, self.user.0, self.key.0, self.expires_at.0);
+        let key = TokenId::or_zero(self.key);
+        let (place, user, end) = (self.place, self.user.0, self.expires_at.0);
         vault.digest(&Secret::new(format!(
             "download\n{place}\n{user}\n{key}\n{end}\n{file}"
         )))
@@ -102,9 +103,9 @@ impl Link {
 ///
 /// # Errors
 /// `NotFound`, as for a link that never was.
-pub async fn require_key(tx: &mut Tx, key: TokenId, now: UnixMs) -> Result<()> {
-    match key == TokenId::SESSION || token::works(tx, key, now).await? {
-        true => Ok(()),
-        false => Err(Error::NotFound("file")),
+pub async fn require_key(tx: &mut Tx, key: Option<TokenId>, now: UnixMs) -> Result<()> {
+    match key {
+        Some(key) if !token::works(tx, key, now).await? => Err(Error::NotFound("file")),
+        Some(_) | None => Ok(()),
     }
 }

@@ -38,7 +38,7 @@ pub struct Caller {
     /// Who holds the key; differs from `user` only when acting for them.
     pub actor: Arc<User>,
     /// The key that was shown.
-    pub token: TokenId,
+    pub token: Option<TokenId>,
     /// What kind of key it is.
     pub kind: TokenKind,
     /// Whether it is for live or for sandbox data.

@@ -19,8 +19,10 @@ use crate::tenant::user::User;
 pub struct TokenId(pub i64);
 
 impl TokenId {
-    /// No key: the caller showed a session token.
-    pub const SESSION: Self = Self(0);
+    /// The number as it is written down: 0 for no key.
+    pub fn or_zero(key: Option<Self>) -> i64 {
+        key.map_or(0, |key| key.0)
+    }
 }
 
 /// A stored key, without the key.

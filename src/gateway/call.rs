@@ -436,7 +436,7 @@ impl Call<'_> {
             client_session.is_some_and(|client| client.uses(at, &lane, &session, until));
         let out = Outgoing {
             method: self.method(),
-            person: lane.principal,
+            person: lane.person,
             params: self.params.clone(),
             client: &self.request.client,
             param_headers: self.param_headers(session.version()),

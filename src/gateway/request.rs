@@ -66,8 +66,8 @@ impl Request {
     /// To whom its sessions at upstreams belong.
     pub(super) fn lane(&self, view: &View) -> Lane {
         Lane {
-            principal: self.caller.user.id.0,
-            mentor: view.mentor.as_ref().map_or(0, |mentor| mentor.id.0),
+            person: Some(self.caller.user.id),
+            mentor: view.mentor.as_ref().map(|mentor| mentor.id),
             session: self.session.as_ref().map(|session| session.id.clone()),
             inbox: self.session.as_ref().map(|session| session.inbox.clone()),
         }

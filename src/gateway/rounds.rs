@@ -108,7 +108,7 @@ impl Resend {
             .await?;
         let out = Outgoing {
             method: &self.method,
-            person: self.lane.principal,
+            person: self.lane.person,
             params,
             client: &self.client,
             param_headers: self.param_headers.clone(),

@@ -27,6 +27,7 @@ use crate::registry::server::{self, Server, ServerId};
 use crate::storage::Tx;
 use crate::tenant::TenantId;
 use crate::tenant::mentor::{self, Mentor};
+use crate::tenant::user::UserId;
 use crate::upstream::Upstream;
 
 /// How long a view is believed (docs/inside/decisions.md#two-seconds: 2 s in all).
@@ -81,13 +82,13 @@ pub struct Open {
     /// What it said last to this credential.
     pub(super) last: Arc<Last>,
     /// For whom.
-    pub person: i64,
+    pub person: UserId,
 }
 
 impl Open {
     /// Whether the next call is refused because the last ones failed.
     pub fn is_broken(&self) -> bool {
-        self.upstream.is_broken(&self.credential, self.person)
+        self.upstream.is_broken(&self.credential, Some(self.person))
     }
 }
 
@@ -364,7 +365,7 @@ async fn access(
         upstream,
         credential,
         cell,
-        person: caller.user.id.0,
+        person: caller.user.id,
     };
     Ok((Access::Open(Box::new(open)), to_refresh))
 }

@@ -92,7 +92,7 @@ impl Watch {
         params.set("notifications", filter.to_json());
         let out = Outgoing {
             method: "subscriptions/listen",
-            person: self.lane.principal,
+            person: self.lane.person,
             params,
             client: &self.client,
             param_headers: Vec::new(),

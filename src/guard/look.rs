@@ -9,7 +9,6 @@ use ipnet::IpNet;
 use sqlx::FromRow;
 
 use super::{Inner, Through};
-use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::error::Result;
 use crate::registry::Scope;
@@ -129,8 +128,7 @@ impl Asked {
                 grant,
             } = *through;
             if let Some(caller) = &inner.caller {
-                let key = (caller.token != TokenId::SESSION).then_some(caller.token.0);
-                asked.keys.extend(key);
+                asked.keys.extend(caller.token.map(|key| key.0));
                 asked.people.extend([caller.user.id.0, caller.actor.id.0]);
             }
             asked.mentors.extend(mentor.map(|mentor| mentor.0));

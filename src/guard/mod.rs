@@ -289,9 +289,8 @@ impl Inner {
         if let Some(why) = self.why.get() {
             self.shared.metrics.ended(why.as_str());
             let caller = self.caller.as_deref();
-            let (key, user) = caller
-                .map(|caller| (caller.token.0, caller.user.id.0))
-                .unzip();
+            let key = caller.and_then(|caller| caller.token).map(|key| key.0);
+            let user = caller.map(|caller| caller.user.id.0);
             tracing::info!(
                 token.id = key,
                 user.id = user,

@@ -3,7 +3,6 @@
 use super::Through;
 use super::look::{Connection, Key, Rows, Server};
 use crate::auth::Caller;
-use crate::auth::token::TokenId;
 use crate::clock::UnixMs;
 use crate::error::Ended;
 use crate::registry::Scope;
@@ -30,11 +29,11 @@ pub(super) fn of(
 }
 
 fn of_key(caller: &Caller, rows: &Rows, now: UnixMs) -> Option<Ended> {
-    if caller.token == TokenId::SESSION {
+    let Some(key) = caller.token else {
         let is_over = caller.session_ends_at.is_some_and(|end| now >= end);
         return is_over.then_some(Ended::SessionOver);
-    }
-    match rows.keys.get(&caller.token.0) {
+    };
+    match rows.keys.get(&key.0) {
         None => Some(Ended::KeyRevoked),
         Some(Key {
             revoked_at: Some(_),

@@ -144,10 +144,9 @@ pub fn learner(caller: &Caller) -> Charges {
 
 /// A session has no key of its own: all sessions of a person count together.
 fn key(caller: &Caller) -> Holder {
-    if caller.token == TokenId::SESSION {
-        Holder::User(caller.user_id())
-    } else {
-        Holder::Key(caller.token)
+    match caller.token {
+        Some(key) => Holder::Key(key),
+        None => Holder::User(caller.user_id()),
     }
 }
 

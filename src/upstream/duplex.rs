@@ -135,7 +135,7 @@ async fn discover(
 ) -> Result<(Version, Bytes), CallFailure> {
     let out = Outgoing {
         method: "server/discover",
-        person: 0,
+        person: None,
         params: RawObject::default(),
         client,
         param_headers: Vec::new(),
@@ -165,7 +165,7 @@ async fn first_answer(
     method: &str,
     params: Vec<u8>,
 ) -> Result<Message, CallFailure> {
-    let seat = Health::seat(&session.upstream.health, session.caller(0));
+    let seat = Health::seat(&session.upstream.health, session.caller(None));
     let seat = seat.ok_or_else(|| CallFailure::of(UpstreamFailureKind::Busy, false))?;
     let mut exchange = Exchange::in_session(session, Slots::take(&session.slots), None, seat);
     let text = message::request(&exchange.id(), method, &params);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::breaker::Breaker;
 use super::failure::CallFailure;
+use crate::tenant::user::UserId;
 
 /// Calls to one server that may be under way at once.
 pub(super) const IN_FLIGHT_MAX: usize = 1024;
@@ -28,14 +29,17 @@ const LOG_SPACING: Duration = Duration::from_secs(1);
 pub(super) struct Caller {
     /// The credential's fingerprint.
     pub(super) credential: [u8; 16],
-    /// The person; 0 for the gateway's own lists.
-    pub(super) person: i64,
+    /// The person; none for the gateway's own lists.
+    pub(super) person: Option<UserId>,
 }
 
 impl Caller {
     /// The gateway itself with the same credential.
     fn gateway(self) -> Self {
-        Self { person: 0, ..self }
+        Self {
+            person: None,
+            ..self
+        }
     }
 }
 
@@ -55,7 +59,7 @@ pub(super) struct Health {
 #[derive(Debug, Default)]
 struct InFlight {
     all: usize,
-    by_person: HashMap<i64, usize>,
+    by_person: HashMap<Option<UserId>, usize>,
 }
 
 impl Health {
@@ -79,7 +83,7 @@ impl Health {
             troubled.get(&caller),
             troubled
                 .get(&caller.gateway())
-                .filter(|_| caller.person != 0),
+                .filter(|_| caller.person.is_some()),
         ]
         .into_iter()
         .flatten();
@@ -124,7 +128,7 @@ impl Health {
         }
         if failure.is_outage() {
             self.reach.succeeded();
-            if caller.person != 0 || is_handshake {
+            if caller.person.is_some() || is_handshake {
                 self.trouble(caller);
             }
         } else if failure.is_from_upstream() {
@@ -208,7 +212,7 @@ mod tests {
     fn caller(credential: u8, person: i64) -> Caller {
         Caller {
             credential: [credential; 16],
-            person,
+            person: Some(UserId(person)),
         }
     }
 
@@ -227,7 +231,11 @@ mod tests {
     #[test]
     fn failures_shut_out_whom_they_belong_to() {
         use UpstreamFailureKind::{Closed, Forbidden, Http, Protocol, Timeout, Unauthorized};
-        let (ann, bob, other, own) = (caller(1, 7), caller(1, 8), caller(2, 7), caller(1, 0));
+        let (ann, bob, other) = (caller(1, 7), caller(1, 8), caller(2, 7));
+        let own = Caller {
+            person: None,
+            ..ann
+        };
         let rows = [
             (ann, failure(Http(500)), false, [false, true, true, true]),
             (ann, failure(Timeout), false, [false, true, true, true]),

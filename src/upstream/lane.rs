@@ -9,14 +9,16 @@ use moka::future::Cache;
 
 use super::inbox::Inbox;
 use super::session::Session;
+use crate::tenant::mentor::MentorId;
+use crate::tenant::user::UserId;
 
 /// To whom a session belongs.
 #[derive(Debug, Clone, Default)]
 pub struct Lane {
-    /// The person; 0 for the gateway's own lists.
-    pub principal: i64,
-    /// The mentor; 0 for none.
-    pub mentor: i64,
+    /// The person; none for the gateway's own lists.
+    pub person: Option<UserId>,
+    /// The mentor, if it goes through one.
+    pub mentor: Option<MentorId>,
     /// The client's session, if its revision has sessions.
     pub session: Option<Arc<str>>,
     /// Where messages go that belong to no call.
@@ -25,8 +27,7 @@ pub struct Lane {
 
 impl PartialEq for Lane {
     fn eq(&self, other: &Self) -> bool {
-        (self.principal, self.mentor, &self.session)
-            == (other.principal, other.mentor, &other.session)
+        (self.person, self.mentor, &self.session) == (other.person, other.mentor, &other.session)
     }
 }
 
@@ -34,7 +35,7 @@ impl Eq for Lane {}
 
 impl std::hash::Hash for Lane {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        (self.principal, self.mentor, &self.session).hash(state);
+        (self.person, self.mentor, &self.session).hash(state);
     }
 }
 

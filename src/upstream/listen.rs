@@ -81,7 +81,7 @@ async fn listen(session: &Arc<Session>, params: &[u8], client: &Client) -> bool 
     };
     let out = Outgoing {
         method: "subscriptions/listen",
-        person: 0,
+        person: None,
         params,
         client,
         param_headers: Vec::new(),

@@ -45,6 +45,7 @@ use crate::registry::Transport;
 use crate::registry::connection::ConnectionId;
 use crate::registry::server::{Server, ServerId};
 use crate::tasks::Tasks;
+use crate::tenant::user::UserId;
 use era::{Era, EraMemory};
 use health::{Caller, Health};
 use lane::SessionKey;
@@ -209,7 +210,7 @@ impl Upstream {
         if self.retired.is_cancelled() {
             return Err(CallFailure::of(UpstreamFailureKind::Disabled, false));
         }
-        if self.is_broken(credential, lane.principal) {
+        if self.is_broken(credential, lane.person) {
             return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
         }
         let key = SessionKey {
@@ -314,7 +315,7 @@ impl Upstream {
     }
 
     /// Whether it is left alone for now, for this person with this credential, because it failed repeatedly.
-    pub fn is_broken(&self, credential: &Outbound, person: i64) -> bool {
+    pub fn is_broken(&self, credential: &Outbound, person: Option<UserId>) -> bool {
         self.health.is_broken(Caller {
             credential: credential.fingerprint,
             person,

@@ -8,6 +8,7 @@ use http::{HeaderName, HeaderValue};
 use super::heard::leaves;
 use crate::mcp::raw::string;
 use crate::mcp::{RawObject, Version, meta};
+use crate::tenant::user::UserId;
 use crate::trace::{self, TRACEPARENT};
 
 /// The client on whose behalf we speak, as it described itself.
@@ -61,8 +62,8 @@ impl Client {
 pub struct Outgoing<'a> {
     /// The method.
     pub method: &'a str,
-    /// The person whose request it is; 0 for the gateway's own.
-    pub person: i64,
+    /// The person whose request it is; none for the gateway's own.
+    pub person: Option<UserId>,
     /// The parameters, in the upstream's names; `_meta` still as the caller wrote it.
     pub params: RawObject<'a>,
     /// On whose behalf.

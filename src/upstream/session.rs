@@ -30,6 +30,7 @@ use crate::mcp::message::{self, Kind};
 use crate::mcp::{Message, RawObject, Version};
 use crate::registry::Transport;
 use crate::registry::connection::ConnectionId;
+use crate::tenant::user::UserId;
 
 /// How long a session waits for a call that does not read before it gives that call up.
 const SLOT_STALL: Duration = Duration::from_secs(10);
@@ -88,7 +89,7 @@ impl Session {
     ) -> Result<Arc<Self>, CallFailure> {
         let caller = Caller {
             credential: credential.fingerprint,
-            person: lane.principal,
+            person: lane.person,
         };
         if !upstream.health.admit(caller) {
             return Err(CallFailure::of(UpstreamFailureKind::BreakerOpen, false));
@@ -228,7 +229,7 @@ impl Session {
     }
 
     /// Who calls on it for this person.
-    pub(super) fn caller(&self, person: i64) -> Caller {
+    pub(super) fn caller(&self, person: Option<UserId>) -> Caller {
         Caller {
             credential: self.fingerprint,
             person,
@@ -322,7 +323,7 @@ impl Session {
     ) -> Result<Message, CallFailure> {
         let out = Outgoing {
             method,
-            person: 0,
+            person: None,
             params,
             client,
             param_headers: Vec::new(),

@@ -38,7 +38,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("learner", "academy auth clock error storage tenant"),
     ("career", "academy auth clock error fields files learner secret storage tenant"),
     ("native", "academy audit auth career clock error fields files guard learner mail mcp model rate_limit secret storage tasks trace"),
-    ("upstream", "clock credentials egress error mcp registry secret tasks trace"),
+    ("upstream", "clock credentials egress error mcp registry secret tasks tenant trace"),
     ("gateway", "audit auth cache clock credentials error guard mcp native oauth registry secret storage tasks tenant trace upstream"),
     ("chat", "auth clock error gateway guard learner mcp model storage tasks tenant trace upstream"),
     ("jobs", "academy career clock egress error files mail oauth secret storage tasks webhook"),

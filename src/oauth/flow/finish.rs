@@ -14,6 +14,7 @@ use super::super::tokens::{TokenError, Tokens};
 use super::super::verdict::{self, Word};
 use super::{Flow, Person, identity, redirect};
 use crate::audit::{self, Entry};
+use crate::auth::token::TokenId;
 use crate::error::{Error, Result, SignInFailure};
 use crate::registry::connection;
 use crate::registry::grant::{self, Grant, GrantId, NewGrant};
@@ -336,7 +337,7 @@ async fn entry(tx: &mut Tx, state: &State, person: Option<&Person>, at: i64) -> 
         tenant_id: state.tenant_id.0,
         username: owner,
         actor,
-        token_id: person.token.0,
+        token_id: TokenId::or_zero(person.token),
         action: "connected_service.connect".to_owned(),
         outcome: "ok",
         ..Entry::default()

@@ -62,7 +62,7 @@ pub struct Person {
     /// Their name, for the audit log.
     pub username: String,
     /// The key that they showed, now or when they signed in.
-    pub token: TokenId,
+    pub token: Option<TokenId>,
     /// The digest of the browser session; empty for a caller with a key.
     pub browser_digest: String,
 }

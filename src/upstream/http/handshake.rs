@@ -81,7 +81,7 @@ async fn discover(
 ) -> Result<Option<Arc<Session>>, CallFailure> {
     let out = Outgoing {
         method: "server/discover",
-        person: 0,
+        person: None,
         params: RawObject::default(),
         client,
         param_headers: Vec::new(),
