@@ -1,5 +1,5 @@
 -- Tenants, people, keys, mentors, the registry and the audit log.
--- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (src/secret).
+-- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (crates/base/src/secret).
 
 CREATE TABLE tenants (
     id {{identity}},

@@ -1,5 +1,5 @@
 -- Sign-in: OAuth providers and services, who we are at them, flows under way, open prompts, browser sessions.
--- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts, `*_digest` columns keyed digests (src/secret).
+-- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts, `*_digest` columns keyed digests (crates/base/src/secret).
 
 CREATE TABLE oauth_providers (
     id {{identity}},

@@ -1,5 +1,5 @@
 -- Chats of learners with mentors: sessions, what was said, turns under way, and the language models that answer.
--- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (src/secret).
+-- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (crates/base/src/secret).
 
 CREATE TABLE chat_sessions (
     id {{identity}},

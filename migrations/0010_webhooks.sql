@@ -1,5 +1,5 @@
 -- Whom a tenant wants told of its events, and what is on its way to them.
--- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (src/secret).
+-- Times are Unix milliseconds. `*_sealed` columns are AES-256-GCM texts (crates/base/src/secret).
 
 CREATE TABLE webhooks (
     id {{identity}},

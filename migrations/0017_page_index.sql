@@ -1,4 +1,4 @@
--- What the course chat searches: the words of each page as src/academy/course_chat/words.rs reads them, so that both
+-- What the course chat searches: the words of each page as crates/learning/src/academy/course_chat/words.rs reads them, so that both
 -- databases find the same. A page without a row here is one from before; a job adds them.
 
 CREATE TABLE academy_page_words (

@@ -4,40 +4,40 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::audit::{AuditLog, retention};
-use crate::auth::{Authenticator, SessionSettings, Sessions};
-use crate::chat::Chat;
-use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::egress::{Egress, Policy, SetupError};
-use crate::files::{Files, FilesError};
-use crate::gateway::client::ClientSessions;
-use crate::gateway::{Gateway, Parts};
-use crate::guard::Guards;
 use crate::jobs;
-use crate::mail::{self, Sender};
-use crate::metrics::Metrics;
-use crate::model::Models;
-use crate::native;
-use crate::oauth::Refresher;
-use crate::oauth::catalog::{Catalog, CatalogError};
-use crate::oauth::client::Registered;
-use crate::oauth::flow::Flow;
-use crate::oauth::integration::Credential;
-use crate::rate_limit::{self, Limiter};
-use crate::registry::chat_model::ChatModel;
-use crate::registry::connection::Connection;
-use crate::registry::grant::Grant;
-use crate::registry::keys::{self, KeysError};
-use crate::registry::sealed::SealedTable;
-use crate::registry::server::Server;
-use crate::registry::server::built_in::{self, BuiltIn};
-use crate::secret::Vault;
-use crate::storage::{Db, Probe, StorageError};
-use crate::tasks::Tasks;
-use crate::trace;
-use crate::upstream::Upstreams;
-use crate::webhook::Webhook;
+use base::clock::Clock;
+use base::metrics::Metrics;
+use base::secret::Vault;
+use base::storage::{Db, Probe, StorageError};
+use base::tasks::Tasks;
+use base::trace;
+use broker::guard::Guards;
+use broker::model::Models;
+use broker::oauth::Refresher;
+use broker::oauth::catalog::{Catalog, CatalogError};
+use broker::oauth::client::Registered;
+use broker::oauth::flow::Flow;
+use broker::oauth::integration::Credential;
+use broker::registry::chat_model::ChatModel;
+use broker::registry::connection::Connection;
+use broker::registry::grant::Grant;
+use broker::registry::keys::{self, KeysError};
+use broker::registry::sealed::SealedTable;
+use broker::registry::server::Server;
+use broker::registry::server::built_in::{self, BuiltIn};
+use delivery::mail::{self, Sender};
+use delivery::webhook::Webhook;
+use egress::{Egress, Policy, SetupError};
+use learning::files::{Files, FilesError};
+use native;
+use relay::chat::Chat;
+use relay::gateway::client::ClientSessions;
+use relay::gateway::{Gateway, Parts};
+use relay::upstream::Upstreams;
+use tenancy::audit::{AuditLog, retention};
+use tenancy::auth::{Authenticator, SessionSettings, Sessions};
+use tenancy::rate_limit::{self, Limiter};
 
 /// Every table with secrets, as its noun declares it: what a new key seals anew. A test over the schema finds what is missing.
 pub const SEALED: &[SealedTable] = &[
@@ -119,7 +119,7 @@ pub enum StartError {
     Catalog(#[from] CatalogError),
     /// The database failed while the catalog was stored.
     #[error("the OAuth catalog cannot be stored")]
-    Store(#[from] crate::error::Error),
+    Store(#[from] base::error::Error),
     /// What people bring cannot be kept.
     #[error("files cannot be kept")]
     Files(#[from] FilesError),
@@ -187,7 +187,7 @@ impl App {
         };
         let gateway = Arc::new(Gateway::new(parts));
         gateway.begin();
-        let chat = Arc::new(Chat::new(crate::chat::Parts {
+        let chat = Arc::new(Chat::new(relay::chat::Parts {
             db: db.clone(),
             clock: clock.clone(),
             guards: guards.clone(),
@@ -222,7 +222,7 @@ impl App {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn offer_own_servers(&self) -> Result<(), crate::error::Error> {
+    pub async fn offer_own_servers(&self) -> Result<(), base::error::Error> {
         let faces = native::FACES.iter();
         let servers: Vec<BuiltIn<'_>> = faces
             .map(|face| BuiltIn {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::Deserialize;
 
-use crate::files::BucketSettings;
-use crate::secret::{KeyFile, Secret, Vault};
-use crate::storage::Db;
+use base::secret::{KeyFile, Secret, Vault};
+use base::storage::Db;
+use learning::files::BucketSettings;
 
 /// Where the service listens unless told otherwise.
 const DEFAULT_ADDR: &str = "127.0.0.1:8600";
@@ -305,7 +305,7 @@ pub enum ConfigError {
     Value(String),
     /// The master keys are not usable.
     #[error("cannot use the master keys")]
-    Keys(#[from] crate::secret::VaultError),
+    Keys(#[from] base::secret::VaultError),
 }
 
 impl Settings {

@@ -13,9 +13,9 @@ const BURST: Duration = Duration::from_secs(2);
 /// The folder of a face's source and of its tests.
 fn folders(face: &str) -> (String, String) {
     match face {
-        "user" => ("src/native/user".into(), "tests/user_server".into()),
+        "user" => ("crates/native/src/user".into(), "tests/user_server".into()),
         face => (
-            format!("src/native/academy/{face}"),
+            format!("crates/native/src/academy/{face}"),
             format!("tests/academy_{face}"),
         ),
     }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::academy::import::{self, World};
-use crate::academy::{RealmId, sandbox};
-use crate::auth::token::Environment;
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::tenant;
+use base::clock::Clock;
+use learning::academy::import::{self, World};
+use learning::academy::{RealmId, sandbox};
+use tenancy::auth::token::Environment;
+use tenancy::tenant;
 
 /// The file that stands for the standard input.
 const STDIN: &str = "-";

@@ -5,9 +5,9 @@ use clap::Subcommand;
 use super::{Failure, open, say};
 use crate::app::{SEALED, StartError, open_vault};
 use crate::config::Config;
-use crate::registry::keys::{self, KeysError};
-use crate::secret::{KeyFileLock, Vault};
-use crate::storage::Db;
+use base::secret::{KeyFileLock, Vault};
+use base::storage::Db;
+use broker::registry::keys::{self, KeysError};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Keys {

@@ -13,9 +13,9 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock::{Clock, UnixMs};
 use crate::config::{LogFormat, log_filter};
-use crate::trace::{self, Value};
+use base::clock::{Clock, UnixMs};
+use base::trace::{self, Value};
 
 /// What is logged unless the operator says otherwise.
 pub(super) const USUAL: &str = "info";

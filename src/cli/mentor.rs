@@ -3,9 +3,9 @@
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::tenant::{self, mentor};
+use base::clock::Clock;
+use tenancy::tenant::{self, mentor};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mentor {

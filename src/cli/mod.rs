@@ -21,8 +21,8 @@ use clap::{Parser, Subcommand};
 
 use crate::app::StartError;
 use crate::config::{Config, Settings};
-use crate::error::Error;
-use crate::storage::Db;
+use base::error::Error;
+use base::storage::Db;
 
 /// The way between AI mentors and the tools they use
 #[derive(Debug, Parser)]
@@ -227,7 +227,7 @@ macro_rules! from {
 
 from!(
     std::io::Error,
-    crate::storage::StorageError,
+    base::storage::StorageError,
     crate::config::ConfigError
 );
 

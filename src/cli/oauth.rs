@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::clock::{Clock, UnixMs};
 use crate::config::Config;
-use crate::oauth::catalog::Catalog;
-use crate::oauth::{provider, service};
-use crate::storage::Tx;
+use base::clock::{Clock, UnixMs};
+use base::storage::Tx;
+use broker::oauth::catalog::Catalog;
+use broker::oauth::{provider, service};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Oauth {

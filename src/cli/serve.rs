@@ -8,11 +8,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, say};
 use crate::app::{App, StartError};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::files::FilesError;
 use crate::http::{self, connections};
-use crate::trace;
+use base::clock::Clock;
+use base::trace;
+use learning::files::FilesError;
 
 /// Run the service
 #[derive(Debug, clap::Args)]

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::tenant;
+use base::clock::Clock;
+use tenancy::tenant;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Tenant {

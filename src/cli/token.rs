@@ -7,16 +7,16 @@ use clap::Subcommand;
 use ipnet::IpNet;
 
 use super::{Failure, open, say};
-use crate::academy::sandbox;
 use crate::app::open_vault;
-use crate::auth::token::{self, Environment, NewToken, TokenId, TokenKind};
-use crate::auth::{api_key, scope};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::FieldErrors;
-use crate::storage::Db;
-use crate::tenant;
-use crate::tenant::user::{self, Role};
+use base::clock::Clock;
+use base::error::FieldErrors;
+use base::storage::Db;
+use learning::academy::sandbox;
+use tenancy::auth::token::{self, Environment, NewToken, TokenId, TokenKind};
+use tenancy::auth::{api_key, scope};
+use tenancy::tenant;
+use tenancy::tenant::user::{self, Role};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {

@@ -3,9 +3,9 @@
 use clap::Subcommand;
 
 use super::{Failure, open, say};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::tenant::user::{self, NewUser, Role};
+use base::clock::Clock;
+use tenancy::tenant::user::{self, NewUser, Role};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum User {
@@ -38,7 +38,7 @@ impl User {
         } = self;
         let db = open(config).await?;
         let mut tx = db.write().await?;
-        let tenant = crate::tenant::get(&mut tx, &tenant).await?;
+        let tenant = tenancy::tenant::get(&mut tx, &tenant).await?;
         let new = NewUser {
             username: &name,
             email: &email,

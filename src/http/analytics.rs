@@ -4,13 +4,13 @@
 use super::answer::Answer;
 use super::drf::page;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
-use crate::error::{FieldErrors, Result};
-use crate::fields::Reader;
-use crate::learner::{
+use base::error::{FieldErrors, Result};
+use base::fields::Reader;
+use base::storage::Tx;
+use learning::learner::{
     Asked, DetailQuestion, Details, Granularity, Learner, Overview, Question, Window, metrics_of,
     zone_of,
 };
-use crate::storage::Tx;
 
 /// Longest value of a parameter, in characters.
 const PARAMETER_CHARACTERS_MAX: usize = 255;

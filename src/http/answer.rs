@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 
 /// The media type of every JSON answer; both published clients look for it.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::answer::Answer;
 use super::drf::page;
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
-use crate::audit::{self, Filter, Row};
-use crate::error::Result;
-use crate::fields::{Day, Reader};
-use crate::storage::Page;
+use base::error::Result;
+use base::fields::{Day, Reader};
+use base::storage::Page;
+use tenancy::audit::{self, Filter, Row};
 
 /// Longest query text that is looked for.
 const TEXT_CHARACTERS_MAX: usize = 255;

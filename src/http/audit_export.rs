@@ -12,12 +12,12 @@ use http::header::CONTENT_DISPOSITION;
 use super::answer::Answer;
 use super::audit::{AuditAnswer, FILTERS, filter_of};
 use super::endpoint::{Call, Endpoint, QueryParameter, Shape, query};
-use crate::audit::{self, Filter};
-use crate::error::{Error, Result};
-use crate::fields::Reader;
-use crate::guard::Guard;
-use crate::storage::Db;
-use crate::tenant::TenantId;
+use base::error::{Error, Result};
+use base::fields::Reader;
+use base::storage::Db;
+use broker::guard::Guard;
+use tenancy::audit::{self, Filter};
+use tenancy::tenant::TenantId;
 
 /// Rows that are read at once.
 const BATCH_ROWS: i64 = 1000;

@@ -9,9 +9,9 @@ use http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 
 use crate::app::App;
-use crate::auth::{Caller, credential_of};
-use crate::error::{Error, Result};
-use crate::trace;
+use base::error::{Error, Result};
+use base::trace;
+use tenancy::auth::{Caller, credential_of};
 
 /// On whose behalf a platform key calls (docs/inside/decisions.md#who-calls).
 pub const X_ACT_AS_USER: HeaderName = HeaderName::from_static("x-act-as-user");
@@ -25,7 +25,7 @@ const FORWARDED_HOPS_MAX: usize = 16;
 ///
 /// # Errors
 /// `NoCredentials`, `InvalidCredentials`, `Malformed` for a doubled header, and what
-/// [`crate::auth::Authenticator::caller`] refuses.
+/// [`tenancy::auth::Authenticator::caller`] refuses.
 pub async fn authenticate(app: &App, headers: &HeaderMap, peer: IpAddr) -> Result<Arc<Caller>> {
     let key = credential_of(headers)?;
     let caller = app.auth.caller(&key, act_as(headers)?, peer).await?;

@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::app::App;
-use crate::mcp::headers::PARAM_PREFIX;
+use mcp::headers::PARAM_PREFIX;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 const HEADERS: &str = "authorization, content-type, accept, x-request-id, x-act-as-user, x-chat-session-id, \

@@ -24,13 +24,13 @@ use super::path::{AskedPath, Words};
 use super::request_id::RequestId;
 use super::routes::ROUTES;
 use crate::app::App;
-use crate::audit::Entry;
-use crate::auth::Caller;
-use crate::clock::Stopwatch;
-use crate::error::{Error, Result};
-use crate::fields::Fields;
-use crate::tenant::user;
-use crate::trace;
+use base::clock::Stopwatch;
+use base::error::{Error, Result};
+use base::fields::Fields;
+use base::trace;
+use tenancy::audit::Entry;
+use tenancy::auth::Caller;
+use tenancy::tenant::user;
 
 /// Words of the paths whose changes decide who may use which server. A path that is missing here is felt a second later.
 const DECIDING: [&str; 5] = [

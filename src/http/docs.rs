@@ -7,7 +7,7 @@ use utoipa_swagger_ui::Config;
 
 use super::answer::Answer;
 use super::endpoint::{Endpoint, Incoming, Shape};
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 
 /// The user interface runs its own scripts and asks only this host.
 const POLICY: HeaderValue = HeaderValue::from_static(

@@ -15,11 +15,11 @@ use super::answer::Answer;
 use super::path::Words;
 use super::request_id::RequestId;
 use crate::app::App;
-use crate::audit::Entry;
-use crate::auth::Caller;
-use crate::clock::{Stopwatch, UnixMs};
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::{Body, Fields};
+use base::clock::{Stopwatch, UnixMs};
+use base::error::{Error, FieldErrors, Result};
+use base::fields::{Body, Fields};
+use tenancy::audit::Entry;
+use tenancy::auth::Caller;
 
 /// Longest wait for the whole body of a request.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::answer::Answer;
 use super::endpoint::{Endpoint, Incoming, Shape, schema_of};
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 
 /// That the gateway answers.
 #[derive(Serialize, JsonSchema)]

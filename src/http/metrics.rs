@@ -12,10 +12,11 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::app::App;
-use crate::error::Result;
-use crate::metrics::{Held, MEDIA_TYPE, Now};
-use crate::registry::grant;
-use crate::{mail, webhook};
+use base::error::Result;
+use base::metrics::{Held, MEDIA_TYPE, Now};
+use broker::registry::grant;
+use delivery::mail;
+use delivery::webhook;
 
 /// Longest wait for the database; a scrape after it goes without what is held there.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -4,8 +4,8 @@
 use axum::extract::Request;
 use http::Uri;
 
-use crate::registry::Scope;
-use crate::registry::connection::MENTOR_REQUIRED;
+use broker::registry::Scope;
+use broker::registry::connection::MENTOR_REQUIRED;
 
 /// Which words a client uses: the older `mentor` or the newer `agent` spelling (docs/inside/contract.md#paths).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,7 +5,7 @@ use std::fmt;
 use http::header::{HeaderName, HeaderValue};
 use http::{Extensions, HeaderMap};
 
-use crate::clock::ordered_uuid;
+use base::clock::ordered_uuid;
 
 /// The header, on requests and answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

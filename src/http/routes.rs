@@ -18,7 +18,7 @@ use super::registry::{connections, images, resolve, servers};
 use super::tenant::{api_keys, mentors, settings, tools};
 use super::webhooks::{deliveries, hooks};
 use super::{analytics, audit, audit_export, docs, health, openapi};
-use crate::career::{Company, Education, Experience, Institution};
+use learning::career::{Company, Education, Experience, Institution};
 
 const fn route(method: Method, path: &'static str, access: Access, endpoint: Endpoint) -> Route {
     // A handler that sees no caller behind a line that promises one does not compile.

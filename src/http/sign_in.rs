@@ -1,10 +1,10 @@
 //! A provider's answer to a sign-in, as the query of a request brings it to a program or to a page.
 
 use super::endpoint::Incoming;
-use crate::error::{Error, Result, SignInFailure};
-use crate::fields::{Fields, Raw};
-use crate::oauth::flow::{self, Finished, Person};
-use crate::secret::Secret;
+use base::error::{Error, Result, SignInFailure};
+use base::fields::{Fields, Raw};
+use base::secret::Secret;
+use broker::oauth::flow::{self, Finished, Person};
 
 /// Ends the sign-in that the query answers, and lets the calls that wait for it go on.
 ///

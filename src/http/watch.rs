@@ -14,9 +14,9 @@ use super::answer::Fault;
 use super::drf::error::RETRY_AFTER_UNAVAILABLE_S;
 use super::request_id::{RequestId, X_REQUEST_ID};
 use super::surface::Surface;
-use crate::metrics::Metrics;
-use crate::tasks::Tasks;
-use crate::trace::{self, Parent, Trace};
+use base::metrics::Metrics;
+use base::tasks::Tasks;
+use base::trace::{self, Parent, Trace};
 
 /// Middleware: gives every request an id and every answer the header, and counts the answer. Whatever happened, there is
 /// one, and it says when to come again if it is not for good.

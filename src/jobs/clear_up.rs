@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use super::Parts;
-use crate::error::Result;
-use crate::oauth::prompt;
-use crate::tasks::Next;
-use crate::{mail, webhook};
+use base::error::Result;
+use base::tasks::Next;
+use broker::oauth::prompt;
+use delivery::mail;
+use delivery::webhook;
 
 /// How often it is looked for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::Parts;
-use crate::academy::course_chat;
-use crate::error::{Error, Result};
-use crate::tasks::Next;
+use base::error::{Error, Result};
+use base::tasks::Next;
+use learning::academy::course_chat;
 
 /// Pages of one transaction.
 const BATCH_PAGES: i64 = 200;

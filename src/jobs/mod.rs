@@ -14,14 +14,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::egress::Egress;
-use crate::error::Result;
-use crate::files::Files;
-use crate::mail::Sender;
-use crate::secret::Vault;
-use crate::storage::Db;
-use crate::tasks::{Next, Tasks};
+use base::clock::Clock;
+use base::error::Result;
+use base::secret::Vault;
+use base::storage::Db;
+use base::tasks::{Next, Tasks};
+use delivery::mail::Sender;
+use egress::Egress;
+use learning::files::Files;
 
 /// What the jobs work with. Cheap to clone.
 #[derive(Clone)]

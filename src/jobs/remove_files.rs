@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::Parts;
-use crate::career::content::{self, BATCH_CONTENTS};
-use crate::error::Result;
-use crate::tasks::Next;
+use base::error::Result;
+use base::tasks::Next;
+use learning::career::content::{self, BATCH_CONTENTS};
 
 /// How often it is looked for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);

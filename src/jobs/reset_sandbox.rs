@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::Parts;
-use crate::academy::{RealmId, sandbox};
-use crate::error::{Error, Result};
-use crate::tasks::Next;
+use base::error::{Error, Result};
+use base::tasks::Next;
+use learning::academy::{RealmId, sandbox};
 
 /// How often it is looked whether a day is over.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::Parts;
-use crate::error::{Error, Result};
-use crate::mail::{self, Due, Outcome, Sender, Session};
-use crate::tasks::Next;
+use base::error::{Error, Result};
+use base::tasks::Next;
+use delivery::mail::{self, Due, Outcome, Sender, Session};
 
 /// How often due mails are looked for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::Parts;
-use crate::error::Result;
-use crate::tasks::Next;
-use crate::webhook::{self, Due};
+use base::error::Result;
+use base::tasks::Next;
+use delivery::webhook::{self, Due};
 
 /// How often due deliveries are looked for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ async fn send(parts: &Parts, due: Due) {
     let settled = async {
         let mut tx = parts.db.write().await?;
         webhook::settle(&mut tx, due.attempt, result, parts.clock.now()).await?;
-        Ok::<_, crate::error::Error>(tx.commit().await?)
+        Ok::<_, base::error::Error>(tx.commit().await?)
     };
     if let Err(error) = settled.await {
         // The lease ends, and it is sent again under the same number.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{complain, files, read, root};
+use super::{complain, files, product, read, root};
 
 /// README is what a stranger reads first; everything else is a page.
 const README_BYTES_MAX: usize = 8_000;
@@ -17,6 +17,7 @@ const SUMMARY: &str = "docs/SUMMARY.md";
 const CITING: &[&str] = &[
     ".ci",
     "benches",
+    "crates",
     "deploy",
     "migrations",
     "src",
@@ -262,10 +263,7 @@ const LOGS: &str = "docs/operators/logs.md";
 
 #[test]
 fn every_line_of_the_log_that_is_explained_is_written_somewhere() {
-    let sources: Vec<String> = files(&["src"], &["rs"])
-        .into_iter()
-        .map(|source| source.text)
-        .collect();
+    let sources: Vec<String> = product().into_iter().map(|source| source.text).collect();
     let page = read(LOGS);
     let (_, explained) = page.split_once("## Errors").unwrap();
     let (explained, _) = explained.split_once("## Refusals over HTTP").unwrap();
@@ -303,7 +301,7 @@ fn every_setting_is_on_its_page_and_no_other() {
 
 #[test]
 fn every_metric_is_on_its_page_and_no_other() {
-    let source = read("src/metrics.rs");
+    let source = read("crates/base/src/metrics.rs");
     let registered = source.split("register").skip(1).filter_map(|rest| {
         let (_, rest) = rest.split_once('(')?;
         rest.trim_start().strip_prefix('"')?.split('"').next()
@@ -329,7 +327,7 @@ fn every_metric_is_on_its_page_and_no_other() {
 
 #[test]
 fn every_kind_of_a_failed_server_is_explained() {
-    let source = read("src/error.rs");
+    let source = read("crates/base/src/error.rs");
     let (_, rest) = source.split_once("impl UpstreamFailureKind").unwrap();
     let (words, _) = rest.split_once("\n}").unwrap();
     let page = read(LOGS);

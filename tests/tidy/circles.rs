@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Source, complain, sources};
+use super::{Source, complain, product};
 
 /// Folders of this many files or fewer are read as one.
 const SMALL_FOLDER: usize = 4;
@@ -138,8 +138,8 @@ pub(super) struct Crate {
 impl Crate {
     pub(super) fn read() -> Self {
         let (mut modules, mut folders) = (BTreeMap::new(), BTreeSet::new());
-        for source in sources(&["src"]) {
-            let inside = source.path.trim_start_matches("src/");
+        for source in product() {
+            let inside = source.inside();
             let inside = inside.trim_end_matches(".rs");
             let mut module: Module = inside.split('/').map(str::to_owned).collect();
             if module.last().is_some_and(|last| last == "mod") {
@@ -279,17 +279,14 @@ fn files_of_a_folder_do_not_import_one_another_in_a_circle() {
                     within.map(String::as_str).collect::<Vec<_>>().join(" ")
                 )
             });
-            complaints.push(format!(
-                "src/{name}: {}",
-                edges.collect::<Vec<_>>().join("; ")
-            ));
+            complaints.push(format!("{name}: {}", edges.collect::<Vec<_>>().join("; ")));
         }
     }
     let stale = MAY_CIRCLE
         .iter()
         .filter(|(at, ..)| !seen.iter().any(|name| name == at));
     complaints
-        .extend(stale.map(|(at, members, _)| format!("src/{at}: no circle of {members} any more")));
+        .extend(stale.map(|(at, members, _)| format!("{at}: no circle of {members} any more")));
     complain(
         "Move what both need into a file below them, or defend the circle in MAY_CIRCLE.",
         &complaints,

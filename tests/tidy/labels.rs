@@ -4,7 +4,7 @@ use super::{complain, read};
 
 #[test]
 fn every_label_of_a_metric_is_a_word_of_the_source() {
-    let source = read("src/metrics.rs");
+    let source = read("crates/base/src/metrics.rs");
     let mut sets = 0;
     let mut complaints = Vec::new();
     for set in source.split("EncodeLabelSet)]").skip(1) {
@@ -12,7 +12,7 @@ fn every_label_of_a_metric_is_a_word_of_the_source() {
         let (set, _) = set.split_once('}').unwrap();
         let fields = set.lines().filter(|line| line.trim_end().ends_with(','));
         let open = fields.filter(|line| !line.ends_with(": &'static str,"));
-        complaints.extend(open.map(|line| format!("src/metrics.rs: {}", line.trim())));
+        complaints.extend(open.map(|line| format!("crates/base/src/metrics.rs: {}", line.trim())));
     }
     assert!(sets >= 6, "{sets}");
     complain("A label is a &'static str.", &complaints);
@@ -20,11 +20,11 @@ fn every_label_of_a_metric_is_a_word_of_the_source() {
 
 #[test]
 fn every_code_of_a_face_has_its_word_in_the_audit() {
-    let outcomes = read("src/native/failure.rs");
+    let outcomes = read("crates/native/src/failure.rs");
     let mut complaints = Vec::new();
     for path in [
-        "src/native/academy/v1/error.rs",
-        "src/native/academy/v2/error.rs",
+        "crates/native/src/academy/v1/error.rs",
+        "crates/native/src/academy/v2/error.rs",
     ] {
         let source = read(path);
         let texts = source.split('"').skip(1).step_by(2);
@@ -39,7 +39,7 @@ fn every_code_of_a_face_has_its_word_in_the_audit() {
         }
     }
     complain(
-        "Add a row to OUTCOMES in src/native/failure.rs.",
+        "Add a row to OUTCOMES in crates/native/src/failure.rs.",
         &complaints,
     );
 }

@@ -1,6 +1,6 @@
 //! How long files are and what no line may say.
 
-use super::{Source, complain, everything, sources};
+use super::{Source, complain, everything, product, sources};
 
 /// Lines in a file at most; think again at 450 (CONTRIBUTING.md, "Style").
 const FILE_LINES_MAX: usize = 800;
@@ -31,7 +31,7 @@ fn no_file_is_longer_than_anyone_reads() {
 /// Prints how the product stands to the budget of CONTRIBUTING.md, "Style": median 120, 95th percentile 450.
 #[expect(clippy::print_stdout, reason = "a report for whoever runs the test")]
 fn report_budget() {
-    let mut files: Vec<(usize, String)> = sources(&["src"])
+    let mut files: Vec<(usize, String)> = product()
         .into_iter()
         .map(|source| (source.text.lines().count(), source.path))
         .collect();
@@ -50,7 +50,7 @@ fn report_budget() {
 
 #[test]
 fn every_file_says_what_it_holds() {
-    let complaints: Vec<String> = sources(&["src", "tests", "benches"])
+    let complaints: Vec<String> = sources(&["src", "crates", "tests", "benches"])
         .into_iter()
         .filter(|source| !source.text.starts_with("//! "))
         .map(|source| format!("{}: the first line is no `//!`", source.path))
@@ -87,7 +87,7 @@ fn nothing_is_left_to_do_without_an_issue() {
 #[test]
 fn nothing_unwraps_outside_of_tests() {
     let mut complaints = Vec::new();
-    for source in sources(&["src"]) {
+    for source in product() {
         for (number, line) in source.product_lines() {
             if line.contains(".unwrap()") {
                 complaints.push(format!("{}:{number}: {}", source.path, line.trim()));
@@ -103,7 +103,7 @@ fn nothing_unwraps_outside_of_tests() {
 #[test]
 fn no_secret_and_no_email_is_logged() {
     let mut complaints = Vec::new();
-    for source in sources(&["src"]) {
+    for source in product() {
         for (at, _) in source.text.match_indices("tracing::") {
             let rest = &source.text[at + "tracing::".len()..];
             let Some((level, rest)) = rest.split_once("!(") else {

@@ -32,11 +32,28 @@ impl Source {
             .filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
+    /// The crate of the product that the file belongs to; none for the one at the top.
+    fn floor(&self) -> Option<&str> {
+        let (floor, _) = self.path.strip_prefix("crates/")?.split_once("/src/")?;
+        Some(floor)
+    }
+
+    /// Where the file stands among the modules of the product: `http/path.rs` for `src/http/path.rs`, `egress/mod.rs` for
+    /// `crates/egress/src/lib.rs`.
+    fn inside(&self) -> String {
+        let (_, inside) = self.path.split_once("src/").unwrap();
+        match self.floor().filter(|floor| layers::is_one_module(floor)) {
+            Some(floor) if inside == "lib.rs" => format!("{floor}/mod.rs"),
+            Some(floor) => format!("{floor}/{inside}"),
+            None => inside.to_owned(),
+        }
+    }
+
     /// The top-level module that the file belongs to: `http` for `src/http/path.rs`.
-    fn module(&self) -> &str {
-        let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
-        let first = inside.split('/').next().unwrap_or(inside);
-        first.strip_suffix(".rs").unwrap_or(first)
+    fn module(&self) -> String {
+        let inside = self.inside();
+        let first = inside.split('/').next().unwrap_or(&inside);
+        first.strip_suffix(".rs").unwrap_or(first).to_owned()
     }
 }
 
@@ -46,6 +63,27 @@ fn root() -> &'static Path {
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The folders of the product's crates, lowest floor first.
+fn product_folders() -> Vec<String> {
+    let folders = layers::FLOORS.iter().map(|(floor, _)| match *floor {
+        "" => "src".to_owned(),
+        floor => format!("crates/{floor}/src"),
+    });
+    folders.collect()
+}
+
+/// Every Rust file of the product, with paths to other modules as if all crates were one: `crate::clock` for
+/// `base::clock`.
+fn product() -> Vec<Source> {
+    let folders = product_folders();
+    let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
+    let mut all = sources(&folders);
+    for source in &mut all {
+        source.text = layers::in_one_crate(source.floor(), &source.text);
+    }
+    all
 }
 
 /// Every Rust file below these folders.
@@ -78,7 +116,7 @@ fn files(folders: &[&str], ends: &[&str]) -> Vec<Source> {
 
 /// Everything that is written in Rust here.
 fn everything() -> Vec<Source> {
-    sources(&["src", "tests", "upstream-fixtures", "benches"])
+    sources(&["src", "crates", "tests", "upstream-fixtures", "benches"])
 }
 
 /// Fails with all complaints at once.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{complain, files, sources};
+use super::{complain, files, product};
 
 /// Each table with the one module, folder or file that writes it, and the files outside of it that read it: in a join that
 /// would else be a query a row, or many rows at once. A new name is an edit here, to be talked about in review.
@@ -158,8 +158,9 @@ fn a_table_is_named_by_its_owner_and_by_who_is_known_to_read_it() {
     let tables = tables();
     let mut complaints = Vec::new();
     let mut readers = BTreeSet::new();
-    for source in sources(&["src"]) {
-        let path = source.path.strip_prefix("src/").unwrap_or(&source.path);
+    for source in product() {
+        let path = source.inside();
+        let path = path.as_str();
         let lines: Vec<&str> = source.product_lines().map(|(_, line)| line).collect();
         for (table, is_written) in named(&lines.join("\n"), &tables) {
             let Some((name, owner, others)) = OWNERS.iter().find(|(name, ..)| *name == table)

@@ -25,16 +25,14 @@ fn each_walk_goes_downward_only() {
     for walk in &walks {
         for (at, module) in walk.iter().enumerate() {
             let Some(imports) = whole.imports_of(module) else {
-                complaints.push(format!("src/{}: there is no such file", module.join("/")));
+                complaints.push(format!("{}: there is no such file", module.join("/")));
                 continue;
             };
             let back = walk[..at]
                 .iter()
                 .filter(|earlier| imports.contains(*earlier));
             complaints.extend(
-                back.map(|earlier| {
-                    format!("src/{} imports {}", module.join("/"), earlier.join("/"))
-                }),
+                back.map(|earlier| format!("{} imports {}", module.join("/"), earlier.join("/"))),
             );
         }
     }

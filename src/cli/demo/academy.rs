@@ -4,14 +4,14 @@
 use std::path::Path;
 
 use super::super::Failure;
-use crate::academy::{RealmId, person, sample};
 use crate::app::App;
-use crate::auth::token::{self, Environment, NewToken, TokenKind};
-use crate::career;
-use crate::learner::Learner;
-use crate::secret::write_private;
-use crate::storage::Tx;
-use crate::tenant::user::User;
+use base::secret::write_private;
+use base::storage::Tx;
+use learning::academy::{RealmId, person, sample};
+use learning::career;
+use learning::learner::Learner;
+use tenancy::auth::token::{self, Environment, NewToken, TokenKind};
+use tenancy::tenant::user::User;
 
 /// Who the learner is in the academy.
 const LEARNER_IS: &str = "usr_456";

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::Findings;
-use crate::egress::{Destination, Egress};
-use crate::oauth::discover::{first_document, is_about, parameter, places};
+use broker::oauth::discover::{first_document, is_about, parameter, places};
+use egress::{Destination, Egress};
 
 /// Authorization servers that are looked at.
 const SERVERS_MAX: usize = 4;

@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use super::{Failure, say};
 use crate::app::way_out;
-use crate::clock::UnixMs;
 use crate::config::Config;
-use crate::credentials::Outbound;
-use crate::egress::{self, Destination, Egress};
-use crate::error::UpstreamFailureKind;
-use crate::mcp::raw::string;
-use crate::mcp::{RawObject, meta};
-use crate::registry::server::{Server, ServerId};
-use crate::registry::verdict::Place;
-use crate::registry::{AuthType, Scope, Transport};
-use crate::tasks::Tasks;
-use crate::tenant::TenantId;
-use crate::upstream::{CallFailure, Client, Lane, Session, Upstreams};
+use base::clock::UnixMs;
+use base::error::UpstreamFailureKind;
+use base::tasks::Tasks;
+use broker::credentials::Outbound;
+use broker::registry::server::{Server, ServerId};
+use broker::registry::verdict::Place;
+use broker::registry::{AuthType, Scope, Transport};
+use egress::{self, Destination, Egress};
+use mcp::raw::string;
+use mcp::{RawObject, meta};
+use relay::upstream::{CallFailure, Client, Lane, Session, Upstreams};
+use tenancy::tenant::TenantId;
 
 /// Pages of tools that are read at most.
 const PAGES_MAX: usize = 100;

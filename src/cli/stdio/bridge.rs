@@ -15,10 +15,10 @@ use super::link::{Gate, Link, is_for_good};
 use super::said::Said;
 use crate::cli::Failure;
 use crate::http::mcp::BODY_BYTES_MAX;
-use crate::mcp::error::{INTERNAL_ERROR, RpcError};
-use crate::mcp::message::Kind;
-use crate::mcp::raw::string;
-use crate::mcp::{Message, RawObject, Version, message};
+use mcp::error::{INTERNAL_ERROR, RpcError};
+use mcp::message::Kind;
+use mcp::raw::string;
+use mcp::{Message, RawObject, Version, message};
 
 /// Longest wait for answers after the end of input.
 const END_PATIENCE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use http::HeaderMap;
 use tokio::time::timeout;
 
-use crate::egress::{Destination, Egress, Failure, Limits, Message as Frame, WebSocket};
+use egress::{Destination, Egress, Failure, Limits, Message as Frame, WebSocket};
 
 /// Longest wait for the gateway to accept the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,11 +12,11 @@ use http::header::AUTHORIZATION;
 use tokio::io::BufReader;
 
 use super::Failure;
-use crate::egress::{Egress, Policy};
-use crate::native;
-use crate::secret::Secret;
+use base::secret::Secret;
 use bridge::Bridge;
+use egress::{Egress, Policy};
 use link::Gate;
+use native;
 
 /// Serve MCP on stdio for a client that starts programs, such as Claude Desktop
 #[derive(Debug, clap::Args)]

@@ -8,9 +8,9 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::lines::Line;
-use crate::mcp::error::{INVALID_REQUEST, PARSE_ERROR, RpcError};
-use crate::mcp::message::{ID_BYTES_MAX, ParseError};
-use crate::mcp::{Message, message};
+use mcp::error::{INVALID_REQUEST, PARSE_ERROR, RpcError};
+use mcp::message::{ID_BYTES_MAX, ParseError};
+use mcp::{Message, message};
 
 /// What a program may write before its first message, though it should not.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

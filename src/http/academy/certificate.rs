@@ -2,7 +2,7 @@
 //! Shows what was printed when it was issued, and nothing that changed since.
 
 use super::super::pages::html::Text;
-use crate::academy::certificate::Certificate;
+use learning::academy::certificate::Certificate;
 
 /// The width in which texts must fit, in the picture's own units.
 const WIDTH_MAX: usize = 1000;

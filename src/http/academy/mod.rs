@@ -23,18 +23,18 @@ use serde::Deserialize;
 use super::drf;
 use super::endpoint::Call;
 use super::path::Words;
-use crate::academy::download::Download;
-use crate::academy::enrollment::Enrollment;
-use crate::academy::material::Material;
-use crate::academy::{
+use crate::app::App;
+use base::clock::UnixMs;
+use base::error::{Error, Result};
+use base::storage::Tx;
+use learning::academy::download::Download;
+use learning::academy::enrollment::Enrollment;
+use learning::academy::material::Material;
+use learning::academy::{
     Actor, RealmId, calendar, certificate as certificates, enrollment, material, office_hours,
 };
-use crate::app::App;
-use crate::auth::link::require_key;
-use crate::auth::token::Environment;
-use crate::clock::UnixMs;
-use crate::error::{Error, Result};
-use crate::storage::Tx;
+use tenancy::auth::link::require_key;
+use tenancy::auth::token::Environment;
 
 /// What a file may do in a browser: nothing.
 const POLICY: HeaderValue =
@@ -251,9 +251,9 @@ async fn admin(call: &Call, tx: &mut Tx) -> Result<Actor> {
 }
 
 /// The academy's own refusals are missing files on this wire.
-fn core(error: crate::academy::Error) -> Error {
+fn core(error: learning::academy::Error) -> Error {
     match error {
-        crate::academy::Error::Core(error) => error,
+        learning::academy::Error::Core(error) => error,
         _ => Error::NotFound("file"),
     }
 }

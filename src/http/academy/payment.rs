@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::{admin, core};
-use crate::academy::enrollment::{Payment, Status};
-use crate::academy::payment;
-use crate::audit;
-use crate::error::Result;
+use base::error::Result;
+use learning::academy::enrollment::{Payment, Status};
+use learning::academy::payment;
+use tenancy::audit;
 
 /// An enrollment that was paid.
 #[derive(Debug, Serialize, JsonSchema)]

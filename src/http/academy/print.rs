@@ -13,8 +13,8 @@ use resvg::usvg::fontdb::Database;
 use resvg::usvg::{Group, Node, Options, Tree};
 
 use super::certificate;
-use crate::academy::certificate::Certificate;
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
+use learning::academy::certificate::Certificate;
 
 /// Noto Serif, under the Open Font License (`assets/fonts/OFL.txt`).
 const TYPEFACE: &[u8] = include_bytes!("../../../assets/fonts/NotoSerif-Regular.ttf");
@@ -121,7 +121,7 @@ impl From<Undrawable> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::UnixMs;
+    use base::clock::UnixMs;
 
     fn of(learner: &str) -> Certificate {
         Certificate {

@@ -14,10 +14,10 @@ use super::super::pages::html::Text;
 use super::super::path::Words;
 use super::super::rate_limit;
 use super::core;
-use crate::academy::certificate::{self, Certificate};
 use crate::app::App;
-use crate::error::Result;
-use crate::rate_limit as limits;
+use base::error::Result;
+use learning::academy::certificate::{self, Certificate};
+use tenancy::rate_limit as limits;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const POLICY: HeaderValue = HeaderValue::from_static(

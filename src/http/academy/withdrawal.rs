@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::{admin, core};
-use crate::academy::enrollment::Status;
-use crate::academy::withdrawal;
-use crate::audit;
-use crate::clock::UnixMs;
-use crate::error::Result;
-use crate::fields::{Body, Given, Request, Text, optional, request};
+use base::clock::UnixMs;
+use base::error::Result;
+use base::fields::{Body, Given, Request, Text, optional, request};
+use learning::academy::enrollment::Status;
+use learning::academy::withdrawal;
+use tenancy::audit;
 
 /// Longest reason, in characters.
 const REASON_CHARACTERS_MAX: usize = 2000;

@@ -2,12 +2,12 @@
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
-use crate::audit;
-use crate::career::{self, Change, Record};
-use crate::error::Result;
-use crate::fields::{Body, Fields, Raw};
-use crate::learner::Learner;
-use crate::storage::Tx;
+use base::error::Result;
+use base::fields::{Body, Fields, Raw};
+use base::storage::Tx;
+use learning::career::{self, Change, Record};
+use learning::learner::Learner;
+use tenancy::audit;
 
 /// Which record, for clients that do not put it into the body.
 const ID: &[QueryParameter] = &[query(

@@ -11,21 +11,21 @@ use serde_json::{Value, json};
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Incoming, QueryParameter, Shape, query, schema_of};
 use super::records::of_path;
-use crate::audit::{self, Entry};
-use crate::auth::link::{Asker, Link, require_key};
-use crate::career::content;
-use crate::career::resume::{self, Draft, Links, Resume, Upload};
-use crate::clock::UnixMs;
-use crate::error::{Error, Result};
-use crate::fields::kind::Kind;
-use crate::fields::messages::UNKNOWN;
-use crate::fields::{
+use base::clock::UnixMs;
+use base::error::{Error, Result};
+use base::fields::kind::Kind;
+use base::fields::messages::UNKNOWN;
+use base::fields::{
     Body, Fields, Given, Raw, Reader, Request, Upload as Uploaded, optional, request,
 };
-use crate::learner::Learner;
-use crate::storage::Tx;
-use crate::tenant::TenantId;
-use crate::tenant::user::{self, User};
+use base::storage::Tx;
+use learning::career::content;
+use learning::career::resume::{self, Draft, Links, Resume, Upload};
+use learning::learner::Learner;
+use tenancy::audit::{self, Entry};
+use tenancy::auth::link::{Asker, Link, require_key};
+use tenancy::tenant::TenantId;
+use tenancy::tenant::user::{self, User};
 
 /// Largest form with a resume, in bytes: two files of the largest size, and the fields beside them.
 const FORM_BYTES_MAX: usize = 60 * 1024 * 1024;

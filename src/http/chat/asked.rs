@@ -4,12 +4,12 @@
 use serde_json::Value;
 
 use super::who::{TOKEN_CHARACTERS_MAX, Who};
-use crate::chat::{PROMPT_BYTES_MAX, Told};
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::kind::{Bool, Json, Spelled, Uuid};
-use crate::fields::{
+use base::error::{Error, FieldErrors, Result};
+use base::fields::kind::{Bool, Json, Spelled, Uuid};
+use base::fields::{
     Fields, Given, Reader, Request, Text, json, messages, optional, request, required,
 };
+use relay::chat::{PROMPT_BYTES_MAX, Told};
 
 /// Largest frame, in bytes.
 pub(super) const FRAME_BYTES_MAX: usize = 512 * 1024;

@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep_until};
 use super::asked::Asked;
 use super::error;
 use crate::app::App;
-use crate::auth::Caller;
-use crate::chat::frame::{self, Frame};
-use crate::chat::{Address, Running, Said, Turn, Warned};
-use crate::error::{Ended, Error, Result};
-use crate::gateway::chats::{ChatEvent, ChatKey, ChatStream};
-use crate::guard::{self, Guard};
+use base::error::{Ended, Error, Result};
+use broker::guard::{self, Guard};
+use relay::chat::frame::{self, Frame};
+use relay::chat::{Address, Running, Said, Turn, Warned};
+use relay::gateway::chats::{ChatEvent, ChatKey, ChatStream};
+use tenancy::auth::Caller;
 
 /// A turn is never silent for longer; clients give up after 10 s.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(3);

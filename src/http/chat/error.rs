@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::drf::error::{
     RETRY_AFTER_UNAVAILABLE_S, sentence, sign_in_status, upstream_status,
 };
-use crate::error::{Ended, Error};
+use base::error::{Ended, Error};
 
 /// The frame of a refused or failed request.
 pub fn frame(error: &Error) -> Value {

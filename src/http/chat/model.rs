@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
-use crate::audit;
-use crate::error::{Error, Result};
-use crate::fields::{Body, Given, Request, Text, optional, request, required};
-use crate::registry::chat_model::{
+use base::error::{Error, Result};
+use base::fields::{Body, Given, Request, Text, optional, request, required};
+use base::storage::Tx;
+use broker::registry::chat_model::{
     self, API_KEY_CHARACTERS_MAX, BASE_URL_CHARACTERS_MAX, ChatModel, Draft, MODEL_CHARACTERS_MAX,
 };
-use crate::registry::sealed::{CREDENTIALS, Change};
-use crate::storage::Tx;
+use broker::registry::sealed::{CREDENTIALS, Change};
+use tenancy::audit;
 
 request! {
     /// A model to be entered.

@@ -9,15 +9,16 @@ use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Incoming, Shape, query, schema_of};
 use super::super::tenant::tools::{ToolAnswer, tool};
-use crate::audit;
-use crate::chat::message::{self, Message};
-use crate::chat::session::{self, NewSession, Session, TITLE_CHARACTERS_MAX};
-use crate::error::{Error, Result};
-use crate::fields::kind::{Bool, Texts};
-use crate::fields::{Body, Given, Request, Text, optional, request, required};
-use crate::storage::Tx;
-use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
-use crate::{auth::Caller, tenant};
+use base::error::{Error, Result};
+use base::fields::kind::{Bool, Texts};
+use base::fields::{Body, Given, Request, Text, optional, request, required};
+use base::storage::Tx;
+use relay::chat::message::{self, Message};
+use relay::chat::session::{self, NewSession, Session, TITLE_CHARACTERS_MAX};
+use tenancy::audit;
+use tenancy::auth::Caller;
+use tenancy::tenant;
+use tenancy::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
 
 /// Slugs in one request.
 const TOOLS_MAX: usize = 1000;

@@ -17,8 +17,8 @@ use super::conversation::{Conversation, Told};
 use super::error;
 use super::wire::Wire;
 use crate::app::App;
-use crate::error::{Error, Result};
-use crate::guard::{self, Guard};
+use base::error::{Error, Result};
+use broker::guard::{self, Guard};
 
 /// Sockets open at once.
 pub(super) const SOCKETS_MAX: usize = 20_000;

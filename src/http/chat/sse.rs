@@ -11,9 +11,9 @@ use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, query};
 use super::asked::{Asked, ChatTurn};
 use super::conversation::{Conversation, Told};
-use crate::error::{Error, Result};
-use crate::fields::messages::REQUIRED;
-use crate::fields::{Body, Raw, Request};
+use base::error::{Error, Result};
+use base::fields::messages::REQUIRED;
+use base::fields::{Body, Raw, Request};
 
 /// The media type of the answer.
 const EVENTS: &str = "text/event-stream";

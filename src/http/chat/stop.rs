@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
-use crate::error::Result;
-use crate::fields::{Body, Request, Text, request, required};
+use base::error::Result;
+use base::fields::{Body, Request, Text, request, required};
 
 /// Longest id of a turn; ours are UUIDs.
 const ID_CHARACTERS_MAX: usize = 255;

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::auth::Caller;
-use crate::error::{Error, Result};
-use crate::fields::Given;
-use crate::secret::Secret;
+use base::error::{Error, Result};
+use base::fields::Given;
+use base::secret::Secret;
+use tenancy::auth::Caller;
 
 /// Longest key.
 pub(super) const TOKEN_CHARACTERS_MAX: usize = 512;
@@ -34,7 +34,7 @@ impl Who {
     /// The caller, from the key in the frame.
     ///
     /// # Errors
-    /// `NoCredentials` without a key, and what [`crate::auth::Authenticator::caller`] and [`Who::check`] refuse.
+    /// `NoCredentials` without a key, and what [`tenancy::auth::Authenticator::caller`] and [`Who::check`] refuse.
     pub(super) async fn caller(&self, app: &App, peer: IpAddr) -> Result<Arc<Caller>> {
         let token = self.token.as_ref().ok_or(Error::NoCredentials)?;
         let mut caller = app.auth.caller(token, None, peer).await?;

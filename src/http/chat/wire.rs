@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Ended;
+use base::error::Ended;
 
 /// How often a silent client is pinged.
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -29,8 +29,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use crate::descriptors::{self, Shares};
-use crate::egress;
+use base::descriptors::{self, Shares};
+use egress;
 use leftover::lend;
 use pace::{HEAD_TIMEOUT, HeadTimer, Pace, Paced};
 pub use seats::CONNECTIONS_MAX;

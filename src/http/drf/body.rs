@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
 use super::form;
-use crate::error::{Error, Result};
-use crate::fields::{Fields, json, python};
+use base::error::{Error, Result};
+use base::fields::{Fields, json, python};
 
 /// Largest body of a JSON or urlencoded request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::answer::{Fault, JSON};
 use super::super::path::Words;
-use crate::error::{Error, FieldErrors, SignInFailure, UpstreamFailureKind};
+use base::error::{Error, FieldErrors, SignInFailure, UpstreamFailureKind};
 
 /// The list that a page was asked of, as `Error::NotFound` names it.
 pub(super) const PAGE: &str = "page";

@@ -5,8 +5,8 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
-use crate::error::{Error, Result};
-use crate::fields::{FIELDS_MAX, Fields, Upload};
+use base::error::{Error, Result};
+use base::fields::{FIELDS_MAX, Fields, Upload};
 
 /// Decodes a multipart body that is in memory already.
 ///

@@ -1,4 +1,4 @@
-//! The habits of the Django REST Framework that clients rely on: bodies, pages, error bodies. What fields mean is read in [`crate::fields`].
+//! The habits of the Django REST Framework that clients rely on: bodies, pages, error bodies. What fields mean is read in [`base::fields`].
 //! Knows no noun.
 
 pub mod body;

@@ -7,9 +7,9 @@ use url::form_urlencoded;
 use super::super::answer::Answer;
 use super::super::endpoint::Incoming;
 use super::error::PAGE;
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::{Fields, Raw};
-use crate::storage::{Page, PageRequest};
+use base::error::{Error, FieldErrors, Result};
+use base::fields::{Fields, Raw};
+use base::storage::{Page, PageRequest};
 
 /// Rows in a page unless asked otherwise. Large, for one client reads only the first page of connections.
 const SIZE_DEFAULT: i64 = 100;

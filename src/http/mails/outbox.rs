@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
-use crate::clock::UnixMs;
-use crate::error::Result;
-use crate::fields::Reader;
-use crate::mail::{self, Mail};
-use crate::storage::Page;
+use base::clock::UnixMs;
+use base::error::Result;
+use base::fields::Reader;
+use base::storage::Page;
+use delivery::mail::{self, Mail};
 
 /// Longest name of a campaign that is looked for.
 const CAMPAIGN_CHARACTERS_MAX: usize = 64;

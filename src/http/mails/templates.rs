@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
-use crate::audit;
-use crate::auth::token::Environment;
-use crate::error::{FieldErrors, Result};
-use crate::fields::kind::Whole;
-use crate::fields::{Body, Request, Text, optional, request, required};
-use crate::mail::{self, Draft, Template};
-use crate::storage::{Page, Tx};
-use crate::tenant::TenantId;
+use base::error::{FieldErrors, Result};
+use base::fields::kind::Whole;
+use base::fields::{Body, Request, Text, optional, request, required};
+use base::storage::{Page, Tx};
+use delivery::mail::{self, Draft, Template};
+use tenancy::audit;
+use tenancy::auth::token::Environment;
+use tenancy::tenant::TenantId;
 
 /// Longest name or subject, in characters.
 const LINE_CHARACTERS_MAX: usize = 200;

@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::super::answer::Fault;
 use super::super::endpoint::BODY_TIMEOUT;
-use crate::error::Error;
-use crate::gateway::Target;
-use crate::mcp::error::RpcError;
-use crate::mcp::message;
-use crate::native;
+use base::error::Error;
+use mcp::error::RpcError;
+use mcp::message;
+use native;
+use relay::gateway::Target;
 
 /// Largest body of an MCP request, in bytes, beside the file that may come in it.
 pub(crate) const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
-use crate::mcp::error::{INVALID_PARAMS, RpcError};
-use crate::mcp::{Message, RawObject, Version, headers, meta};
-use crate::trace::{self, Parent, TRACEPARENT};
-use crate::upstream::Client;
+use base::trace::{self, Parent, TRACEPARENT};
+use mcp::error::{INVALID_PARAMS, RpcError};
+use mcp::{Message, RawObject, Version, headers, meta};
+use relay::upstream::Client;
 
 /// What a request's opening says.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) fn opening(map: &HeaderMap, message: &Message) -> Result<Opening, Rpc
         // The revision is agreed in the body, whatever a client of a later one writes into its headers.
         (None, Some(_)) if is_handshake(message) => Ok(Opening::Legacy),
         (None, Some(_)) if header_is_modern && message.method.is_none() => Err(RpcError::new(
-            crate::mcp::error::INVALID_REQUEST,
+            mcp::error::INVALID_REQUEST,
             "a stateless client sends no responses",
         )
         .with_status(400)),

@@ -12,11 +12,11 @@ use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use tokio_stream::StreamExt;
 
-use crate::gateway::Outcome;
-use crate::gateway::streams::{Position, Reader};
-use crate::guard::{self, Guard};
-use crate::mcp::error::RpcError;
-use crate::mcp::message;
+use broker::guard::{self, Guard};
+use mcp::error::RpcError;
+use mcp::message;
+use relay::gateway::Outcome;
+use relay::gateway::streams::{Position, Reader};
 
 /// A comment goes out after this much silence, so that proxies keep the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -31,21 +31,21 @@ pub(super) trait Messages: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Option<Bytes>> + Send;
 }
 
-impl Messages for Box<crate::gateway::relay::Relay> {
+impl Messages for Box<relay::gateway::relay::Relay> {
     async fn next(&mut self) -> Option<Bytes> {
-        crate::gateway::relay::Relay::next(self).await
+        relay::gateway::relay::Relay::next(self).await
     }
 }
 
-impl Messages for Box<crate::gateway::listen::Subscription> {
+impl Messages for Box<relay::gateway::listen::Subscription> {
     async fn next(&mut self) -> Option<Bytes> {
-        crate::gateway::listen::Subscription::next(self).await
+        relay::gateway::listen::Subscription::next(self).await
     }
 }
 
-impl Messages for crate::native::Telling {
+impl Messages for native::Telling {
     async fn next(&mut self) -> Option<Bytes> {
-        crate::native::Telling::next(self).await
+        native::Telling::next(self).await
     }
 }
 

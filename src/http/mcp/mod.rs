@@ -23,13 +23,13 @@ use http::{HeaderMap, Method, StatusCode};
 use super::base_url;
 use super::caller::{authenticate, peer_address};
 use crate::app::App;
-use crate::auth::Caller;
-use crate::gateway::{Outcome, Request as Asking, Target};
-use crate::mcp::Message;
-use crate::mcp::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
-use crate::trace;
+use base::trace;
 pub(crate) use body::BODY_BYTES_MAX;
+use mcp::Message;
+use mcp::error::{INTERNAL_ERROR, INVALID_REQUEST, RpcError};
+use relay::gateway::{Outcome, Request as Asking, Target};
 use sse::Peers;
+use tenancy::auth::Caller;
 
 /// What every MCP handler needs.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ struct Handled {
 /// Has a request answered by whoever is behind its target.
 async fn handle(app: &Arc<App>, base_url: &Arc<str>, request: Asking, message: Message) -> Handled {
     if let Target::Native(name) = request.target
-        && let Some(face) = crate::native::find(name)
+        && let Some(face) = ::native::find(name)
     {
         return Box::pin(native::handle(app, (face, base_url), &request, message)).await;
     }

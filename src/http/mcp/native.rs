@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use super::told::{failed, standing};
 use super::{Asking, Handled, Mcp, body, told};
 use crate::app::App;
-use crate::auth::Caller;
-use crate::auth::token::{Environment, TokenKind};
-use crate::error::{Error, Result};
-use crate::gateway::{Outcome, Target};
-use crate::mcp::error::RpcError;
-use crate::mcp::{Message, method};
-use crate::native::{self, FACES, Face, Progress, Refusal, ToolEntry};
-use crate::trace;
+use base::error::{Error, Result};
+use base::trace;
+use mcp::error::RpcError;
+use mcp::{Message, method};
+use native::{self, FACES, Face, Progress, Refusal, ToolEntry};
+use relay::gateway::{Outcome, Target};
+use tenancy::auth::Caller;
+use tenancy::auth::token::{Environment, TokenKind};
 
 /// What the tools of v1 are called without a version in front of them (docs/inside/threats.md#one-route).
 const UNVERSIONED: &str = "v1";

@@ -16,18 +16,18 @@ use super::era::{self, Opening};
 use super::events::{Messages as _, Said};
 use super::streamable::client_of;
 use crate::app::App;
-use crate::auth::Caller;
-use crate::clock::random_hex;
-use crate::gateway::chats;
-use crate::gateway::client::ClientSession;
-use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
-use crate::gateway::{Outcome, Request, Target};
-use crate::guard::Guard;
-use crate::mcp::error::{INVALID_REQUEST, RpcError};
-use crate::mcp::message::Kind;
-use crate::mcp::{Message, ParseError, RawObject, Version, message};
-use crate::trace::{self, Trace};
-use crate::upstream::{Client, Unsolicited};
+use base::clock::random_hex;
+use base::trace::{self, Trace};
+use broker::guard::Guard;
+use mcp::error::{INVALID_REQUEST, RpcError};
+use mcp::message::Kind;
+use mcp::{Message, ParseError, RawObject, Version, message};
+use relay::gateway::chats;
+use relay::gateway::client::ClientSession;
+use relay::gateway::listen::{CAPABILITIES, Listening, list_changed};
+use relay::gateway::{Outcome, Request, Target};
+use relay::upstream::{Client, Unsolicited};
+use tenancy::auth::Caller;
 
 /// Messages that wait to be written; a client that does not read for longer is let go.
 const OUT_MESSAGES_MAX: usize = 256;
@@ -349,7 +349,7 @@ impl Peer {
     }
 
     /// Where its background work runs.
-    pub(super) fn tasks(&self) -> &crate::tasks::Tasks {
+    pub(super) fn tasks(&self) -> &base::tasks::Tasks {
         &self.app.tasks
     }
 

@@ -15,9 +15,9 @@ use tokio::sync::mpsc::Receiver;
 use super::peer::Peer;
 use super::{body, events};
 use crate::app::App;
-use crate::auth::Caller;
-use crate::gateway::Target;
-use crate::mcp::error::{INVALID_REQUEST, RpcError};
+use mcp::error::{INVALID_REQUEST, RpcError};
+use relay::gateway::Target;
+use tenancy::auth::Caller;
 
 /// Open streams at once.
 const PEERS_MAX: u64 = 50_000;

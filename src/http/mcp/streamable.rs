@@ -17,19 +17,18 @@ use super::era::{self, Opening};
 use super::events::{self, Messages, Said};
 use super::{Asked, body};
 use crate::app::App;
-use crate::error::Error;
-use crate::gateway::chats;
-use crate::gateway::client::{ClientSession, Reader};
-use crate::gateway::listen::{CAPABILITIES, Listening, list_changed};
-use crate::gateway::streams::{Position, Stream};
-use crate::gateway::view::View;
-use crate::gateway::{Outcome, Request, Target};
-use crate::guard::Guard;
-use crate::mcp::error::{INVALID_REQUEST, RpcError};
-use crate::mcp::message::Kind;
-use crate::mcp::{Message, ParseError, RawObject, Version, headers};
-use crate::trace::{self, Trace};
-use crate::upstream::{Client, Unsolicited};
+use base::trace::{self, Trace};
+use broker::guard::Guard;
+use mcp::error::{INVALID_REQUEST, RpcError};
+use mcp::message::Kind;
+use mcp::{Message, ParseError, RawObject, Version, headers};
+use relay::gateway::chats;
+use relay::gateway::client::{ClientSession, Reader};
+use relay::gateway::listen::{CAPABILITIES, Listening, list_changed};
+use relay::gateway::streams::{Position, Stream};
+use relay::gateway::view::View;
+use relay::gateway::{Outcome, Request, Target};
+use relay::upstream::{Client, Unsolicited};
 
 /// Answers one HTTP request that has passed the checks.
 pub(super) async fn answer(asked: Asked, content: Body) -> Response {
@@ -362,7 +361,7 @@ fn is_result(text: &[u8]) -> bool {
 pub(super) fn client_of(message: &Message) -> Result<Client, RpcError> {
     let invalid = |what| {
         RpcError::new(
-            crate::mcp::error::INVALID_PARAMS,
+            mcp::error::INVALID_PARAMS,
             format!("Invalid params: {what}"),
         )
     };
@@ -540,11 +539,5 @@ async fn changed(listening: Option<&mut Listening>) -> Option<&'static str> {
     match listening {
         Some(listening) => listening.next().await,
         None => std::future::pending().await,
-    }
-}
-
-impl From<Error> for RpcError {
-    fn from(error: Error) -> Self {
-        Self::from(&error)
     }
 }

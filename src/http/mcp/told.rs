@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::super::rate_limit;
 use super::{body, events};
 use crate::app::App;
-use crate::native::{self, Allowance, Failure, Progress, Reply, Step, Told};
+use native::{self, Allowance, Failure, Progress, Reply, Step, Told};
 
 /// Answers a plain POST with a stream: `progress` events, then `complete` or `error`
 /// (docs/inside/academy.md#6353-streaming). A call that is refused before its first step is refused like any other.

@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite;
 use super::body::BODY_BYTES_MAX;
 use super::peer::Peer;
 use crate::app::App;
-use crate::auth::Caller;
-use crate::gateway::Target;
+use relay::gateway::Target;
+use tenancy::auth::Caller;
 
 /// How often an idle connection is pinged; two silent intervals end it.
 const PING_EVERY: Duration = Duration::from_secs(30);

@@ -10,9 +10,9 @@ use super::super::endpoint::{Endpoint, Incoming, Shape, query, schema_of};
 use super::super::pages::result;
 use super::super::sign_in::finish;
 use super::connected_service_answer::ConnectedServiceAnswer;
-use crate::error::Result;
-use crate::oauth::flow::Person;
-use crate::registry::grant;
+use base::error::Result;
+use broker::oauth::flow::Person;
+use broker::registry::grant;
 
 pub(crate) const READ: Endpoint = Endpoint::open(
     "Takes the provider's answer of a sign-in from the person, or from who began it for them.",

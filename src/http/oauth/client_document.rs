@@ -6,10 +6,10 @@ use http::header::{CACHE_CONTROL, HeaderValue};
 use super::super::answer::Answer;
 use super::super::endpoint::{Endpoint, Incoming, Shape};
 use super::super::schema::named;
-use crate::error::{Error, Result};
-use crate::oauth::TokenAuthMethod;
-use crate::oauth::flow::CALLBACK_PATH;
-use crate::oauth::register;
+use base::error::{Error, Result};
+use broker::oauth::TokenAuthMethod;
+use broker::oauth::flow::CALLBACK_PATH;
+use broker::oauth::register;
 
 pub(crate) const READ: Endpoint = Endpoint::open(
     "Says who the gateway is to authorization servers, if it has a public URL of https.",

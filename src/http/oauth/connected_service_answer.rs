@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::oauth::scope;
-use crate::registry::grant::Listed;
+use broker::oauth::scope;
+use broker::registry::grant::Listed;
 
 /// A person's grant at a provider.
 #[derive(Debug, Serialize, JsonSchema)]

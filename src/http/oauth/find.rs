@@ -10,14 +10,14 @@ use serde_json::json;
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
 use super::service_answer::ServiceAnswer;
-use crate::audit;
-use crate::error::Result;
-use crate::fields::{Body, Given, Request, Text, optional, request, required};
-use crate::oauth::client;
-use crate::oauth::discover::DiscoverError;
-use crate::oauth::flow::{FindError, ask_again, find_service, lacking};
-use crate::oauth::provider;
-use crate::registry::server::{NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX};
+use base::error::Result;
+use base::fields::{Body, Given, Request, Text, optional, request, required};
+use broker::oauth::client;
+use broker::oauth::discover::DiscoverError;
+use broker::oauth::flow::{FindError, ask_again, find_service, lacking};
+use broker::oauth::provider;
+use broker::registry::server::{NAME_CHARACTERS_MAX, URL_CHARACTERS_MAX};
+use tenancy::audit;
 
 pub(crate) const FIND: Endpoint = Endpoint::closed(
     "Finds the OAuth service of the MCP server at a URL, or discovers it from what the server says.",

@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use super::connected_service_answer::ServiceInfo;
-use crate::audit;
-use crate::credentials::obstacle;
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::kind::{Json, Spelled};
-use crate::fields::{Body, Given, Reader, Request, Text, optional, request, required};
-use crate::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX, NO_OBJECT};
-use crate::oauth::provider::{self, Provider};
-use crate::storage::Tx;
-use crate::tenant;
+use base::error::{Error, FieldErrors, Result};
+use base::fields::kind::{Json, Spelled};
+use base::fields::{Body, Given, Reader, Request, Text, optional, request, required};
+use base::storage::Tx;
+use broker::credentials::obstacle;
+use broker::oauth::integration::{self, Credential, NAME_CHARACTERS_MAX, NO_OBJECT};
+use broker::oauth::provider::{self, Provider};
+use tenancy::audit;
+use tenancy::tenant;
 
 const NAME: QueryParameter = query("name", "string", "exactly this credential");
 

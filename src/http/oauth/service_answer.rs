@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::oauth::integration::Identity;
-use crate::oauth::service::Offer;
+use broker::oauth::integration::Identity;
+use broker::oauth::service::Offer;
 
 /// A service that people can grant access to.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -3,12 +3,12 @@
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, QueryParameter, Shape, query, schema_of};
 use super::service_answer::ServiceRow;
-use crate::error::{Error, Result, SignInFailure};
-use crate::fields::Reader;
-use crate::oauth::integration::{self, Identity};
-use crate::oauth::provider::ProviderId;
-use crate::oauth::service::{self, Offer};
-use crate::storage::Tx;
+use base::error::{Error, Result, SignInFailure};
+use base::fields::Reader;
+use base::storage::Tx;
+use broker::oauth::integration::{self, Identity};
+use broker::oauth::provider::ProviderId;
+use broker::oauth::service::{self, Offer};
 
 /// Longest name that is looked for.
 const NAME_CHARACTERS_MAX: usize = 255;

@@ -9,14 +9,14 @@ use super::destination::{Destination, is_id};
 use super::html::{Page, Text};
 use super::visit::{Visit, person};
 use super::{leave, sign_in};
-use crate::auth::Browser;
-use crate::credentials::obstacle;
-use crate::error::{Error, Result, SignInFailure};
-use crate::oauth::flow::{self, Start};
-use crate::oauth::prompt::{self, About, Prompt};
-use crate::oauth::scope;
-use crate::oauth::service::Offer;
-use crate::registry::server;
+use base::error::{Error, Result, SignInFailure};
+use broker::credentials::obstacle;
+use broker::oauth::flow::{self, Start};
+use broker::oauth::prompt::{self, About, Prompt};
+use broker::oauth::scope;
+use broker::oauth::service::Offer;
+use broker::registry::server;
+use tenancy::auth::Browser;
 
 /// A question that this browser's person may answer, and what answering it leads to.
 struct Question {

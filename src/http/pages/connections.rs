@@ -8,15 +8,15 @@ use super::destination::Destination;
 use super::html::{Page, Text};
 use super::visit::{Visit, person};
 use super::{leave, sign_in};
-use crate::audit::{self, Entry};
-use crate::clock::UnixMs;
-use crate::error::{Error, Result};
-use crate::oauth::flow::{self, Start};
-use crate::oauth::prompt::{self, Prompt};
-use crate::oauth::service::{self, Offer, ServiceId};
-use crate::oauth::{ReauthReason, scope};
-use crate::registry::grant::{self, Filter, Grant, GrantId, Listed, Use};
-use crate::tenant;
+use base::clock::UnixMs;
+use base::error::{Error, Result};
+use broker::oauth::flow::{self, Start};
+use broker::oauth::prompt::{self, Prompt};
+use broker::oauth::service::{self, Offer, ServiceId};
+use broker::oauth::{ReauthReason, scope};
+use broker::registry::grant::{self, Filter, Grant, GrantId, Listed, Use};
+use tenancy::audit::{self, Entry};
+use tenancy::tenant;
 
 const NO_FILTER: Filter = Filter {
     provider: None,

@@ -3,9 +3,9 @@
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
-use crate::auth::BROWSER_LIFE;
-use crate::error::{Error, Result};
-use crate::secret::Secret;
+use base::error::{Error, Result};
+use base::secret::Secret;
+use tenancy::auth::BROWSER_LIFE;
 
 /// The name where people reach us over TLS: browsers then take it only from this very host, for all of it.
 const SECURE_NAME: &str = "__Host-mentor-gateway";

@@ -7,7 +7,7 @@ use http::header::RETRY_AFTER;
 use super::super::answer::Answer;
 use super::html::{Page, Text};
 use super::visit::Visit;
-use crate::error::{Error, SignInFailure};
+use base::error::{Error, SignInFailure};
 
 /// What a person is told.
 struct Told {

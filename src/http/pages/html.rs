@@ -11,7 +11,7 @@ use http::header::{
 
 use super::super::answer::Answer;
 use super::visit::Visit;
-use crate::auth::Browser;
+use tenancy::auth::Browser;
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// Forms go to ourselves alone; scripts are the files that we serve.

@@ -26,7 +26,7 @@ use super::answer::Answer;
 use super::drf;
 use super::path::Words;
 use crate::app::App;
-use crate::error::{Error, Result};
+use base::error::{Error, Result};
 use destination::Destination;
 use html::{Page, Text};
 use visit::Visit;

@@ -9,8 +9,8 @@ use super::super::sign_in::finish;
 use super::failure;
 use super::html::{Page, Referrer, Text};
 use super::visit::{Visit, person};
-use crate::error::Result;
-use crate::oauth::flow::Finished;
+use base::error::Result;
+use broker::oauth::flow::Finished;
 
 /// Whether a person's browser asks, and not a program with a key.
 pub(crate) fn is_wanted(incoming: &Incoming) -> bool {

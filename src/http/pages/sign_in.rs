@@ -9,10 +9,10 @@ use super::cookie;
 use super::destination::Destination;
 use super::html::{Page, Text};
 use super::visit::Visit;
-use crate::auth::KEY_BYTES_MAX;
-use crate::error::{Error, Result};
-use crate::rate_limit;
-use crate::secret::Secret;
+use base::error::{Error, Result};
+use base::secret::Secret;
+use tenancy::auth::KEY_BYTES_MAX;
+use tenancy::rate_limit;
 
 /// The form.
 pub(super) fn form(visit: &Visit, to: &Destination) -> Answer {

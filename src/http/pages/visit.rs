@@ -17,10 +17,10 @@ use super::super::endpoint::BODY_TIMEOUT;
 use super::super::request_id::RequestId;
 use super::cookie;
 use crate::app::App;
-use crate::auth::Browser;
-use crate::error::{Error, Result};
-use crate::fields::{Fields, Raw};
-use crate::oauth::flow::Person;
+use base::error::{Error, Result};
+use base::fields::{Fields, Raw};
+use broker::oauth::flow::Person;
+use tenancy::auth::Browser;
 
 /// Who asks for a page.
 #[derive(Debug)]

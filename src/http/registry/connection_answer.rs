@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::super::endpoint::Call;
 use super::super::path::Words;
-use crate::error::Result;
-use crate::oauth::ReauthReason;
-use crate::registry::connection::{Connection, ConnectionId, Listed};
-use crate::registry::sealed::{HeaderView, Record};
+use base::error::Result;
+use broker::oauth::ReauthReason;
+use broker::registry::connection::{Connection, ConnectionId, Listed};
+use broker::registry::sealed::{HeaderView, Record};
 
 /// A credential of one scope for one server.
 #[derive(Debug, Serialize, JsonSchema)]

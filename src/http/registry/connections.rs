@@ -5,14 +5,14 @@ use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::connection_answer::ConnectionAnswer;
 use super::warning::warned;
-use crate::audit;
-use crate::error::{FieldErrors, Result};
-use crate::fields::{Body, Fields, Reader, Request};
-use crate::oauth::connect;
-use crate::registry::connection::{self, Connection, ConnectionId, Filter, Listed, Written};
-use crate::registry::server::ServerId;
-use crate::storage::{Page, Tx};
-use crate::tenant;
+use base::error::{FieldErrors, Result};
+use base::fields::{Body, Fields, Reader, Request};
+use base::storage::{Page, Tx};
+use broker::oauth::connect;
+use broker::registry::connection::{self, Connection, ConnectionId, Filter, Listed, Written};
+use broker::registry::server::ServerId;
+use tenancy::audit;
+use tenancy::tenant;
 
 /// Longest query text that is looked for.
 const SEARCH_CHARACTERS_MAX: usize = 255;

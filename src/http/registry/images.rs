@@ -4,8 +4,8 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, X_CONTEN
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Endpoint, Incoming, Shape};
-use crate::error::{Error, Result};
-use crate::registry::server::image;
+use base::error::{Error, Result};
+use broker::registry::server::image;
 
 pub(crate) const READ: Endpoint = Endpoint::open("Shows the image of a server.", |incoming| {
     Box::pin(read(incoming))

@@ -8,16 +8,16 @@ use serde::Serialize;
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
-use crate::clock::UnixMs;
-use crate::credentials::resolve::{Looked, Outcome, Source, Step, StepReport};
-use crate::credentials::{self, Closed, Decision, Outbound, Subject};
-use crate::error::{Error, Result, UpstreamFailure, UpstreamFailureKind};
-use crate::oauth::ReauthReason;
-use crate::registry::connection::OffBy;
-use crate::registry::server::{self, Server, ServerId};
-use crate::registry::verdict::{self, Verdict};
-use crate::secret::mask;
-use crate::tenant::{mentor, user};
+use base::clock::UnixMs;
+use base::error::{Error, Result, UpstreamFailure, UpstreamFailureKind};
+use base::secret::mask;
+use broker::credentials::resolve::{Looked, Outcome, Source, Step, StepReport};
+use broker::credentials::{self, Closed, Decision, Outbound, Subject};
+use broker::oauth::ReauthReason;
+use broker::registry::connection::OffBy;
+use broker::registry::server::{self, Server, ServerId};
+use broker::registry::verdict::{self, Verdict};
+use tenancy::tenant::{mentor, user};
 
 pub(crate) const READ: Endpoint = Endpoint::closed(
     "Explains whose credential a call to the server would travel with.",

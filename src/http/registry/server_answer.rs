@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::super::endpoint::Call;
 use super::super::oauth::ServiceAnswer;
 use super::super::path::Words;
-use crate::error::Result;
-use crate::oauth::service::Offer;
-use crate::registry::sealed::{HeaderView, Record};
-use crate::registry::server::{Listed, Server};
-use crate::secret::Vault;
-use crate::tenant::TenantId;
+use base::error::Result;
+use base::secret::Vault;
+use broker::oauth::service::Offer;
+use broker::registry::sealed::{HeaderView, Record};
+use broker::registry::server::{Listed, Server};
+use tenancy::tenant::TenantId;
 
 /// An MCP server record.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use super::super::endpoint::Call;
-use crate::error::{FieldErrors, Result};
-use crate::fields::kind::{Bool, Choice, File, Id, Json, Uuid};
-use crate::fields::{FileOrText, Given, Text, no_such, optional, request, required};
-use crate::oauth::service::{self, ServiceId};
-use crate::registry::header::{CREDENTIAL_BYTES_MAX, NO_HEADERS, check_credentials, check_extra};
-use crate::registry::sealed::{Change, Record};
-use crate::registry::server::image::Image;
-use crate::registry::server::{Draft, NAME_CHARACTERS_MAX, Server, URL_CHARACTERS_MAX, check_url};
-use crate::registry::{AuthType, Scope, Transport};
-use crate::storage::Tx;
-use crate::tenant::{mentor, user};
+use base::error::{FieldErrors, Result};
+use base::fields::kind::{Bool, Choice, File, Id, Json, Uuid};
+use base::fields::{FileOrText, Given, Text, no_such, optional, request, required};
+use base::storage::Tx;
+use broker::oauth::service::{self, ServiceId};
+use broker::registry::header::{CREDENTIAL_BYTES_MAX, NO_HEADERS, check_credentials, check_extra};
+use broker::registry::sealed::{Change, Record};
+use broker::registry::server::image::Image;
+use broker::registry::server::{Draft, NAME_CHARACTERS_MAX, Server, URL_CHARACTERS_MAX, check_url};
+use broker::registry::{AuthType, Scope, Transport};
+use tenancy::tenant::{mentor, user};
 
 /// Longest description, in characters.
 const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;

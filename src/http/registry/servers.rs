@@ -6,17 +6,17 @@ use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::server_answer::{ServerAnswer, Viewer};
 use super::server_request::{self, ServerRequest};
 use super::warning::warned;
-use crate::audit::{self, Entry};
-use crate::credentials::obstacle;
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::{Body, Fields, Reader, Request};
-use crate::oauth::{flow, service};
-use crate::registry::attachment;
-use crate::registry::connection::Connection;
-use crate::registry::grant::{self, Grant};
-use crate::registry::server::{self, Filter, LeftBehind, Server, ServerId};
-use crate::storage::{Page, Tx};
-use crate::tenant;
+use base::error::{Error, FieldErrors, Result};
+use base::fields::{Body, Fields, Reader, Request};
+use base::storage::{Page, Tx};
+use broker::credentials::obstacle;
+use broker::oauth::{flow, service};
+use broker::registry::attachment;
+use broker::registry::connection::Connection;
+use broker::registry::grant::{self, Grant};
+use broker::registry::server::{self, Filter, LeftBehind, Server, ServerId};
+use tenancy::audit::{self, Entry};
+use tenancy::tenant;
 
 /// Longest query text that is looked for.
 const SEARCH_CHARACTERS_MAX: usize = 255;

@@ -5,8 +5,8 @@ use http::header::WARNING;
 use serde_json::Value;
 
 use super::super::answer::Answer;
-use crate::credentials::headers::is_hidden_in_errors_alone;
-use crate::fields::Fields;
+use base::fields::Fields;
+use broker::credentials::headers::is_hidden_in_errors_alone;
 
 const SHORT_SECRET: HeaderValue = HeaderValue::from_static(
     "299 - \"a secret of less than 16 bytes is hidden in errors alone if the server says it back\"",

@@ -4,15 +4,15 @@
 use ipnet::IpNet;
 
 use super::super::endpoint::Call;
-use crate::auth::api_key::{self, Changes};
-use crate::auth::scope;
-use crate::auth::token::{Environment, Token, TokenKind};
-use crate::clock::UnixMs;
-use crate::error::{FieldErrors, Result};
-use crate::fields::kind::{Choice, Texts, Time, Whole};
-use crate::fields::{Given, Request, Text, default, no_such, optional, request, required};
-use crate::storage::Tx;
-use crate::tenant::user::{self, User};
+use base::clock::UnixMs;
+use base::error::{FieldErrors, Result};
+use base::fields::kind::{Choice, Texts, Time, Whole};
+use base::fields::{Given, Request, Text, default, no_such, optional, request, required};
+use base::storage::Tx;
+use tenancy::auth::api_key::{self, Changes};
+use tenancy::auth::scope;
+use tenancy::auth::token::{Environment, Token, TokenKind};
+use tenancy::tenant::user::{self, User};
 
 /// Longest name of a key, in characters.
 const NAME_CHARACTERS_MAX: usize = 100;

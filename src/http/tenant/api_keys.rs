@@ -10,16 +10,16 @@ use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::api_key_request::{self, KeyRequest, NewKeyRequest, RotationRequest};
-use crate::academy::sandbox;
-use crate::audit;
-use crate::auth::api_key::{self, Filter};
-use crate::auth::token::{self, Environment, NewToken, Token, TokenId, TokenKind};
-use crate::clock::UnixMs;
-use crate::error::{Error, Result};
-use crate::fields::{Body, Reader, Request};
-use crate::secret::Secret;
-use crate::storage::{Page, Tx};
-use crate::tenant::user;
+use base::clock::UnixMs;
+use base::error::{Error, Result};
+use base::fields::{Body, Reader, Request};
+use base::secret::Secret;
+use base::storage::{Page, Tx};
+use learning::academy::sandbox;
+use tenancy::audit;
+use tenancy::auth::api_key::{self, Filter};
+use tenancy::auth::token::{self, Environment, NewToken, Token, TokenId, TokenKind};
+use tenancy::tenant::user;
 
 /// A key, without the key.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::registry::ServerAnswer;
-use crate::tenant::Tenant;
-use crate::tenant::mentor::Mentor;
-use crate::tenant::mentor::settings::{SETTINGS, value_of};
+use tenancy::tenant::Tenant;
+use tenancy::tenant::mentor::Mentor;
+use tenancy::tenant::mentor::settings::{SETTINGS, value_of};
 
 /// An AI mentor.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -2,18 +2,17 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::auth::Caller;
-use crate::error::{Error, FieldErrors, Result};
-use crate::fields::kind::{Bool, Ids, Texts};
-use crate::fields::{
-    Fields, Given, Need, Published, Reader, Request, Row, Table, Text, messages, no_such, optional,
-    request,
+use base::error::{Error, FieldErrors, Result};
+use base::fields::kind::{Bool, Ids, Texts};
+use base::fields::{
+    Fields, Given, Reader, Request, Row, Table, Text, messages, no_such, optional, request,
 };
-use crate::registry::attachment::{self, SERVERS_MAX};
-use crate::registry::server::{self, ServerId};
-use crate::storage::Tx;
-use crate::tenant::mentor::settings::{Kind, SETTINGS, Setting};
-use crate::tenant::mentor::{self, Mentor};
+use base::storage::Tx;
+use broker::registry::attachment::{self, SERVERS_MAX};
+use broker::registry::server::{self, ServerId};
+use tenancy::auth::Caller;
+use tenancy::tenant::mentor::settings::{Kind, SETTINGS, Setting};
+use tenancy::tenant::mentor::{self, Mentor};
 
 /// Longest description, in characters.
 pub(crate) const DESCRIPTION_CHARACTERS_MAX: usize = 10_000;
@@ -75,27 +74,6 @@ const ROWS: [Row; SETTINGS.len()] = {
     }
     rows
 };
-
-impl Published for Kind {
-    fn schema(&self) -> Value {
-        match self {
-            Self::Text(max) | Self::TextOrNull(max) => {
-                json!({ "type": "string", "maxLength": max })
-            }
-            Self::Bool | Self::BoolAsText | Self::BoolOrNull => json!({ "type": "boolean" }),
-            Self::IdAsText => json!({ "type": "integer" }),
-            Self::Fraction => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
-            Self::Word(words) | Self::WordOrNull(words) => {
-                json!({ "type": "string", "enum": words })
-            }
-            Self::Json => json!({}),
-        }
-    }
-
-    fn need(&self) -> Need {
-        Need::Optional
-    }
-}
 
 /// Changes a mentor as the fields say and stores it, with its servers. Absent fields stay as they are.
 ///

@@ -10,14 +10,14 @@ use super::super::registry::{ServerAnswer, Viewer};
 use super::mentor_answer::MentorAnswer;
 use super::mentor_request::{self, DESCRIPTION_CHARACTERS_MAX, PARTS};
 use super::settings::{record, servers};
-use crate::error::{FieldErrors, Result};
-use crate::fields::{Body, Fields, Given, Reader, Request, Text, optional, request, required};
-use crate::oauth::service;
-use crate::registry::attachment;
-use crate::storage::{Page, PageRequest, Tx};
-use crate::tenant;
-use crate::tenant::mentor::settings::{SETTINGS, value_of};
-use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX, Order};
+use base::error::{FieldErrors, Result};
+use base::fields::{Body, Fields, Given, Reader, Request, Text, optional, request, required};
+use base::storage::{Page, PageRequest, Tx};
+use broker::oauth::service;
+use broker::registry::attachment;
+use tenancy::tenant;
+use tenancy::tenant::mentor::settings::{SETTINGS, value_of};
+use tenancy::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX, Order};
 
 /// Names under which clients ask for the plain template; another name is an existing mentor's.
 const TEMPLATES: [&str; 3] = ["ai-mentor", "mentorAI", "ai-agent"];

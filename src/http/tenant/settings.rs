@@ -7,14 +7,14 @@ use super::super::endpoint::{Call, Endpoint, Incoming, Shape};
 use super::super::registry::{ServerAnswer, Viewer};
 use super::mentor_request::{self, DESCRIPTION_CHARACTERS_MAX, PARTS};
 use super::settings_answer;
-use crate::audit;
-use crate::error::Result;
-use crate::fields::{Body, Given, Request, Text, optional, request};
-use crate::oauth::service;
-use crate::registry::{attachment, server};
-use crate::storage::Tx;
-use crate::tenant;
-use crate::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
+use base::error::Result;
+use base::fields::{Body, Given, Request, Text, optional, request};
+use base::storage::Tx;
+use broker::oauth::service;
+use broker::registry::{attachment, server};
+use tenancy::audit;
+use tenancy::tenant;
+use tenancy::tenant::mentor::{self, Mentor, NAME_CHARACTERS_MAX};
 
 const ANSWER: Shape = Shape::One(settings_answer::schema);
 

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use super::super::registry::ServerAnswer;
 use super::super::schema::named;
 use super::tools::tool;
-use crate::credentials::Closed;
-use crate::registry::server::Server;
-use crate::tenant::Tenant;
-use crate::tenant::mentor::Mentor;
-use crate::tenant::mentor::settings::{SETTINGS, value_of};
+use broker::credentials::Closed;
+use broker::registry::server::Server;
+use tenancy::tenant::Tenant;
+use tenancy::tenant::mentor::Mentor;
+use tenancy::tenant::mentor::settings::{SETTINGS, value_of};
 
 /// What anybody may read of a mentor.
 pub(crate) fn public(tenant: &Tenant, mentor: &Mentor) -> Map<String, Value> {

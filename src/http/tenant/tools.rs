@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::super::answer::Answer;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
-use crate::error::Result;
-use crate::fields::Reader;
-use crate::tenant::mentor::{self, MCP_TOOL_SLUGS};
+use base::error::Result;
+use base::fields::Reader;
+use tenancy::tenant::mentor::{self, MCP_TOOL_SLUGS};
 
 /// Longest query text that is looked for.
 const SEARCH_CHARACTERS_MAX: usize = 255;

@@ -8,12 +8,12 @@ use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, query, schema_of};
 use super::hooks;
-use crate::audit;
-use crate::clock::UnixMs;
-use crate::error::Result;
-use crate::fields::Reader;
-use crate::storage::{Page, Tx};
-use crate::webhook::{self, Delivery, DeliveryId};
+use base::clock::UnixMs;
+use base::error::Result;
+use base::fields::Reader;
+use base::storage::{Page, Tx};
+use delivery::webhook::{self, Delivery, DeliveryId};
+use tenancy::audit;
 
 /// One event on its way to one webhook.
 #[derive(Debug, Serialize, JsonSchema)]

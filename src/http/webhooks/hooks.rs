@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::super::answer::Answer;
 use super::super::drf::page;
 use super::super::endpoint::{Call, Endpoint, Shape, schema_of};
-use crate::audit;
-use crate::auth::token::Environment;
-use crate::clock::UnixMs;
-use crate::egress::URL_BYTES_MAX;
-use crate::error::{FieldErrors, Result};
-use crate::fields::kind::{Bool, Choice, Texts};
-use crate::fields::{Body, Request, Text, default, request, required};
-use crate::secret::Secret;
-use crate::storage::{Page, Tx};
-use crate::webhook::{self, Changes, Draft, Event, Webhook, WebhookId};
+use base::clock::UnixMs;
+use base::error::{FieldErrors, Result};
+use base::fields::kind::{Bool, Choice, Texts};
+use base::fields::{Body, Request, Text, default, request, required};
+use base::secret::Secret;
+use base::storage::{Page, Tx};
+use delivery::webhook::{self, Changes, Draft, Event, Webhook, WebhookId};
+use egress::URL_BYTES_MAX;
+use tenancy::audit;
+use tenancy::auth::token::Environment;
 
 /// A webhook, without its secret.
 #[derive(Debug, Serialize, JsonSchema)]
