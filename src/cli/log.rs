@@ -20,6 +20,7 @@ use base::trace::{self, Value};
 /// What is logged unless the operator says otherwise.
 pub(super) const USUAL: &str = "info";
 /// The same without a line for each request, for a command whose output is there to be read.
+#[cfg(feature = "demo")]
 pub(super) const WITHOUT_REQUESTS: &str = "info,mentor_gateway::request=warn";
 
 /// Begins the log of this process, with this filter unless the operator says otherwise.

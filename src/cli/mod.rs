@@ -1,6 +1,7 @@
 //! The command line: one file per command. Works on the same database as a running `serve`.
 
 mod academy;
+#[cfg(feature = "demo")]
 mod demo;
 mod doctor;
 mod keys;
@@ -24,12 +25,29 @@ use crate::config::{Config, Settings};
 use base::error::Error;
 use base::storage::Db;
 
+macro_rules! to_begin {
+    ($first:literal) => {
+        concat!(
+            $first,
+            "  mentor-gateway tenant create acme\n  mentor-gateway user create --tenant acme alice --role admin\n",
+            "  mentor-gateway token create --tenant acme --user alice\n  mentor-gateway serve"
+        )
+    };
+}
+
+/// What a stranger types first.
+#[cfg(feature = "demo")]
+const BEGINNING: &str = to_begin!("Example:\n  mentor-gateway demo --once\n\nTo begin for real:\n");
+/// What an operator types first; this binary has no demo.
+#[cfg(not(feature = "demo"))]
+const BEGINNING: &str = to_begin!("Example:\n");
+
 /// The way between AI mentors and the tools they use
 #[derive(Debug, Parser)]
 #[command(
     name = "mentor-gateway",
     version,
-    after_help = "Example:\n  mentor-gateway demo --once\n\nTo begin for real:\n  mentor-gateway tenant create acme\n  mentor-gateway user create --tenant acme alice --role admin\n  mentor-gateway token create --tenant acme --user alice\n  mentor-gateway serve"
+    after_help = BEGINNING
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -41,6 +59,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show a mentor calling a tool over every transport, then keep serving
+    #[cfg(feature = "demo")]
     Demo(demo::Demo),
     /// Run the service
     Serve(serve::Serve),
@@ -99,6 +118,7 @@ impl Cli {
     pub async fn run(self) -> Result<(), Failure> {
         let config = self.settings.resolve().map_err(Failure::used_wrongly)?;
         let usual = match self.command {
+            #[cfg(feature = "demo")]
             Command::Demo(_) => log::WITHOUT_REQUESTS,
             _ => log::USUAL,
         };
@@ -109,6 +129,7 @@ impl Cli {
             tracing::error!(place, panic = panic.payload_as_str(), "a panic");
         }));
         match self.command {
+            #[cfg(feature = "demo")]
             Command::Demo(command) => command.run(config).await,
             Command::Serve(command) => command.run(config).await,
             Command::Tenant(command) => command.run(&config).await,

@@ -3,6 +3,7 @@
 
 mod certificate;
 pub(super) mod payment;
+#[cfg_attr(not(feature = "render"), path = "not_printed.rs")]
 mod print;
 mod verify;
 pub(super) mod withdrawal;

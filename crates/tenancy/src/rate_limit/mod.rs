@@ -4,6 +4,7 @@
 mod log;
 mod memory;
 mod rate;
+#[cfg_attr(not(feature = "redis"), path = "not_shared.rs")]
 mod shared;
 
 use std::sync::Arc;
