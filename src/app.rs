@@ -360,7 +360,7 @@ async fn store_catalog(config: &Config, db: &Db, clock: &Clock) -> Result<(), St
 ///
 /// # Errors
 /// If the keys are missing, malformed or another database's.
-pub async fn open_vault(config: &Config, db: &Db) -> Result<Vault, StartError> {
+pub(crate) async fn open_vault(config: &Config, db: &Db) -> Result<Vault, StartError> {
     let mut tx = db.write().await?;
     if let Some(file) = config.key_file().filter(|file| !file.exists()) {
         let path = file.path().to_owned();

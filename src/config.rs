@@ -414,7 +414,7 @@ impl Config {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub fn make_data_dir(&self) -> std::io::Result<()> {
+    pub(crate) fn make_data_dir(&self) -> std::io::Result<()> {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -514,6 +514,6 @@ pub fn api_key() -> Option<Secret> {
     clippy::disallowed_methods,
     reason = "this is the module that reads the environment"
 )]
-pub fn log_filter(usual: &str) -> String {
+pub(crate) fn log_filter(usual: &str) -> String {
     std::env::var("GATEWAY_LOG").unwrap_or_else(|_| usual.to_owned())
 }

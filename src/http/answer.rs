@@ -69,7 +69,7 @@ impl Answer {
     }
 
     /// 204 without a body.
-    pub fn no_content() -> Self {
+    pub(crate) fn no_content() -> Self {
         Self {
             status: StatusCode::NO_CONTENT,
             headers: HeaderMap::new(),
@@ -78,7 +78,7 @@ impl Answer {
     }
 
     /// 303 to another place.
-    pub fn see_other(location: HeaderValue) -> Self {
+    pub(crate) fn see_other(location: HeaderValue) -> Self {
         let mut answer = Self::no_content().with_header(LOCATION, location);
         answer.status = StatusCode::SEE_OTHER;
         answer

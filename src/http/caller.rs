@@ -14,7 +14,7 @@ use base::trace;
 use tenancy::auth::{Caller, credential_of};
 
 /// On whose behalf a platform key calls (docs/inside/decisions.md#who-calls).
-pub const X_ACT_AS_USER: HeaderName = HeaderName::from_static("x-act-as-user");
+pub(crate) const X_ACT_AS_USER: HeaderName = HeaderName::from_static("x-act-as-user");
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -48,7 +48,11 @@ fn act_as(headers: &HeaderMap) -> Result<Option<&str>> {
 
 /// The address of the client: the socket's peer, or behind trusted proxies the right-most
 /// address of `X-Forwarded-For` that is not one of theirs.
-pub fn peer_address(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn peer_address(
+    extensions: &Extensions,
+    headers: &HeaderMap,
+    trusted: &[IpNet],
+) -> IpAddr {
     let peer = extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| {

@@ -155,7 +155,7 @@ impl Endpoint {
 
     /// Refusing every other query parameter.
     #[must_use]
-    pub const fn strict(mut self) -> Self {
+    pub(crate) const fn strict(mut self) -> Self {
         self.is_strict = true;
         self
     }

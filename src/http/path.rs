@@ -85,7 +85,7 @@ const TWINS: [Twin; 5] = [
 ];
 
 /// Rewrites the request's path to its canonical spelling and notes the words and the path as asked.
-pub fn canonicalize(mut request: Request) -> Request {
+pub(crate) fn canonicalize(mut request: Request) -> Request {
     let (path, words) = canonical(request.uri().path());
     let asked = AskedPath(request.uri().path().to_owned());
     if path != asked.0 {

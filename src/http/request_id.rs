@@ -8,7 +8,7 @@ use http::{Extensions, HeaderMap};
 use base::clock::ordered_uuid;
 
 /// The header, on requests and answers.
-pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest id that is taken over from a client, in bytes.
 const ID_BYTES_MAX: usize = 64;

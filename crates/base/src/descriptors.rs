@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Most that is asked for; a kernel that gives more without end is not taken at its word.
 const WANTED_MAX: u64 = 1 << 20;
 /// What is nobody's share: the database and its files, listeners, the log, clients that are turned away.
-pub const RESERVED: usize = 96;
+pub(crate) const RESERVED: usize = 96;
 /// What each has at least, however low the limit is.
 const SHARE_MIN: usize = 16;
 /// Two in five of the rest go out; a call has one descriptor each way, and idle clients are more than idle upstreams.

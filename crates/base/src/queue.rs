@@ -10,7 +10,7 @@ use crate::sql;
 use crate::storage::{Db, Tx};
 
 /// The state of a row that will be tried, for the first time or again.
-pub const WAITING: &str = "waiting";
+pub(crate) const WAITING: &str = "waiting";
 
 /// A table of such rows, and how they are tried; [`crate::queue_in!`] makes one. The table has the columns `id`, `state`,
 /// `attempts`, `next_at`, `lease_until`, `result` and `ended_at`.

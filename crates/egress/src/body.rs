@@ -57,7 +57,7 @@ impl Body {
     }
 
     /// Returns the pieces as they come, at most `max_bytes` in total.
-    pub fn capped(self, max_bytes: u64) -> CappedBody {
+    pub(crate) fn capped(self, max_bytes: u64) -> CappedBody {
         CappedBody {
             body: self,
             left: Some(max_bytes),

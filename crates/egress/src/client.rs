@@ -80,7 +80,10 @@ impl Egress {
     ///
     /// # Errors
     /// If the operator's root certificates cannot be used.
-    pub fn with_resolver(policy: Policy, resolver: Arc<dyn Resolver>) -> Result<Self, SetupError> {
+    pub(crate) fn with_resolver(
+        policy: Policy,
+        resolver: Arc<dyn Resolver>,
+    ) -> Result<Self, SetupError> {
         let tls = client_config(&policy)?;
         let policy = Arc::new(policy);
         let connector = Connector::new(Arc::clone(&policy), Arc::clone(&resolver), tls);

@@ -105,7 +105,7 @@ impl Destination {
     /// The pool's key is the URI's authority, so the number stands there as a user name; it stays
     /// inside the process, because neither `Host` nor the request line carries a user name.
     #[must_use]
-    pub fn in_pool(&self, pool: u64) -> Self {
+    pub(crate) fn in_pool(&self, pool: u64) -> Self {
         let authority = self
             .uri
             .authority()

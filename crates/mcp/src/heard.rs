@@ -13,7 +13,7 @@ use super::raw::slice_of;
 use base::error::BrokenRule;
 
 /// Messages of one batch at most (2025-03-26 has batches).
-pub const BATCH_MESSAGES_MAX: usize = 1024;
+pub(crate) const BATCH_MESSAGES_MAX: usize = 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 

@@ -11,7 +11,7 @@ use super::raw::slice_of;
 /// Longest id, in bytes of JSON.
 pub const ID_BYTES_MAX: usize = 256;
 /// Messages of one batch, in the one revision that has batches.
-pub const BATCH_MESSAGES_MAX: usize = 100;
+pub(crate) const BATCH_MESSAGES_MAX: usize = 100;
 /// Longest method name, in bytes.
 pub(super) const METHOD_BYTES_MAX: usize = 256;
 

@@ -4,7 +4,7 @@
 use super::Message;
 
 /// What every other method is called: its name is a caller's text, and has no end of values.
-pub const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// Every method of a client's request, of every revision and of the tasks extension.
 pub const METHODS: [&str; 21] = [

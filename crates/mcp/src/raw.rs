@@ -111,7 +111,7 @@ pub fn string(text: &str) -> Vec<u8> {
 }
 
 /// The part of `whole` that a borrowed value points into, without copying.
-pub fn slice_of(whole: &Bytes, part: &RawValue) -> Bytes {
+pub(crate) fn slice_of(whole: &Bytes, part: &RawValue) -> Bytes {
     whole.slice_ref(part.get().as_bytes())
 }
 

@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// For a client that is given numbers and a sentence, and wants the whole at the end.
-    pub fn in_brief() -> (Self, UnboundedReceiver<Told>) {
+    pub(crate) fn in_brief() -> (Self, UnboundedReceiver<Told>) {
         Self::to(false)
     }
 

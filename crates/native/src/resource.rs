@@ -85,7 +85,7 @@ fn complete<'a, R: Resource>(call: &'a mut Call<'_>, pattern: &'a str) -> Runnin
 
 impl ResourceEntry {
     /// Whether the URI has a place for a value.
-    pub fn is_template(&self) -> bool {
+    pub(crate) fn is_template(&self) -> bool {
         self.uri.contains('{')
     }
 

@@ -14,7 +14,7 @@ use base::fields::{Fields, json, python};
 /// Largest body of a JSON or urlencoded request.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Largest body of a multipart request: an image of 2 MB and the fields beside it.
-pub const MULTIPART_BYTES_MAX: usize = 3 * 1024 * 1024;
+pub(crate) const MULTIPART_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// Decodes a request body. No bytes at all are no fields, whatever the media type (docs/inside/contract.md#bodies).
 ///
@@ -58,7 +58,7 @@ pub async fn read(headers: &HeaderMap, body: Body) -> Result<Fields> {
 ///
 /// # Errors
 /// `TooLarge`, `UnsupportedMediaType` for everything else, or `Malformed` for what cannot be decoded.
-pub async fn read_form(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Fields> {
+pub(crate) async fn read_form(headers: &HeaderMap, body: Body, max_bytes: usize) -> Result<Fields> {
     let value = headers.get(CONTENT_TYPE);
     let media_type = value.and_then(|value| value.to_str().ok());
     let media_type = media_type.unwrap_or_default();

@@ -38,7 +38,7 @@ pub fn request(query: &Fields) -> Result<PageRequest> {
 }
 
 /// The page that a query of analytics asks for, by `page` and `limit`. Complaints go to `errors`.
-pub fn of_analytics(query: &Fields, errors: &mut FieldErrors) -> PageRequest {
+pub(crate) fn of_analytics(query: &Fields, errors: &mut FieldErrors) -> PageRequest {
     let mut number = |name: &str, default: i64, max: i64| match last(query, name) {
         None => default,
         Some(text) => match parse(text).filter(|number| *number <= max) {

@@ -28,7 +28,7 @@ const GRADE_DIGITS_MAX: usize = 3;
 const GRADE_DECIMALS: usize = 2;
 
 /// What is said of a text that is no date.
-pub const NO_DATE: &str = "Enter a date that exists, as YYYY-MM-DD.";
+pub(crate) const NO_DATE: &str = "Enter a date that exists, as YYYY-MM-DD.";
 /// What is said of a text that is no URL.
 pub const NO_URL: &str = "Enter a valid URL, such as https://example.com.";
 

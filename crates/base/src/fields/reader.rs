@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::lists::{LIST_ITEMS_MAX, Scalar, id_of, list_of};
-use super::messages::{self, BLANK, NUL_CHARACTER, NULL};
+use super::messages::{self, BLANK, NUL_CHARACTER};
 use super::python::type_of;
 use super::raw::{Fields, Raw, Upload};
 use super::{json, python};
@@ -170,14 +170,6 @@ impl<'a> Reader<'a> {
     pub fn filter(&mut self, name: &str, characters_max: usize) -> Option<String> {
         let text = self.text(name, Text::blank(characters_max)).value();
         text.filter(|text| !text.is_empty())
-    }
-
-    /// Complains if the field is null.
-    pub fn not_null<T>(&mut self, name: &str, given: Given<T>) -> Option<T> {
-        if matches!(given, Given::Null) {
-            self.errors.add(name, NULL);
-        }
-        given.value()
     }
 
     /// A text. In a form, an empty one is a text too.

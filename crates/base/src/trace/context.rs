@@ -54,7 +54,7 @@ impl Parent {
     }
 
     /// The id that every part of the trace has.
-    pub fn trace_id(&self) -> &str {
+    pub(crate) fn trace_id(&self) -> &str {
         &self.as_str()[TRACE_ID]
     }
 

@@ -14,7 +14,7 @@ use memchr::memmem::Finder;
 use base::secret::{STARS, Secret};
 
 /// Shorter secrets are hidden in errors alone, in bytes: their letters stand in too much that is none.
-pub const HIDDEN_BYTES_MIN: usize = 16;
+pub(crate) const HIDDEN_BYTES_MIN: usize = 16;
 /// Nothing is hidden of a secret below this, in bytes.
 const SHORT_BYTES_MIN: usize = 4;
 /// The part of an encoded secret that its neighbours do not change, in characters; a shorter one is no sign.
@@ -128,14 +128,6 @@ impl Echoes {
         }
         out.extend_from_slice(&text[done..]);
         Some(out)
-    }
-
-    /// A line for a log without the secrets in it.
-    pub fn hide_in_text(&self, text: &str) -> String {
-        match self.hide_in(text.as_bytes(), true) {
-            Some(hidden) => String::from_utf8_lossy(&hidden).into_owned(),
-            None => text.to_owned(),
-        }
     }
 
     fn next_beginning(&self, text: &[u8]) -> Option<usize> {
@@ -400,6 +392,7 @@ mod tests {
             assert_eq!(echoes.hide_in(text.as_bytes(), false), None, "{text}");
         }
         assert!(!echoes.may_be_in(b"hunter2 \\u00e9 100% \\u003c %20"));
-        assert_eq!(echoes.hide_in_text("no abc for hunter2"), "no abc for ****");
+        let hidden = echoes.hide_in(b"no abc for hunter2", true).unwrap();
+        assert_eq!(hidden, b"no abc for ****");
     }
 }

@@ -187,7 +187,7 @@ pub struct Resolution {
 
 impl Resolution {
     /// Whether an administrator must store other client credentials before the grant of some step can be used.
-    pub fn is_client_refused(&self) -> bool {
+    pub(crate) fn is_client_refused(&self) -> bool {
         let is_it = |report: &StepReport| report.outcome == Outcome::ClientRefused;
         self.used.is_none() && self.steps.iter().any(is_it)
     }
@@ -219,7 +219,7 @@ impl Resolution {
 
     /// Why nothing is used: of the first step that has a row of its own, else of the first that missed one, else that
     /// there is none.
-    pub fn why_nothing(&self) -> Outcome {
+    pub(crate) fn why_nothing(&self) -> Outcome {
         let tried = || {
             let is_tried = |report: &&StepReport| report.outcome != Outcome::NotAllowed;
             self.steps.iter().filter(is_tried)

@@ -29,7 +29,7 @@ use tenancy::tenant::mentor::MentorId;
 /// all).
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// What ends sooner is never looked at: a short call costs the database nothing.
-pub const UNGUARDED: Duration = Duration::from_millis(250);
+pub(crate) const UNGUARDED: Duration = Duration::from_millis(250);
 /// How long a look waits for others that want one.
 const GATHER: Duration = Duration::from_millis(50);
 

@@ -110,7 +110,7 @@ fn record(tenant: TenantId, name: &str) -> Record<'_> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn registered_for(
+pub(crate) async fn registered_for(
     tx: &mut Tx,
     tenant: TenantId,
     (issuer, redirect_uri): (&str, &str),
@@ -133,7 +133,7 @@ pub async fn registered_for(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn is_registered(
+pub(crate) async fn is_registered(
     tx: &mut Tx,
     tenant: TenantId,
     issuer: &str,
@@ -155,7 +155,7 @@ pub async fn is_registered(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn registered_as(
+pub(crate) async fn registered_as(
     tx: &mut Tx,
     tenant: TenantId,
     issuer: &str,
@@ -200,7 +200,7 @@ pub async fn forget(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn led_nowhere(
+pub(crate) async fn led_nowhere(
     tx: &mut Tx,
     (tenant, user): (TenantId, UserId),
     client_id: &str,

@@ -26,7 +26,7 @@ use tenancy::tenant::{self, TenantId};
 
 /// The tenant whose credentials serve every tenant that has none of its own
 /// (docs/inside/contract.md#connected-services).
-pub const MAIN_TENANT: &str = "main";
+pub(crate) const MAIN_TENANT: &str = "main";
 /// Longest name, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 255;
 /// A stored credential.
@@ -117,7 +117,11 @@ pub async fn get(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Credential
 ///
 /// # Errors
 /// If the database fails.
-pub async fn find_for(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Credential>> {
+pub(crate) async fn find_for(
+    tx: &mut Tx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<Credential>> {
     Ok(sql!(
         tx,
         fetch_optional as Credential,

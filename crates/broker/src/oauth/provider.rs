@@ -140,7 +140,7 @@ pub async fn store(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn in_catalog(tx: &mut Tx, discovered: &Provider) -> Result<Option<Provider>> {
+pub(crate) async fn in_catalog(tx: &mut Tx, discovered: &Provider) -> Result<Option<Provider>> {
     if discovered.is_of_catalog() || discovered.issuer.is_empty() {
         return Ok(None);
     }
@@ -157,7 +157,7 @@ pub async fn in_catalog(tx: &mut Tx, discovered: &Provider) -> Result<Option<Pro
 ///
 /// # Errors
 /// If the database fails.
-pub async fn set_registration_refused(
+pub(crate) async fn set_registration_refused(
     tx: &mut Tx,
     id: ProviderId,
     status: Option<u16>,
@@ -189,7 +189,11 @@ pub async fn find(tx: &mut Tx, id: ProviderId) -> Result<Option<Provider>> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn find_by_name(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Provider>> {
+pub(crate) async fn find_by_name(
+    tx: &mut Tx,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<Provider>> {
     Ok(sql!(
         tx,
         fetch_optional as Provider,

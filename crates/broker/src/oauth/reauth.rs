@@ -31,7 +31,7 @@ impl ReauthReason {
     }
 
     /// Whether no sign-in helps before an administrator has acted.
-    pub fn needs_administrator(self) -> bool {
+    pub(crate) fn needs_administrator(self) -> bool {
         self == Self::ClientRefused
     }
 

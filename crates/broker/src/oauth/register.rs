@@ -15,10 +15,10 @@ use base::secret::Secret;
 use egress::{Egress, Limits};
 
 /// Where our document lies, below the public URL.
-pub const DOCUMENT_PATH: &str = "/api/accounts/oauth-client/";
+pub(crate) const DOCUMENT_PATH: &str = "/api/accounts/oauth-client/";
 
 /// What we are called.
-pub const CLIENT_NAME: &str = "mentor-gateway";
+pub(crate) const CLIENT_NAME: &str = "mentor-gateway";
 
 /// Longest wait for a registration.
 const REGISTRATION_DEADLINE: Duration = Duration::from_secs(15);

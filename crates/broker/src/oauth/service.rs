@@ -87,7 +87,7 @@ impl Offer {
     }
 
     /// Whether an MCP server led to it, and not the catalog.
-    pub fn is_discovered(&self) -> bool {
+    pub(crate) fn is_discovered(&self) -> bool {
         !self.service.server_url.is_empty()
     }
 }

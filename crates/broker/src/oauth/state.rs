@@ -21,7 +21,7 @@ pub const STATE_LIFE: Duration = Duration::from_secs(60 * 60);
 /// Sign-ins that one person has under way; one more ends the oldest.
 pub const STATES_PER_USER_MAX: i64 = 20;
 /// Longest state that is looked up, in bytes: five parts at their longest, percent-encoded nowhere.
-pub const STATE_BYTES_MAX: usize = 2048;
+pub(crate) const STATE_BYTES_MAX: usize = 2048;
 
 /// The word of a state whose code became a grant.
 const OK: &str = "ok";

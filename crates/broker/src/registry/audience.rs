@@ -56,7 +56,11 @@ impl Audience<'_> {
 
 /// Whether a person's grant may stand in a connection of this scope: their own, or a shared one if they administer the
 /// tenant. A learner's grant is nobody else's identity.
-pub fn may_hold(scope: Scope, person: Option<UserId>, (owner, role): (UserId, Role)) -> bool {
+pub(crate) fn may_hold(
+    scope: Scope,
+    person: Option<UserId>,
+    (owner, role): (UserId, Role),
+) -> bool {
     match scope {
         Scope::User => person == Some(owner),
         Scope::Platform | Scope::Mentor => role == Role::Admin,

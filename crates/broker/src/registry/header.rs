@@ -18,7 +18,7 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Longest credential, in bytes.
 pub const CREDENTIAL_BYTES_MAX: usize = 8192;
 /// Longest authorization scheme, in characters.
-pub const SCHEME_CHARACTERS_MAX: usize = 50;
+pub(crate) const SCHEME_CHARACTERS_MAX: usize = 50;
 
 /// Names that belong to the connection, to MCP, to the gateway or to the explicit credential, lower case.
 const CLOSED_NAMES: [&str; 26] = [
@@ -138,7 +138,7 @@ pub fn check_credentials(text: &str, errors: &mut FieldErrors) {
 }
 
 /// Checks the word before a credential; an empty one sends the credential as it is.
-pub fn check_scheme(text: &str, errors: &mut FieldErrors) {
+pub(crate) fn check_scheme(text: &str, errors: &mut FieldErrors) {
     if !text.is_empty() && !is_token(text) {
         errors.add(
             "authorization_scheme",

@@ -12,7 +12,7 @@ use tenancy::tenant::TenantId;
 /// The column of a token or header value.
 pub const CREDENTIALS: &str = "credentials";
 /// The column of headers.
-pub const EXTRA_HEADERS: &str = "extra_headers";
+pub(crate) const EXTRA_HEADERS: &str = "extra_headers";
 /// The column of a grant's access token.
 pub const ACCESS_TOKEN: &str = "access_token";
 /// The column of a grant's refresh token.
@@ -51,7 +51,7 @@ pub enum Change {
 
 impl Change {
     /// Whether there is a secret after this.
-    pub fn leaves_one(&self, stored_sealed: &str) -> bool {
+    pub(crate) fn leaves_one(&self, stored_sealed: &str) -> bool {
         match self {
             Self::Keep => !stored_sealed.is_empty(),
             Self::Set(secret) => !secret.is_empty(),
@@ -74,7 +74,7 @@ impl Change {
     }
 
     /// Whether the secret itself begins with a scheme, and the scheme would stand there twice.
-    pub fn begins_with_scheme(&self, scheme: &str) -> bool {
+    pub(crate) fn begins_with_scheme(&self, scheme: &str) -> bool {
         match self {
             Self::Keep => false,
             Self::Set(secret) => begins_with_scheme(secret, scheme),
@@ -93,7 +93,7 @@ impl Change {
 }
 
 /// Why a mask that came in does not stand for the stored secret, of which clients see `shown`; empty if there is none.
-pub fn mask_complaint(text: &str, shown: &str) -> Option<&'static str> {
+pub(crate) fn mask_complaint(text: &str, shown: &str) -> Option<&'static str> {
     let text = text.trim();
     if shown.is_empty() {
         return Some("this is only its mask");
@@ -102,7 +102,7 @@ pub fn mask_complaint(text: &str, shown: &str) -> Option<&'static str> {
 }
 
 /// Whether a secret begins with a scheme word and a space.
-pub fn begins_with_scheme(secret: &Secret, scheme: &str) -> bool {
+pub(crate) fn begins_with_scheme(secret: &Secret, scheme: &str) -> bool {
     let beginning = secret.expose().split_once(' ').map(|(word, _)| word);
     !scheme.is_empty() && beginning.is_some_and(|word| word.eq_ignore_ascii_case(scheme))
 }
@@ -152,13 +152,18 @@ impl Record<'_> {
     ///
     /// # Errors
     /// As [`Record::open`].
-    pub fn reseal(&self, vault: &Vault, field: &str, sealed: &str) -> Result<String, VaultError> {
+    pub(crate) fn reseal(
+        &self,
+        vault: &Vault,
+        field: &str,
+        sealed: &str,
+    ) -> Result<String, VaultError> {
         let secret = self.open(vault, field, sealed)?;
         Ok(self.seal(vault, field, &Change::Set(secret), sealed))
     }
 
     /// Whether the stored credential begins with a scheme; not if it does not open.
-    pub fn begins_with_scheme(&self, vault: &Vault, sealed: &str, scheme: &str) -> bool {
+    pub(crate) fn begins_with_scheme(&self, vault: &Vault, sealed: &str, scheme: &str) -> bool {
         let opened = self.open(vault, CREDENTIALS, sealed);
         opened.is_ok_and(|secret| begins_with_scheme(&secret, scheme))
     }

@@ -290,7 +290,12 @@ pub async fn ids_like(tx: &mut Tx, realm: RealmId, pattern: &str, max: i64) -> R
 ///
 /// # Errors
 /// `CohortClosed` or `CohortFull` if nobody may enroll, `NotFound` if there is no such cohort.
-pub async fn take_seat(tx: &mut Tx, realm: RealmId, id: &str, now: UnixMs) -> Result<Cohort> {
+pub(crate) async fn take_seat(
+    tx: &mut Tx,
+    realm: RealmId,
+    id: &str,
+    now: UnixMs,
+) -> Result<Cohort> {
     let taken = sql!(
         tx,
         execute,

@@ -310,7 +310,11 @@ pub async fn put(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn put_instructor(tx: &mut Tx, realm: RealmId, instructor: &Instructor) -> Result<()> {
+pub(crate) async fn put_instructor(
+    tx: &mut Tx,
+    realm: RealmId,
+    instructor: &Instructor,
+) -> Result<()> {
     sql!(
         tx,
         execute,

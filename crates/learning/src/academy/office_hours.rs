@@ -214,7 +214,7 @@ pub async fn book(
 ///
 /// # Errors
 /// If the database fails.
-pub async fn cancel_coming(
+pub(crate) async fn cancel_coming(
     tx: &mut Tx,
     realm: RealmId,
     enrollment: &str,

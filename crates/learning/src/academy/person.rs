@@ -48,7 +48,11 @@ impl Person {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn find_by_user(tx: &mut Tx, realm: RealmId, user: UserId) -> Result<Option<Person>> {
+pub(crate) async fn find_by_user(
+    tx: &mut Tx,
+    realm: RealmId,
+    user: UserId,
+) -> Result<Option<Person>> {
     let bound = sql!(
         tx,
         fetch_optional as Person,

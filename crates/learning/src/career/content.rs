@@ -12,7 +12,7 @@ use base::storage::Tx;
 use tenancy::tenant::TenantId;
 
 /// How long a content waits for a file to have it, in ms.
-pub const UNUSED_MS: i64 = 24 * 60 * 60 * 1000;
+pub(crate) const UNUSED_MS: i64 = 24 * 60 * 60 * 1000;
 /// Contents that are removed in one go.
 pub const BATCH_CONTENTS: i64 = 100;
 /// Random bytes in the name of a place.

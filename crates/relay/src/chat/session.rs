@@ -15,7 +15,7 @@ use tenancy::tenant::{Tenant, TenantId};
 /// Longest title, in characters.
 pub const TITLE_CHARACTERS_MAX: usize = 255;
 /// Sessions of a tenant to which nobody has connected yet. They are made without a key, so the oldest make room.
-pub const UNCLAIMED_MAX: i64 = 10_000;
+pub(crate) const UNCLAIMED_MAX: i64 = 10_000;
 /// How long such a session waits for its person, in ms.
 const UNCLAIMED_FOR_MS: i64 = 24 * 3600 * 1000;
 

@@ -3,7 +3,7 @@
 use mcp::{Message, RawObject};
 
 /// Whether the client declared that it can answer a question.
-pub fn can_answer(capabilities: &[u8], ask: &Message) -> bool {
+pub(crate) fn can_answer(capabilities: &[u8], ask: &Message) -> bool {
     let capabilities = RawObject::parse(capabilities).unwrap_or_default();
     match ask.method.as_deref() {
         Some("elicitation/create") => {
@@ -27,7 +27,7 @@ pub fn can_answer(capabilities: &[u8], ask: &Message) -> bool {
 }
 
 /// Whether an upstream asks for one of the capabilities of clients that this one did not declare.
-pub fn is_undeclared(capabilities: &[u8], ask: &Message) -> bool {
+pub(crate) fn is_undeclared(capabilities: &[u8], ask: &Message) -> bool {
     let needs_one = matches!(
         ask.method.as_deref(),
         Some("elicitation/create" | "sampling/createMessage" | "roots/list")

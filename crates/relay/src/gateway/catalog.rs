@@ -32,7 +32,7 @@ const LOOK_SPACING: Duration = Duration::from_secs(1);
 /// A failed look is repeated after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long the first look at a server may hold up anything but the first list.
-pub const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const FIRST_LOOK_PATIENCE: Duration = Duration::from_secs(2);
 /// Looks that a slow listener may be behind.
 const LOOKS_MAX: usize = 1024;
 
@@ -67,7 +67,7 @@ pub struct Looked {
 
 impl Looked {
     /// Whether it was a look at this catalog.
-    pub fn is_of(&self, cell: &Arc<Cell>) -> bool {
+    pub(crate) fn is_of(&self, cell: &Arc<Cell>) -> bool {
         self.cell == Arc::as_ptr(cell) as usize
     }
 
@@ -177,7 +177,7 @@ impl Catalogs {
     }
 
     /// Looks again now at an upstream that could not be read, and waits for what is seen, at most for `patience`.
-    pub async fn look_again(&self, cell: &Arc<Cell>, patience: Duration) {
+    pub(crate) async fn look_again(&self, cell: &Arc<Cell>, patience: Duration) {
         let mut looks = cell.looks.subscribe();
         *cell
             .due
@@ -194,7 +194,7 @@ impl Catalogs {
     }
 
     /// A call said that a list changed: whoever asks for it next waits, a little, for what is seen now.
-    pub fn changed_by_call(&self, cell: &Arc<Cell>, list: &str) {
+    pub(crate) fn changed_by_call(&self, cell: &Arc<Cell>, list: &str) {
         let mut since = cell.stale_since();
         since.get_or_insert_with(Instant::now);
         drop(since);
@@ -233,7 +233,7 @@ impl Catalogs {
 
 impl Cell {
     /// What was seen last.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -263,7 +263,7 @@ impl Cell {
 
     /// What was seen last, or will be seen by the first look if that ends within `patience` from when the
     /// catalog was first asked for: a server that hangs slows the first callers, and nobody after.
-    pub async fn first_snapshot(&self, patience: Duration) -> Arc<Snapshot> {
+    pub(crate) async fn first_snapshot(&self, patience: Duration) -> Arc<Snapshot> {
         let mut looks = self.looks.subscribe();
         if *looks.borrow() == 0 {
             let _ =

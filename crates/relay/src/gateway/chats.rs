@@ -13,7 +13,7 @@ use tenancy::tenant::TenantId;
 use tenancy::tenant::user::UserId;
 
 /// In which chat a mentor runtime makes a call (docs/inside/decisions.md#who-calls).
-pub const CHAT_SESSION: HeaderName = HeaderName::from_static("x-chat-session-id");
+pub(crate) const CHAT_SESSION: HeaderName = HeaderName::from_static("x-chat-session-id");
 
 /// Longest chat session id, in bytes; a UUID has 36.
 const SESSION_BYTES_MAX: usize = 64;

@@ -232,20 +232,20 @@ impl ClientSession {
     }
 
     /// Notes a call under way, so that `notifications/cancelled` finds it.
-    pub fn begin_call(&self, id: &Bytes) -> CancellationToken {
+    pub(crate) fn begin_call(&self, id: &Bytes) -> CancellationToken {
         let token = self.closed.child_token();
         lock(&self.calls).insert(id.clone(), token.clone());
         token
     }
 
     /// Forgets a call that ended.
-    pub fn end_call(&self, id: &Bytes) {
+    pub(crate) fn end_call(&self, id: &Bytes) {
         self.touch();
         lock(&self.calls).remove(id);
     }
 
     /// Cancels the call that a `notifications/cancelled` names.
-    pub fn cancel_call(&self, params: &[u8]) {
+    pub(crate) fn cancel_call(&self, params: &[u8]) {
         let params = RawObject::parse(params).unwrap_or_default();
         let call = params
             .get("requestId")
@@ -304,7 +304,12 @@ impl ClientSession {
     }
 
     /// Ends a watch of a resource, and notes a new one if it is wanted: returns what will end that.
-    pub fn rewatch(&self, server: i64, uri: &str, is_wanted: bool) -> Option<CancellationToken> {
+    pub(crate) fn rewatch(
+        &self,
+        server: i64,
+        uri: &str,
+        is_wanted: bool,
+    ) -> Option<CancellationToken> {
         let mut watches = lock(&self.watches);
         let key = (server, uri.to_owned());
         if let Some(old) = watches.remove(&key) {
@@ -319,7 +324,7 @@ impl ClientSession {
     }
 
     /// Where updates of watched resources go: to this session's own stream.
-    pub fn updates(self: &Arc<Self>, tasks: &base::tasks::Tasks) -> mpsc::Sender<Message> {
+    pub(crate) fn updates(self: &Arc<Self>, tasks: &base::tasks::Tasks) -> mpsc::Sender<Message> {
         let (sink, mut updates) = mpsc::channel(WATCHED_MAX);
         let (inbox, closed) = (self.inbox.clone(), self.closed.clone());
         tasks.spawn(async move {
@@ -340,7 +345,7 @@ impl ClientSession {
     }
 
     /// Passes a notification of the client on to every upstream session of this session.
-    pub async fn notify_upstreams(&self, message: &Message) {
+    pub(crate) async fn notify_upstreams(&self, message: &Message) {
         let upstreams: Vec<_> = {
             let used = lock(&self.upstreams);
             used.iter().map(|used| used.upstream.clone()).collect()

@@ -14,7 +14,7 @@ pub(super) const LIST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest `ttlMs` that we pass on, in ms: a changed attachment is felt within it.
 pub(super) const TTL_MS_MAX: u64 = 60_000;
 /// The `_meta` key of a list under which each server's state is reported.
-pub const SERVERS_META: &str = "mentor-gateway/servers";
+pub(crate) const SERVERS_META: &str = "mentor-gateway/servers";
 
 /// Which list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,7 +82,7 @@ impl List {
     }
 
     /// The list that a method asks for.
-    pub fn of_method(method: &str) -> Option<Self> {
+    pub(crate) fn of_method(method: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|list| list.method() == method)
     }
 }

@@ -40,7 +40,7 @@ const FIRST_LIST_PATIENCE: Duration = Duration::from_secs(10);
 const LISTINGS_MAX: u64 = 2_000;
 const LISTING_IDLE: Duration = Duration::from_secs(600);
 /// The `_meta` key under which an empty list says why it is empty.
-pub const NOTE_META: &str = "mentor-gateway/note";
+pub(crate) const NOTE_META: &str = "mentor-gateway/note";
 
 /// One list of a view, ready to be sent: server by server as they were attached, each in its own order.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Listing {
     }
 
     /// Whether a client that has the one list has the other. Those of one content are mostly one.
-    pub fn shows_the_same(&self, other: &Self) -> bool {
+    pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
         let mut pairs = self.entries.iter().zip(&other.entries);
         std::ptr::eq(self, other)
             || self.entries.len() == other.entries.len() && pairs.all(|(a, b)| a.json == b.json)
@@ -292,7 +292,7 @@ fn array(entries: &[Entry], version: Version) -> Vec<u8> {
 
 /// Waits, a little, for the first look at each server that was never looked at, and for a look at what a call of the
 /// caller has changed.
-pub async fn first_looks(view: &View) {
+pub(crate) async fn first_looks(view: &View) {
     settle(view, FIRST_LIST_PATIENCE).await;
 }
 

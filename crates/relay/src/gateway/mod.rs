@@ -217,7 +217,7 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Gateway::view`].
-    pub async fn look_again(
+    pub(crate) async fn look_again(
         self: &Arc<Self>,
         caller: &Caller,
         target: &Target,

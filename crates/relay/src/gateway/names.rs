@@ -57,17 +57,17 @@ impl Prefix {
     }
 
     /// The URI under which a resource is shown, or the template of several.
-    pub fn expose_uri(&self, own: &str) -> String {
+    pub(crate) fn expose_uri(&self, own: &str) -> String {
         uri::mark(own, self.server)
     }
 
     /// Whether a thing of this name may be shown under that one.
-    pub fn may_expose(&self, name: &str, exposed: &str) -> bool {
+    pub(crate) fn may_expose(&self, name: &str, exposed: &str) -> bool {
         exposed == self.expose(name) || exposed == self.expose_apart(name)
     }
 
     /// A thing's own name, if the shown one starts with this prefix.
-    pub fn strip<'a>(&self, exposed: &'a str) -> Option<&'a str> {
+    pub(crate) fn strip<'a>(&self, exposed: &'a str) -> Option<&'a str> {
         if self.slug.is_empty() {
             None
         } else {
@@ -76,7 +76,7 @@ impl Prefix {
     }
 
     /// What names the server's resources.
-    pub fn namer(&self) -> Namer {
+    pub(crate) fn namer(&self) -> Namer {
         Namer::of(self.server)
     }
 
@@ -113,7 +113,7 @@ fn fit(shown: &str, name: &str) -> String {
 
 /// Names for everything that several servers offer, in the given order. Where two would share a name, each
 /// of them gets its server's number, so no order decides. Returns the names and those that clashed.
-pub fn expose_all(items: &[(&Prefix, &str)]) -> (Vec<String>, Vec<String>) {
+pub(crate) fn expose_all(items: &[(&Prefix, &str)]) -> (Vec<String>, Vec<String>) {
     let mut names: Vec<String> = items
         .iter()
         .map(|(prefix, name)| prefix.expose(name))

@@ -30,7 +30,7 @@ use mcp::{Message, RawObject, message};
 use tenancy::audit::Entry;
 
 /// The `_meta` key under which a client of a session revision finds that a server has forgotten its session.
-pub const SESSION_META: &str = "mentor-gateway/session";
+pub(crate) const SESSION_META: &str = "mentor-gateway/session";
 
 /// The outcome of a call that nobody waits for any more.
 const CANCELLED: &str = "cancelled";

@@ -24,7 +24,7 @@ const TASK_ID: &str = "taskId";
 const TASK_IDS: &str = "taskIds";
 
 /// Whether a method is about one task.
-pub fn is_task_method(method: &str) -> bool {
+pub(crate) fn is_task_method(method: &str) -> bool {
     matches!(method, "tasks/get" | "tasks/update" | "tasks/cancel")
 }
 
@@ -113,7 +113,7 @@ pub fn enter(
 }
 
 /// Puts the upstream's own ids into a subscription's filter; ids of others are left out.
-pub fn enter_filter(gateway: &Gateway, owner: &Owner, params: &mut RawObject<'_>) {
+pub(crate) fn enter_filter(gateway: &Gateway, owner: &Owner, params: &mut RawObject<'_>) {
     let Some(filter) = params.get("notifications").map(<[u8]>::to_vec) else {
         return;
     };
@@ -148,7 +148,7 @@ pub fn leave(gateway: &Gateway, owner: &Owner, result: &[u8]) -> Option<Vec<u8>>
 }
 
 /// A notification with the ids that the caller knows.
-pub fn leave_notification(
+pub(crate) fn leave_notification(
     gateway: &Gateway,
     owner: &Owner,
     method: &str,
@@ -182,7 +182,7 @@ pub fn leave_notification(
 ///
 /// # Errors
 /// -32602 if no member has that server.
-pub fn member_of<'a>(
+pub(crate) fn member_of<'a>(
     view: &'a View,
     params: &RawObject<'_>,
 ) -> Result<&'a super::view::Member, RpcError> {

@@ -141,7 +141,7 @@ impl Member {
     }
 
     /// What it offers, as far as is known, if it can be called.
-    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         match &self.access {
             Access::Open(open) => Some(open.cell.snapshot()),
             Access::Own(own) => Some(own.snapshot.clone()),

@@ -18,7 +18,7 @@ use mcp::raw::string;
 use mcp::{Message, RawObject, meta};
 
 /// Resources that one subscription may name.
-pub const WATCHED_MAX: usize = 256;
+pub(crate) const WATCHED_MAX: usize = 256;
 
 /// What is watched, and for whom.
 #[derive(Debug)]

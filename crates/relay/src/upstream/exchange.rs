@@ -203,7 +203,7 @@ impl Exchange {
 
     /// The call was parked and is taken up again: from now on silence counts, and progress goes to this token
     /// of the caller.
-    pub fn take_up(&mut self, token: Option<Bytes>) {
+    pub(crate) fn take_up(&mut self, token: Option<Bytes>) {
         self.token = token;
         self.is_patient = true;
         self.quiet_since = Instant::now();

@@ -57,7 +57,7 @@ impl CallFailure {
     }
 
     /// The scopes that the credential lacks, if the server says so (RFC 6750 section 3.1), separated by spaces.
-    pub fn missing_scope(&self) -> Option<String> {
+    pub(crate) fn missing_scope(&self) -> Option<String> {
         let challenge = self.challenge.as_deref()?;
         if !challenge.contains("insufficient_scope") {
             return None;
@@ -71,7 +71,7 @@ impl CallFailure {
 
     /// Whether the upstream did not take the token at all. Nothing was carried out, and another token may be taken; one
     /// that lacks a scope would lack it again.
-    pub fn is_refused_token(&self) -> bool {
+    pub(crate) fn is_refused_token(&self) -> bool {
         self.kind == UpstreamFailureKind::Unauthorized
             && !self.may_have_executed
             && self.missing_scope().is_none()
@@ -94,7 +94,7 @@ impl CallFailure {
     }
 
     /// The failure of a list, which does nothing when it is asked for.
-    pub fn of_a_list(self) -> Self {
+    pub(crate) fn of_a_list(self) -> Self {
         Self {
             may_have_executed: false,
             ..self
@@ -102,7 +102,7 @@ impl CallFailure {
     }
 
     /// The product error, with the server's name.
-    pub fn into_error(self, server: &str) -> Error {
+    pub(crate) fn into_error(self, server: &str) -> Error {
         Error::Upstream(UpstreamFailure {
             server: server.to_owned(),
             kind: self.kind,

@@ -76,7 +76,7 @@ impl Inbox {
     }
 
     /// Says whether somebody reads. Until then notifications wait, but a request cannot.
-    pub fn set_read(&self, is_read: bool) {
+    pub(crate) fn set_read(&self, is_read: bool) {
         self.is_read.store(is_read, Ordering::Release);
     }
 

@@ -25,7 +25,7 @@ const FILTERS: [(&str, &str); 3] = [
 
 impl Session {
     /// Listens for as long as the session lives, if the upstream is stateless and announces changes.
-    pub fn listen_to_lists(self: &Arc<Self>, client: &Client) {
+    pub(crate) fn listen_to_lists(self: &Arc<Self>, client: &Client) {
         let filter = filter(&self.handshake());
         if !self.version().is_modern()
             || filter.0.is_empty()

@@ -110,7 +110,7 @@ impl Upstreams {
     }
 
     /// Lets go of an upstream whose record is gone: its sessions end, its open calls fail.
-    pub async fn retire(&self, upstream: &Arc<Upstream>) {
+    pub(crate) async fn retire(&self, upstream: &Arc<Upstream>) {
         self.known.invalidate(&upstream.key()).await;
         upstream.close().await;
     }
@@ -169,7 +169,7 @@ impl Upstreams {
 }
 
 /// What a record is reached by; a change makes it another upstream.
-pub fn address_of(transport: &str, url: &str) -> String {
+pub(crate) fn address_of(transport: &str, url: &str) -> String {
     format!("{transport} {url}")
 }
 
@@ -258,7 +258,7 @@ impl Upstream {
     }
 
     /// Ends every session that has the credential of this connection.
-    pub async fn end_sessions_of(&self, connection: ConnectionId) {
+    pub(crate) async fn end_sessions_of(&self, connection: ConnectionId) {
         for (key, session) in &self.sessions {
             if session.connection == Some(connection) {
                 self.sessions.invalidate(&*key).await;
@@ -281,7 +281,7 @@ impl Upstream {
     }
 
     /// Passes a client's notification on to the sessions here that belong to the client's session.
-    pub async fn notify_sessions(&self, client_session: &str, method: &str, params: &[u8]) {
+    pub(crate) async fn notify_sessions(&self, client_session: &str, method: &str, params: &[u8]) {
         for (key, session) in &self.sessions {
             if key.lane.session.as_deref() == Some(client_session)
                 && let Err(failure) = session.notify(method, params).await

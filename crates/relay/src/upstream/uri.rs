@@ -53,7 +53,7 @@ fn ending(uri: &str, server: i64) -> String {
 }
 
 /// The server that a URI says it is of, and the URI as that server has it.
-pub fn unmark(marked: &str) -> Option<(i64, &str)> {
+pub(crate) fn unmark(marked: &str) -> Option<(i64, &str)> {
     let at = marked.rfind(MARK)?;
     let number = &marked[at + MARK.len()..];
     if !number.bytes().all(|b| b.is_ascii_digit()) {
@@ -65,7 +65,7 @@ pub fn unmark(marked: &str) -> Option<(i64, &str)> {
 
 /// JSON without the marks in it: a model that was shown a URI may hand it to a tool, which knows the plain one.
 /// `None` if there is none.
-pub fn without_marks(json: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without_marks(json: &[u8]) -> Option<Vec<u8>> {
     MARKS.find(json)?;
     let mut out = Vec::with_capacity(json.len());
     let mut rest = json;

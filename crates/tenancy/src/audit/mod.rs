@@ -19,7 +19,6 @@ use crate::auth::token::TokenId;
 use crate::tenant::TenantId;
 use base::clock::UnixMs;
 use base::error::Result;
-use base::sql;
 use base::sql_many;
 use base::storage::{Conditions, Page, PageRequest, Tx};
 
@@ -268,19 +267,6 @@ fn conditions(tenant: TenantId, filter: &Filter) -> Conditions {
     all.and_if("actor = ? AND actor <> ''", filter.actor.as_deref());
     all.and_if("step = ?", filter.step.as_deref());
     all
-}
-
-/// Deletes what is older than `before`. Returns how many rows went.
-///
-/// # Errors
-/// If the database fails.
-pub async fn purge(tx: &mut Tx, before: UnixMs) -> Result<u64> {
-    Ok(sql!(
-        tx,
-        execute,
-        "DELETE FROM audit WHERE at < $1",
-        before
-    )?)
 }
 
 /// At most so many of a tenant's rows after a number, oldest first.

@@ -26,7 +26,7 @@ use base::error::{Error, Result};
 use token::{Environment, TokenId, TokenKind};
 
 /// The right of a platform key to act for another user of its tenant (docs/inside/decisions.md#who-calls).
-pub const ACT_AS_SCOPE: &str = "act-as";
+pub(crate) const ACT_AS_SCOPE: &str = "act-as";
 
 /// Who calls: the tenant, the person whose rights and credentials count, and the key that was shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -27,7 +27,7 @@ pub struct Tenant {
 }
 
 /// Longest key of a tenant, in characters.
-pub const KEY_CHARACTERS_MAX: usize = 64;
+pub(crate) const KEY_CHARACTERS_MAX: usize = 64;
 
 /// Creates a tenant.
 ///

@@ -70,7 +70,7 @@ pub fn places(url: &str, names: &[&str]) -> Vec<String> {
 
 impl NoDocument {
     /// Whether nobody can say now whether there is a document: one that was there may be there again in a moment.
-    pub fn is_passing(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Failure(failure) => !matches!(
                 failure,

@@ -178,7 +178,7 @@ async fn at_origin(
 
 impl Found {
     /// The provider to store. Its name is made of the issuer, so that the servers of one issuer share it.
-    pub fn to_provider(&self) -> NewProvider {
+    pub(crate) fn to_provider(&self) -> NewProvider {
         let issuer = &self.issuer;
         NewProvider {
             name: name_of(&issuer.issuer),
@@ -196,7 +196,7 @@ impl Found {
     }
 
     /// The service to store, under the name that an admin gives it; the server's host if they give none.
-    pub fn to_service(&self, display_name: &str) -> NewService {
+    pub(crate) fn to_service(&self, display_name: &str) -> NewService {
         let host = host_of(&self.server_url);
         NewService {
             name: name_of(&self.server_url),

@@ -23,7 +23,7 @@ use crate::registry::grant::GrantId;
 use base::tasks::Tasks;
 
 /// Longest wait of a call for the refresh of its grant; the refresh itself goes on.
-pub const CALLER_PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const CALLER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// `last_used_at` is written at most this often per grant, and remembered for so many.
 const USED_EVERY: Duration = Duration::from_secs(600);

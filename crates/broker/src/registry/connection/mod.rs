@@ -99,7 +99,7 @@ impl Connection {
     }
 
     /// By what it was switched off, if it is and that is known.
-    pub fn off_by(&self) -> Option<OffBy> {
+    pub(crate) fn off_by(&self) -> Option<OffBy> {
         self.off_by.parse().ok().filter(|_| !self.is_active)
     }
 }

@@ -113,7 +113,7 @@ impl Grant {
     }
 
     /// Whether there is a way to a new token without the person.
-    pub fn is_refreshable(&self) -> bool {
+    pub(crate) fn is_refreshable(&self) -> bool {
         !self.refresh_token_sealed.is_empty() && !self.token_url.is_empty()
     }
 

@@ -11,7 +11,7 @@ use base::sql;
 use base::storage::Tx;
 
 /// Largest image, in bytes.
-pub const IMAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+pub(crate) const IMAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// An image of an accepted kind.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -44,7 +44,7 @@ const TOOLS: &[ToolEntry] = &[
 ];
 
 /// The face.
-pub static FACE: Face = Face {
+pub(crate) static FACE: Face = Face {
     name: "v1",
     server_name: "ai-enablement-academy",
     title: "AI Enablement Academy",

@@ -42,7 +42,7 @@ const TOOLS: &[ToolEntry] = &[
 const EVERY_SCOPE: &str = "all";
 
 /// The face.
-pub static FACE: Face = Face {
+pub(crate) static FACE: Face = Face {
     name: "v2",
     server_name: "ai-enablement-academy",
     title: "AI Enablement Academy",
