@@ -1,5 +1,5 @@
-//! A request as one table: [`request!`] declares a struct, and from each of its fields come the reading, the published
-//! schema and the example. rustc complains of a field that nobody uses.
+//! A request as one table: [`request!`](crate::request!) declares a struct, and from each of its fields come the
+//! reading, the published schema and the example. rustc complains of a field that nobody uses.
 
 use std::fmt;
 
@@ -165,7 +165,7 @@ impl<T> Slot for Given<T> {
 }
 
 impl Reader<'_> {
-    /// A field of a [`request!`]. One with a complaint is not looked at again.
+    /// A field of a [`request!`](crate::request!). One with a complaint is not looked at again.
     pub fn field<K: Kind, S: Slot<Value = K::Value>>(&mut self, name: &str, field: &Field<K>) -> S {
         if self.errors.has(name) {
             return S::of(Given::Absent);
