@@ -65,3 +65,20 @@ async fn a_killed_process_has_every_write_that_it_acknowledged() {
     // One row for each write, also for those whose answer got lost.
     assert_eq!(log["count"], rows["count"]);
 }
+
+/// How many replicas start together.
+const REPLICAS: usize = 6;
+
+#[tokio::test]
+async fn replicas_that_start_together_with_a_new_database_all_serve() {
+    let gateway = Gateway::start_today().await;
+    let starting = (0..REPLICAS).map(|_| gateway.process());
+    let replicas = futures_util::future::join_all(starting).await;
+    for (_, address) in &replicas {
+        let admin = gateway.admin().await.at(address);
+        let featured = admin.get("mcp-servers/?is_featured=true").await.expect(200);
+        let native = featured["results"].as_array().unwrap().iter();
+        let named = native.filter(|server| server["url"].as_str().unwrap().contains("/mcp/v"));
+        assert_eq!(named.count(), 2, "{featured}");
+    }
+}

@@ -61,6 +61,11 @@ const JOBS: [Job; 4] = [
     }),
 ];
 
+/// The jobs of every gateway, by their names in metrics.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    JOBS.iter().map(|(name, ..)| *name)
+}
+
 /// Starts every job. Without a `sender` mails stay in the outbox.
 pub fn start(parts: &Parts, sender: Option<Sender>) {
     let tasks = &parts.tasks;

@@ -9,6 +9,7 @@ use mentor_gateway::auth::token::{self, Environment, NewToken, TokenKind};
 use mentor_gateway::clock::{Clock, UnixMs, random_hex};
 use mentor_gateway::config::Settings;
 use mentor_gateway::http::connections;
+use mentor_gateway::jobs;
 use mentor_gateway::oauth::integration;
 use mentor_gateway::sql;
 use mentor_gateway::storage::{Db, Tx};
@@ -19,6 +20,7 @@ use sqlx::Connection as _;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::upstream::eventually;
 
 /// 2026-11-21T00:00:00Z: where every test's clock stands.
 pub const START: UnixMs = UnixMs(1_795_219_200_000);
@@ -75,6 +77,7 @@ impl Gateway {
         settings.addr.get_or_insert(addr);
         let config = settings.resolve().unwrap();
         let app = App::start(config, Clock::manual(now)).await.unwrap();
+        jobs_have_run(&app).await;
         let mentor = populate(&app).await;
         let base = format!("http://{addr}");
         let server = serve(app.clone(), listener);
@@ -340,6 +343,19 @@ fn database_server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL")
         .ok()
         .filter(|url| !url.is_empty())
+}
+
+/// Waits until each job has run for the first time: late, it would meet what the test arranges.
+async fn jobs_have_run(app: &App) {
+    eventually("every job runs at the start", async || {
+        let runs = app.tasks.runs();
+        let has_run = |name| {
+            runs.iter()
+                .any(|(job, runs)| *job == name && runs.ended > 0)
+        };
+        jobs::names().all(has_run).then_some(())
+    })
+    .await;
 }
 
 /// A SQLite database with the newest schema and nothing in it, made once for all gateways of this process.

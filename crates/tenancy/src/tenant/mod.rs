@@ -57,6 +57,22 @@ pub async fn create(tx: &mut Tx, key: &str, name: &str, now: UnixMs) -> Result<T
     }
 }
 
+/// The tenant with this key, made if there is none. Several processes may ask at once, as replicas do that start together.
+///
+/// # Errors
+/// If the database fails.
+pub async fn ensure(tx: &mut Tx, key: &str, name: &str, now: UnixMs) -> Result<Tenant> {
+    sql!(
+        tx,
+        execute,
+        "INSERT INTO tenants (key, name, created_at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING",
+        key,
+        name,
+        now
+    )?;
+    get(tx, key).await
+}
+
 /// The tenant with this key, if there is one.
 ///
 /// # Errors

@@ -32,10 +32,7 @@ pub async fn store(
     base_url: &str,
     now: UnixMs,
 ) -> Result<()> {
-    let owner = match tenant::find(tx, TENANT).await? {
-        Some(owner) => owner,
-        None => tenant::create(tx, TENANT, TENANT_NAME, now).await?,
-    };
+    let owner = tenant::ensure(tx, TENANT, TENANT_NAME, now).await?;
     for server in servers {
         sql!(
             tx,
