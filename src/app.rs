@@ -30,7 +30,6 @@ use delivery::mail::{self, Sender};
 use delivery::webhook::Webhook;
 use egress::{Egress, Policy, SetupError};
 use learning::files::{Files, FilesError};
-use native;
 use relay::chat::Chat;
 use relay::gateway::client::ClientSessions;
 use relay::gateway::{Gateway, Parts};

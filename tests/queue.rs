@@ -149,14 +149,11 @@ async fn rows_are_counted_by_state_and_deleted_long_after_their_end() {
         .await
         .unwrap();
     let counted = TRIED.by_state(&mut tx).await.unwrap();
-    assert_eq!(
-        counted,
-        [("given up".to_owned(), 1), ("waiting".to_owned(), 2)]
-    );
+    assert_eq!(counted, [("given up", 1), ("waiting", 2)]);
     let kept_until = START.plus(TRIED.kept);
     assert_eq!(TRIED.expire(&mut tx, kept_until).await.unwrap(), 0);
     let over = UnixMs(kept_until.0 + 1);
     assert_eq!(TRIED.expire(&mut tx, over).await.unwrap(), 2);
     let counted = TRIED.by_state(&mut tx).await.unwrap();
-    assert_eq!(counted, [("waiting".to_owned(), 2)]);
+    assert_eq!(counted, [("waiting", 2)]);
 }

@@ -55,24 +55,9 @@ async fn stored(app: &App) -> Result<Vec<Held>> {
         ("deliveries", webhook::DELIVERIES.by_state(&mut tx).await?),
         ("grants", grant::by_state(&mut tx).await?),
     ];
-    let named = |(what, counts): (&'static str, Vec<(String, i64)>)| {
+    let named = found.into_iter().flat_map(|(what, counts)| {
         let counts = counts.into_iter();
-        counts.map(move |(state, count)| (what, word_of(&state), count))
-    };
-    Ok(found.into_iter().flat_map(named).collect())
-}
-
-/// What something stored may be in, for a label; what the database says beside them is one more.
-const STATES: [&str; 6] = [
-    "waiting",
-    "failed",
-    "dead",
-    "working",
-    "needs_reauth",
-    "other",
-];
-
-fn word_of(state: &str) -> &'static str {
-    let found = STATES.into_iter().find(|known| *known == state);
-    found.unwrap_or("other")
+        counts.map(move |(state, count)| (what, state, count))
+    });
+    Ok(named.collect())
 }

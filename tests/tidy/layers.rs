@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &str)] = &[
     ("audit", "auth cache clock error mcp metrics storage tasks tenant"),
     ("rate_limit", "auth clock error tenant"),
     ("registry", "auth clock egress error fields secret storage tenant"),
-    ("oauth", "audit auth clock egress error queue registry secret storage tasks tenant"),
+    ("oauth", "audit auth clock egress error registry secret storage tasks tenant"),
     ("credentials", "clock error oauth registry secret storage tenant"),
     ("guard", "auth clock error metrics registry storage tenant"),
     ("model", "credentials egress error registry secret storage tenant"),

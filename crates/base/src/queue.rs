@@ -185,9 +185,13 @@ impl Queue {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn by_state(&self, tx: &mut Tx) -> Result<Vec<(String, i64)>> {
+    pub async fn by_state(&self, tx: &mut Tx) -> Result<Vec<(&'static str, i64)>> {
         let (statement, set_aside) = (self.statements.by_state, self.set_aside);
-        Ok(sql!(tx, fetch_all as (String, i64), statement, set_aside)?)
+        let counted = sql!(tx, fetch_all as (String, i64), statement, set_aside)?.into_iter();
+        let named = |state: String| if state == WAITING { WAITING } else { set_aside };
+        Ok(counted
+            .map(|(state, count)| (named(state), count))
+            .collect())
     }
 
     /// [`Queue::any_due`] in a transaction of its own.
@@ -197,25 +201,5 @@ impl Queue {
     pub async fn is_idle(&self, db: &Db, now: UnixMs) -> Result<bool> {
         let mut tx = db.read().await?;
         Ok(!self.any_due(&mut tx, now).await?)
-    }
-}
-
-/// The pause after so many failures in a row: the first one doubled each time, up to the longest.
-pub fn doubled((first, longest): (Duration, Duration), failures: i64) -> Duration {
-    let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or(0);
-    first.saturating_mul(1 << doublings).min(longest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_doubles_up_to_the_longest() {
-        let (first, longest) = (Duration::from_secs(5), Duration::from_secs(300));
-        let pauses = [0, 1, 2, 5, 6, 7, i64::MAX]
-            .map(|failures| doubled((first, longest), failures).as_secs());
-        assert_eq!(pauses, [5, 10, 20, 160, 300, 300, 300]);
-        assert_eq!(doubled((first, longest), -1), first);
     }
 }

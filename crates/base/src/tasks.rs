@@ -17,14 +17,37 @@ use crate::clock::{Clock, UnixMs};
 use crate::error::Result;
 use crate::trace::{self, Trace};
 
-/// Pause before a task that panicked is started again, the first time; each time it is twice as long.
-const RESTART_PAUSE: Duration = Duration::from_millis(250);
-/// Longest such pause.
-const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Pauses before a task that panicked is started again.
+const RESTART: Backoff = Backoff {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(60),
+};
 /// A task that ran for so long before it panicked is started again as if it were the first time.
 const STEADY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// What a task without a name is counted as.
 const UNNAMED: &str = "other";
+
+/// Pauses between tries of which each is twice as long as the one before, up to the longest.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+}
+
+impl Backoff {
+    /// The pause after so many failures in a row.
+    pub fn after(self, failures: i64) -> Duration {
+        let doublings = u32::try_from(failures.clamp(0, 16)).unwrap_or(0);
+        self.first.saturating_mul(1 << doublings).min(self.longest)
+    }
+
+    /// The pause that follows a pause.
+    pub fn next(self, pause: Duration) -> Duration {
+        pause.saturating_mul(2).min(self.longest)
+    }
+}
 
 /// The background work of a gateway. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +109,7 @@ impl Tasks {
     {
         let tasks = self.clone();
         self.tracker.spawn(async move {
-            let mut pause = RESTART_PAUSE;
+            let mut pause = RESTART.first;
             loop {
                 let began = Instant::now();
                 let running = pin!(tasks.unharmed(name, async { start().await }));
@@ -95,7 +118,7 @@ impl Tasks {
                     return;
                 }
                 if began.elapsed() >= STEADY_AFTER {
-                    pause = RESTART_PAUSE;
+                    pause = RESTART.first;
                 }
                 tracing::warn!(
                     task = name,
@@ -106,7 +129,7 @@ impl Tasks {
                     () = tasks.stop.cancelled() => {}
                     () = tokio::time::sleep(pause) => {}
                 }
-                pause = (pause * 2).min(RESTART_PAUSE_MAX);
+                pause = RESTART.next(pause);
             }
         });
     }
@@ -216,6 +239,20 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
+    #[test]
+    fn a_pause_doubles_up_to_the_longest() {
+        let backoff = Backoff {
+            first: Duration::from_secs(5),
+            longest: Duration::from_secs(300),
+        };
+        let pauses =
+            [-1, 0, 1, 2, 5, 6, 7, i64::MAX].map(|failures| backoff.after(failures).as_secs());
+        assert_eq!(pauses, [5, 5, 10, 20, 160, 300, 300, 300]);
+        let following =
+            [5, 150, 200, 300].map(|pause| backoff.next(Duration::from_secs(pause)).as_secs());
+        assert_eq!(following, [10, 300, 300, 300]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_task_that_panics_is_counted_and_started_again_later_and_later() {
         let tasks = Tasks::default();
@@ -235,7 +272,7 @@ mod tests {
         tasks.tracker.wait().await;
         assert_eq!(begun.load(Ordering::SeqCst), 4);
         assert_eq!(tasks.panics(), [("job", 3)]);
-        assert_eq!(first.elapsed(), RESTART_PAUSE * (1 + 2 + 4));
+        assert_eq!(first.elapsed(), RESTART.first * (1 + 2 + 4));
     }
 
     #[tokio::test(start_paused = true)]
@@ -282,7 +319,7 @@ mod tests {
         let tasks = Tasks::default();
         tasks.supervise("job", || async { panic!("always") });
         tasks.spawn(async { panic!("once") });
-        tokio::time::sleep(RESTART_PAUSE / 2).await;
+        tokio::time::sleep(RESTART.first / 2).await;
         tasks.finish().await;
         // Once more at the end, for a writer that has something left.
         assert_eq!(tasks.panics(), [("job", 2), ("other", 1)]);

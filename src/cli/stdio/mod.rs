@@ -16,7 +16,6 @@ use base::secret::Secret;
 use bridge::Bridge;
 use egress::{Egress, Policy};
 use link::Gate;
-use native;
 
 /// Serve MCP on stdio for a client that starts programs, such as Claude Desktop
 #[derive(Debug, clap::Args)]

@@ -30,7 +30,6 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use base::descriptors::{self, Shares};
-use egress;
 use leftover::lend;
 use pace::{HEAD_TIMEOUT, HeadTimer, Pace, Paced};
 pub use seats::CONNECTIONS_MAX;

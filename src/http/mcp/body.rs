@@ -11,7 +11,6 @@ use super::super::endpoint::BODY_TIMEOUT;
 use base::error::Error;
 use mcp::error::RpcError;
 use mcp::message;
-use native;
 use relay::gateway::Target;
 
 /// Largest body of an MCP request, in bytes, beside the file that may come in it.

@@ -6,57 +6,40 @@ use sqlx::{AssertSqlSafe, Executor};
 use super::{Db, StorageError, Tx};
 use crate::sql;
 
+/// Each with its number, and its text from the folder `migrations`.
+macro_rules! migrations {
+    ($($number:literal $file:literal,)+) => {
+        &[$(($number, include_str!(concat!("../../../../migrations/", $file)))),+]
+    };
+}
+
 /// Every migration in order; the number is its identity.
-const MIGRATIONS: &[(i64, &str)] = &[
-    (1, include_str!("../../../../migrations/0001_registry.sql")),
-    (
-        2,
-        include_str!("../../../../migrations/0002_master_keys.sql"),
-    ),
-    (3, include_str!("../../../../migrations/0003_oauth.sql")),
-    (
-        4,
-        include_str!("../../../../migrations/0004_oauth_flow.sql"),
-    ),
-    (5, include_str!("../../../../migrations/0005_api_keys.sql")),
-    (6, include_str!("../../../../migrations/0006_chat.sql")),
-    (7, include_str!("../../../../migrations/0007_academy.sql")),
-    (8, include_str!("../../../../migrations/0008_refresh.sql")),
-    (
-        9,
-        include_str!("../../../../migrations/0009_academy_mail.sql"),
-    ),
-    (10, include_str!("../../../../migrations/0010_webhooks.sql")),
-    (11, include_str!("../../../../migrations/0011_career.sql")),
-    (12, include_str!("../../../../migrations/0012_mail.sql")),
-    (
-        13,
-        include_str!("../../../../migrations/0013_own_servers.sql"),
-    ),
-    (
-        14,
-        include_str!("../../../../migrations/0014_audit_peer.sql"),
-    ),
-    (15, include_str!("../../../../migrations/0015_rosters.sql")),
-    (16, include_str!("../../../../migrations/0016_letters.sql")),
-    (
-        17,
-        include_str!("../../../../migrations/0017_page_index.sql"),
-    ),
-    (
-        18,
-        include_str!("../../../../migrations/0018_withdrawals.sql"),
-    ),
-    (19, include_str!("../../../../migrations/0019_contents.sql")),
-    (
-        20,
-        include_str!("../../../../migrations/0020_addresses.sql"),
-    ),
-    (21, include_str!("../../../../migrations/0021_clients.sql")),
-    (22, include_str!("../../../../migrations/0022_probes.sql")),
-    (23, include_str!("../../../../migrations/0023_versions.sql")),
-    (24, include_str!("../../../../migrations/0024_reasons.sql")),
-    (25, include_str!("../../../../migrations/0025_scale.sql")),
+const MIGRATIONS: &[(i64, &str)] = migrations![
+    1 "0001_registry.sql",
+    2 "0002_master_keys.sql",
+    3 "0003_oauth.sql",
+    4 "0004_oauth_flow.sql",
+    5 "0005_api_keys.sql",
+    6 "0006_chat.sql",
+    7 "0007_academy.sql",
+    8 "0008_refresh.sql",
+    9 "0009_academy_mail.sql",
+    10 "0010_webhooks.sql",
+    11 "0011_career.sql",
+    12 "0012_mail.sql",
+    13 "0013_own_servers.sql",
+    14 "0014_audit_peer.sql",
+    15 "0015_rosters.sql",
+    16 "0016_letters.sql",
+    17 "0017_page_index.sql",
+    18 "0018_withdrawals.sql",
+    19 "0019_contents.sql",
+    20 "0020_addresses.sql",
+    21 "0021_clients.sql",
+    22 "0022_probes.sql",
+    23 "0023_versions.sql",
+    24 "0024_reasons.sql",
+    25 "0025_scale.sql",
 ];
 
 /// The key of PostgreSQL's advisory lock: "mgw".

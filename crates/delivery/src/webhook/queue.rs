@@ -11,7 +11,7 @@ use base::error::{Error, Result};
 use base::queue::{Attempt, Ending, Queue, queue_in};
 use base::secret::{Secret, Vault};
 use base::sql;
-use base::storage::{Conditions, Page, PageRequest, Tx};
+use base::storage::{Conditions, Page, PageRequest, Tx, words};
 use tenancy::auth::token::Environment;
 use tenancy::tenant::TenantId;
 
@@ -44,8 +44,8 @@ pub static DELIVERIES: Queue = queue_in!(
     pauses: &PAUSES,
     lease: LEASE,
     kept: KEPT,
-    done: "delivered",
-    set_aside: "dead",
+    done: State::Delivered.as_str(),
+    set_aside: State::Dead.as_str(),
 );
 
 /// The number of a delivery; it stays the same over all attempts.
@@ -53,42 +53,15 @@ pub static DELIVERIES: Queue = queue_in!(
 #[sqlx(transparent)]
 pub struct DeliveryId(pub i64);
 
-/// How far a delivery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It will be tried, for the first time or again.
-    Waiting,
-    /// The receiver took it.
-    Delivered,
-    /// It is not tried any more.
-    Dead,
-}
-
-/// Every state with its word.
-const STATES: [(State, &str); 3] = [
-    (State::Waiting, "waiting"),
-    (State::Delivered, "delivered"),
-    (State::Dead, "dead"),
-];
-
-impl State {
-    /// The stored word.
-    pub fn as_str(self) -> &'static str {
-        STATES
-            .iter()
-            .find(|(state, _)| *state == self)
-            .map_or("", |(_, word)| word)
-    }
-}
-
-impl std::str::FromStr for State {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        let found = STATES.iter().find(|(_, known)| *known == word);
-        found
-            .map(|(state, _)| *state)
-            .ok_or_else(|| "a delivery is waiting, delivered or dead".to_owned())
+words! {
+    /// How far a delivery is.
+    State {
+        /// It will be tried, for the first time or again.
+        Waiting = "waiting",
+        /// The receiver took it.
+        Delivered = "delivered",
+        /// It is not tried any more.
+        Dead = "dead",
     }
 }
 

@@ -61,7 +61,6 @@ use chats::Chats;
 use client::ClientSession;
 use mcp::error::RpcError;
 use mcp::{Message, method};
-use native;
 use parked::ParkedCalls;
 use sign_in::SignIns;
 use tenancy::audit::AuditLog;

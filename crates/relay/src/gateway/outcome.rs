@@ -6,7 +6,6 @@ use super::listen::Subscription;
 use super::relay::Relay;
 use crate::upstream::uri::Namer;
 use mcp::{Message, message};
-use native;
 
 /// What becomes of a request.
 #[derive(Debug)]

@@ -8,13 +8,16 @@ use std::time::Duration;
 use super::exchange::{Event, Reply};
 use super::outgoing::{Client, Outgoing};
 use super::session::{Session, changed_list};
+use base::tasks::Backoff;
 use mcp::RawObject;
 
 /// Streams that only listen, all upstreams together; beyond that a list is as fresh as its `ttlMs`.
 pub(super) const LISTENERS_MAX: usize = 1024;
-/// First and longest wait before an ended subscription is opened again.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Waits before an ended subscription is opened again.
+const RETRY: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 
 /// What a capability that announces changes is called in a subscription's filter.
 const FILTERS: [(&str, &str); 3] = [
@@ -42,14 +45,14 @@ impl Session {
         let (session, client) = (self.clone(), client.clone());
         self.upstream.tasks.spawn(async move {
             let _permit = permit;
-            let mut wait = RETRY;
+            let mut wait = RETRY.first;
             while session.is_open() {
                 if listen(&session, &params, &client).await {
-                    wait = RETRY;
+                    wait = RETRY.first;
                 }
                 tokio::select! {
                     () = session.closed() => return,
-                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(RETRY_MAX),
+                    () = tokio::time::sleep(wait) => wait = RETRY.next(wait),
                 }
             }
         });

@@ -13,9 +13,9 @@ use crate::oauth::verdict::Word;
 use crate::registry::grant::{self, Due, Grant, GrantId, Leased, NewTokens};
 use base::clock::UnixMs;
 use base::error::{Error, Result};
-use base::queue::doubled;
 use base::secret::Vault;
 use base::storage::Db;
+use base::tasks::Backoff;
 use tenancy::audit::{self, Entry};
 use tenancy::tenant::user;
 
@@ -25,9 +25,11 @@ pub(super) const LEASE: Duration = Duration::from_secs(14);
 /// A replica that was killed keeps a grant from the others for less than this, in s.
 const KILLED_HOLDS_MAX_S: u64 = 15;
 const _: () = assert!(LEASE.as_secs() < KILLED_HOLDS_MAX_S);
-/// First and longest pause after a failure.
-const RETRY: Duration = Duration::from_secs(5);
-const RETRY_MAX: Duration = Duration::from_secs(300);
+/// Pauses after failures.
+const RETRY: Backoff = Backoff {
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(300),
+};
 /// Longest pause that a provider may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
@@ -149,7 +151,7 @@ pub(super) async fn fail(
     (word, asked): (&str, Option<Duration>),
     now: UnixMs,
 ) -> Result<()> {
-    let pause = doubled((RETRY, RETRY_MAX), leased.grant.refresh_failures);
+    let pause = RETRY.after(leased.grant.refresh_failures);
     let pause = pause.max(asked.unwrap_or_default().min(RETRY_AFTER_MAX));
     let mut tx = db.write().await?;
     grant::fail(&mut tx, leased, word, now.plus(pause)).await?;

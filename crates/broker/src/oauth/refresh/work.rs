@@ -17,14 +17,18 @@ use crate::oauth::verdict::{self, ANSWER_LOST, MALFORMED, Past, Verdict, Word};
 use crate::registry::grant::{Grant, GrantId, Leased};
 use base::clock::{Stopwatch, random_hex};
 use base::error::{Error, Result};
+use base::tasks::Backoff;
 
 /// How often a grant that another replica refreshes is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often the holder of a lease shows that it is alive.
 const EXTEND_EVERY: Duration = Duration::from_secs(4);
-/// How long new tokens are held while the database does not take them, and the longest pause between two tries.
+/// How long new tokens are held while the database does not take them, and the pauses between two tries.
 const STORE_PATIENCE: Duration = Duration::from_secs(60);
-const STORE_PAUSE_MAX: Duration = Duration::from_secs(2);
+const STORE_AGAIN: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    longest: Duration::from_secs(2),
+};
 
 const _: () = assert!(EXTEND_EVERY.as_millis() * 3 < LEASE.as_millis());
 
@@ -179,7 +183,7 @@ async fn ask_provider(
 async fn store(parts: &Parts, leased: Leased<'_>, tokens: &Tokens) -> Result<Option<Refreshed>> {
     let Leased { grant, holder } = leased;
     let watch = Stopwatch::start();
-    let mut pause = LOOK_EVERY;
+    let mut pause = STORE_AGAIN.first;
     loop {
         let now = parts.flow.clock.now();
         match lease::store(&parts.flow.db, &parts.flow.vault, grant, tokens, now).await {
@@ -197,7 +201,7 @@ async fn store(parts: &Parts, leased: Leased<'_>, tokens: &Tokens) -> Result<Opt
             Err(error) => {
                 tracing::warn!(grant.id = grant.id.0, error = %error.chain(), "new tokens are not stored yet");
                 tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(STORE_PAUSE_MAX);
+                pause = STORE_AGAIN.next(pause);
             }
         }
     }

@@ -189,12 +189,22 @@ pub async fn among(tx: &mut Tx, ids: &[GrantId]) -> Result<Vec<Grant>> {
 ///
 /// # Errors
 /// If the database fails.
-pub async fn by_state(tx: &mut Tx) -> Result<Vec<(String, i64)>> {
-    Ok(sql!(
+pub async fn by_state(tx: &mut Tx) -> Result<Vec<(&'static str, i64)>> {
+    let counted = sql!(
         tx,
-        fetch_all as (String, i64),
-        "SELECT state, COUNT(*) FROM (
-             SELECT CASE WHEN needs_reauth IS NULL THEN 'working' ELSE 'needs_reauth' END AS state FROM connected_services
-         ) AS grants GROUP BY state ORDER BY state"
-    )?)
+        fetch_all as (bool, i64),
+        "SELECT is_working, COUNT(*) FROM (SELECT needs_reauth IS NULL AS is_working FROM connected_services) AS grants
+         GROUP BY is_working ORDER BY is_working"
+    )?;
+    let named = |is_working| {
+        if is_working {
+            "working"
+        } else {
+            "needs_reauth"
+        }
+    };
+    Ok(counted
+        .into_iter()
+        .map(|(is_working, count)| (named(is_working), count))
+        .collect())
 }

@@ -19,13 +19,13 @@ pub struct NewGrant<'a> {
     pub tenant: TenantId,
     /// Whose it is.
     pub user: UserId,
-    /// The provider's name, and who issues its tokens.
+    /// The provider's name.
     pub provider: &'a str,
-    /// See `provider`.
+    /// Who issues its tokens (RFC 8414); empty if that is not known.
     pub issuer: &'a str,
-    /// The service's name and number.
+    /// The service's name.
     pub service: &'a str,
-    /// See `service`.
+    /// The service's number.
     pub service_id: i64,
     /// The resource that it was asked for; empty for a service of the catalog.
     pub resource: &'a str,

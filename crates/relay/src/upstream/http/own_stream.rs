@@ -7,10 +7,13 @@ use futures_util::StreamExt;
 
 use crate::upstream::session::{Session, Wire};
 use base::error::UpstreamFailureKind;
+use base::tasks::Backoff;
 
-/// First and longest wait before a broken listening stream is opened again.
-const LISTEN_RETRY: Duration = Duration::from_secs(1);
-const LISTEN_RETRY_MAX: Duration = Duration::from_secs(60);
+/// Waits before a broken listening stream is opened again.
+const LISTEN_RETRY: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(60),
+};
 /// Shortest wait that a server may ask for.
 const LISTEN_RETRY_MIN: Duration = Duration::from_millis(100);
 
@@ -19,7 +22,7 @@ pub(super) async fn listen_on(session: Arc<Session>) {
     let Wire::Http(wire) = &session.wire else {
         return;
     };
-    let (mut last_event_id, mut wait, mut has_worked) = (None::<String>, LISTEN_RETRY, false);
+    let (mut last_event_id, mut wait, mut has_worked) = (None::<String>, LISTEN_RETRY.first, false);
     loop {
         let opened = tokio::select! {
             () = session.closed.cancelled() => return,
@@ -29,15 +32,15 @@ pub(super) async fn listen_on(session: Arc<Session>) {
             Ok(mut events) => {
                 has_worked = true;
                 // One that ends without a word is asked for less and less often.
-                wait = (wait * 2).min(LISTEN_RETRY_MAX);
+                wait = LISTEN_RETRY.next(wait);
                 loop {
                     let event = tokio::select! {
                         () = session.closed.cancelled() => return,
                         event = events.next() => event,
                     };
                     let Some(Ok(event)) = event else { break };
-                    let asked = event.retry.unwrap_or(LISTEN_RETRY);
-                    wait = asked.clamp(LISTEN_RETRY_MIN, LISTEN_RETRY_MAX);
+                    let asked = event.retry.unwrap_or(LISTEN_RETRY.first);
+                    wait = asked.clamp(LISTEN_RETRY_MIN, LISTEN_RETRY.longest);
                     last_event_id = event.id.or(last_event_id);
                     session.hear(event.data).await;
                 }
@@ -53,7 +56,7 @@ pub(super) async fn listen_on(session: Arc<Session>) {
                 }
                 return;
             }
-            Err(_) => wait = (wait * 2).min(LISTEN_RETRY_MAX),
+            Err(_) => wait = LISTEN_RETRY.next(wait),
         }
         tokio::select! {
             () = session.closed.cancelled() => return,
